@@ -1,0 +1,34 @@
+# make demo | test | check | lint | install | wheel | clean
+PYTHON ?= python3
+BIN = .venv/bin
+PIP = $(BIN)/pip install --quiet --constraint .ci/constraints.txt
+
+.PHONY: install demo test check lint wheel clean
+
+install: .venv/.installed
+
+.venv/.installed: setup.py .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) setuptools wheel
+	$(PIP) --no-build-isolation --editable ".[test]"
+	touch $@
+
+demo: install  ## pretrain on digits, linear evaluation, export, load back
+	rm -rf runs/demo
+	$(BIN)/python -m hub_export.demo --workdir=runs/demo
+
+test: lint  ## all tests
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+
+check: lint  ## the fast tests, before a commit
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not slow"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+wheel: install
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean:
+	rm -rf .venv build dist runs *.egg-info

@@ -1,0 +1,5 @@
+"""Publish a trained encoder as a TF-Hub SavedModel."""
+
+from hub_export.saved_model import compare, write_saved_model
+
+__all__ = ["compare", "write_saved_model"]

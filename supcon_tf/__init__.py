@@ -1,0 +1,31 @@
+"""supcon_tf: supervised contrastive learning for Keras 3 / TensorFlow.
+
+Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020,
+https://arxiv.org/abs/2004.11362
+"""
+
+from supcon_tf import augmentations, encoders
+from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
+from supcon_tf.encoders import ENCODERS
+from supcon_tf.evaluation import linear_probe
+from supcon_tf.losses import SupConLoss, supcon_loss
+from supcon_tf.models import LinearClassifier, ProjectionHead, SupConModel
+from supcon_tf.views import view_batches
+
+__all__ = [
+    "AUGMENTATIONS",
+    "DATASETS",
+    "ENCODERS",
+    "LabelledImages",
+    "LinearClassifier",
+    "ProjectionHead",
+    "SupConLoss",
+    "SupConModel",
+    "augmentations",
+    "encoders",
+    "linear_probe",
+    "load_dataset",
+    "supcon_loss",
+    "view_batches",
+]

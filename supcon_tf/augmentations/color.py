@@ -1,0 +1,223 @@
+"""The colour operations of SimCLR, as torchvision computes them.
+
+All work on planes `[B, C, H, W]` with C = 1 or 3, float32 in [0, 1], and draw
+their parameters per image (see ops.py).
+"""
+
+import tensorflow as tf
+
+from supcon_tf.augmentations.ops import on_some, uniform
+
+
+def random_color_jitter(planes, seeds, *, strength=1.0, probability=0.8):
+    """Brightness, contrast, saturation and hue, in random order per image.
+
+    Args:
+      planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
+      seeds: `[B, 2]` integers.
+      strength: float in [0, 2.5]. 1 for ImageNet, 0.5 for CIFAR in SimCLR.
+      probability: float in [0, 1] that an image is jittered. 0.8 in SimCLR.
+
+    Returns:
+      `[B, C, H, W]` float32 in [0, 1].
+
+    Raises:
+      ValueError: if C is not 1 or 3, or strength is out of range.
+
+    Example:
+      >>> planes = random_color_jitter(planes, seeds, strength=0.5)
+
+    Reference:
+      Chen et al., SimCLR, 2020, appendix A; multiplicative brightness as in
+      torchvision and in the official SupCon code's CIFAR presets.
+    """
+    factors, shifts, order = jitter_parameters(
+        seeds, strength=strength, probability=probability
+    )
+    return adjust_colors(planes, factors, shifts, order)
+
+
+def jitter_parameters(seeds, *, strength=1.0, probability=0.8):
+    """Draws what `adjust_colors` applies; see `random_color_jitter`.
+
+    With s = 0.8 * strength the three factors are uniform in
+    [max(0, 1 - s), 1 + s], the hue shift in 0.2 * strength * [-1, 1].
+
+    Args:
+      seeds: `[B, 2]` integers.
+      strength: float in [0, 2.5].
+      probability: float in [0, 1]; the other images get factors of one and a
+        shift of zero.
+
+    Returns:
+      factors `[B, 3]` float32, shifts `[B]` float32, order `[B, 4]` int32.
+
+    Raises:
+      ValueError: if strength is out of range.
+
+    Example:
+      >>> factors, shifts, order = jitter_parameters(seeds, strength=0.5)
+    """
+    if not 0 <= strength <= 2.5:  # 2.5: shifts of half the hue circle
+        raise ValueError(
+            f"`strength` must be in [0, 2.5]. Received: strength={strength}"
+        )
+    draws = uniform(seeds, "jitter", 9)
+    jittered = draws[:, 0] < probability
+    low, high = max(0.0, 1 - 0.8 * strength), 1 + 0.8 * strength
+    factors = low + draws[:, 1:4] * (high - low)
+    shifts = 0.2 * strength * (2 * draws[:, 4] - 1)
+    order = tf.argsort(draws[:, 5:9], axis=1)  # a random permutation
+    return (
+        tf.where(jittered[:, None], factors, 1.0),
+        tf.where(jittered, shifts, 0.0),
+        order,
+    )
+
+
+def adjust_colors(planes, factors, shifts, order):
+    """Adjusts brightness, contrast, saturation and hue in a given order.
+
+    With gray(x) of ITU-R 601, and a clip to [0, 1] after each:
+        brightness: f * x
+        contrast:   f * x + (1 - f) * mean(gray(x))
+        saturation: f * x + (1 - f) * gray(x)
+        hue:        see `shift_hue`
+
+    Args:
+      planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
+      factors: `[B, 3]` floats >= 0: of brightness, contrast, saturation.
+      shifts: `[B]` floats in [-0.5, 0.5], of the hue.
+      order: `[B, 4]` integers, each row a permutation of 0 brightness,
+        1 contrast, 2 saturation, 3 hue.
+
+    Returns:
+      `[B, C, H, W]` float32 in [0, 1].
+
+    Raises:
+      ValueError: if C is not 1 or 3.
+
+    Example:
+      >>> brighter = tf.constant([[1.5, 1.0, 1.0]])
+      >>> adjust_colors(plane, brighter, [0.0], [[0, 1, 2, 3]])
+    """
+    weights = _gray_weights(planes)
+    one, zero = tf.ones_like(shifts), tf.zeros_like(shifts)
+    brightness, contrast, saturation = tf.unstack(factors, axis=1)
+    # The first three are a * x + g * gray(x) + m * mean(gray(x)); hue is left
+    # as it is (1, 0, 0), and shifted afterwards.
+    steps = tf.stack(
+        [
+            tf.stack([brightness, zero, zero], 1),
+            tf.stack([contrast, zero, 1 - contrast], 1),
+            tf.stack([saturation, 1 - saturation, zero], 1),
+            tf.stack([one, zero, zero], 1),
+        ],
+        axis=1,
+    )
+    steps = tf.gather(steps, order, batch_dims=1)  # [B, position, (a, g, m)]
+    turns = tf.where(tf.equal(order, 3), shifts[:, None], 0.0)  # [B, position]
+    for position in range(4):
+        planes = _mix_channels(planes, steps[:, position], weights)
+        if len(weights) == 3:  # a grey image has no hue
+            turn = turns[:, position]
+            planes = on_some(turn != 0, shift_hue, planes, turn)
+    return planes
+
+
+def shift_hue(planes, shifts):
+    """Turns the hue (of HSV) of each image; value and saturation stay.
+
+    Args:
+      planes: `[B, 3, H, W]` float32 in [0, 1].
+      shifts: `[B]` floats in [-0.5, 0.5]; 1 is the whole circle.
+
+    Returns:
+      `[B, 3, H, W]` float32 in [0, 1].
+
+    Example:
+      >>> shift_hue(red, tf.constant([1 / 3]))  # green
+    """
+    red, green, blue = tf.unstack(planes, axis=1)  # [B, H, W] each
+    high = tf.maximum(tf.maximum(red, green), blue)
+    low = tf.minimum(tf.minimum(red, green), blue)
+    chroma = high - low
+    # Hue in sixths of the circle: red 0, green 2, blue 4.
+    hue = tf.math.divide_no_nan(
+        tf.where(
+            red >= high,
+            green - blue,
+            tf.where(
+                green >= high,
+                blue - red + 2 * chroma,
+                red - green + 4 * chroma,
+            ),
+        ),
+        chroma,
+    )
+    hue += 6 * shifts[:, None, None]
+    hue -= 6 * tf.floor(hue / 6)  # back to 0..6
+    pure = tf.stack(
+        [
+            tf.abs(hue - 3) - 1,
+            2 - tf.abs(hue - 2),
+            2 - tf.abs(hue - 4),
+        ],
+        axis=1,
+    )
+    pure = tf.clip_by_value(pure, 0.0, 1.0)
+    return low[:, None] + chroma[:, None] * pure
+
+
+def random_grayscale(planes, seeds, *, probability=0.2):
+    """Makes some of the images grey (ITU-R 601), all channels kept.
+
+    Args:
+      planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
+      seeds: `[B, 2]` integers.
+      probability: float in [0, 1]. 0.2 in SimCLR.
+
+    Returns:
+      `[B, C, H, W]` float32 in [0, 1].
+
+    Raises:
+      ValueError: if C is not 1 or 3.
+
+    Example:
+      >>> planes = random_grayscale(planes, seeds)
+
+    Reference:
+      Chen et al., SimCLR, 2020, appendix A.
+    """
+    weights = tf.constant(_gray_weights(planes))[:, None, None]  # [C, 1, 1]
+
+    def grayscale(planes):
+        gray = tf.reduce_sum(planes * weights, axis=1, keepdims=True)
+        return tf.broadcast_to(tf.minimum(gray, 1.0), tf.shape(planes))
+
+    chosen = uniform(seeds, "grayscale", 1)[:, 0] < probability
+    return on_some(chosen, grayscale, planes)
+
+
+def _gray_weights(planes):
+    channels = planes.shape[1]
+    if channels not in (1, 3):
+        raise ValueError(
+            "Colour operations need 1 or 3 channels, statically known. "
+            f"Received: channels={channels}"
+        )
+    return [0.299, 0.587, 0.114] if channels == 3 else [1.0]
+
+
+def _mix_channels(planes, step, weights):
+    """Clips a * x + g * gray(x) + m * mean(gray(x)); step `[B, (a, g, m)]`."""
+    channels = len(weights)
+    scale, gray, mean = tf.unstack(step[:, :, None, None], axis=1)  # [B, 1, 1]
+    matrix = scale * tf.eye(channels) + gray * tf.constant([weights])
+    pixels = tf.reshape(planes, [tf.shape(planes)[0], channels, -1])
+    averages = tf.reduce_mean(pixels, axis=2, keepdims=True)  # [B, C, 1]
+    brightness = tf.reduce_sum(
+        averages * tf.constant(weights)[:, None], axis=1, keepdims=True
+    )
+    mixed = tf.matmul(matrix, pixels) + mean * brightness
+    return tf.reshape(tf.clip_by_value(mixed, 0.0, 1.0), tf.shape(planes))

@@ -1,0 +1,239 @@
+"""Crop, flip, resize and blur, parameters drawn per image.
+
+All work on planes `[B, C, H, W]`, float32 in [0, 1] (see ops.py), as
+rows @ plane @ columns^T with one pair of matrices per image: one batched
+matrix product for the rows, one for the columns, whatever each image draws.
+"""
+
+import math
+
+import tensorflow as tf
+
+from supcon_tf.augmentations.ops import on_some, uniform
+
+
+def random_windows(
+    seeds, height, width, *, area=(0.08, 1.0), ratio=(3 / 4, 4 / 3)
+):
+    """Draws the windows of a random resized crop, one per image.
+
+    Ten candidates per image, area uniform and ratio log-uniform; the first
+    that fits is placed uniformly. If none fits: the largest centred window
+    with the nearest allowed ratio.
+
+    Args:
+      seeds: `[B, 2]` integers.
+      height: int or integer scalar tensor, of the images.
+      width: as height.
+      area: (low, high) share of the image's area, 0 < low <= high <= 1.
+        (0.08, 1) for ImageNet, (0.2, 1) for CIFAR in SimCLR and SupCon.
+      ratio: (low, high) of width / height, 0 < low <= high.
+
+    Returns:
+      `[B, 4]` int32: top, left, height, width.
+
+    Example:
+      >>> windows = random_windows(seeds, 256, 256, area=(0.2, 1.0))
+
+    Reference:
+      Szegedy et al., Going Deeper with Convolutions, 2015; the ten attempts
+      and the centred window as in torchvision's RandomResizedCrop.
+    """
+    # In float64: a last bit of exp or log must not move the window by a pixel.
+    draws = uniform(seeds, "crop", 22)  # 10 areas, 10 ratios, 2 positions
+    draws = tf.cast(draws, tf.float64)
+    height = tf.cast(height, tf.float64)
+    width = tf.cast(width, tf.float64)
+    areas = area[0] + draws[:, :10] * (area[1] - area[0])
+    pixels = areas * height * width  # [B, 10]
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    ratios = tf.exp(low + draws[:, 10:20] * (high - low))
+    heights = tf.round(tf.sqrt(pixels / ratios))
+    widths = tf.round(tf.sqrt(pixels * ratios))
+
+    fits = (
+        (heights >= 1) & (heights <= height) & (widths >= 1) & (widths <= width)
+    )
+    largest_height = tf.round(tf.minimum(height, width / ratio[0]))
+    largest_width = tf.round(tf.minimum(width, height * ratio[1]))
+    # An eleventh candidate that always fits: argmax finds the first that does.
+    last = tf.ones_like(draws[:, :1])
+    fits = tf.concat([fits, last > 0], 1)
+    heights = tf.concat([heights, last * tf.maximum(largest_height, 1.0)], 1)
+    widths = tf.concat([widths, last * tf.maximum(largest_width, 1.0)], 1)
+    first = tf.argmax(tf.cast(fits, tf.int32), axis=1)
+    heights = tf.gather(heights, first, batch_dims=1)  # [B]
+    widths = tf.gather(widths, first, batch_dims=1)
+
+    centred = first == 10
+    top = tf.floor(draws[:, 20] * (height - heights + 1))
+    left = tf.floor(draws[:, 21] * (width - widths + 1))
+    top = tf.where(centred, tf.floor((height - heights) / 2), top)
+    left = tf.where(centred, tf.floor((width - widths) / 2), left)
+    return tf.cast(tf.stack([top, left, heights, widths], 1), tf.int32)
+
+
+def center_window(height, width, *, size):
+    """The largest centred window with the ratio of the output.
+
+    Args:
+      height: int or integer scalar tensor, of the images.
+      width: as height.
+      size: (height, width) of the output, positive ints.
+
+    Returns:
+      `[1, 4]` int32: top, left, height, width; one for the whole batch.
+
+    Example:
+      >>> center_window(40, 60, size=(32, 32)).numpy()
+      array([[ 0, 10, 40, 40]], dtype=int32)
+    """
+    fitting_height = tf.maximum(width * size[0] // size[1], 1)
+    fitting_width = tf.maximum(height * size[1] // size[0], 1)
+    window_height = tf.minimum(height, fitting_height)
+    window_width = tf.minimum(width, fitting_width)
+    top = (height - window_height) // 2
+    left = (width - window_width) // 2
+    window = tf.stack([top, left, window_height, window_width])
+    return tf.cast(window, tf.int32)[None]
+
+
+def random_flips(seeds, *, probability=0.5):
+    """Draws which images to mirror left to right.
+
+    Args:
+      seeds: `[B, 2]` integers.
+      probability: float in [0, 1]; 0.5 everywhere in the literature.
+
+    Returns:
+      `[B]` booleans, the `flips` of `crop_and_resize`.
+
+    Example:
+      >>> flips = random_flips(seeds)
+    """
+    return uniform(seeds, "flip", 1)[:, 0] < probability
+
+
+def crop_and_resize(planes, windows, flips=None, *, size):
+    """Cuts a window out of each image, mirrors it if told, and resizes it.
+
+    Equals `tf.image.resize(window, size, "bilinear", antialias=True)`: a
+    triangle, widened when shrinking, that sees no pixel outside the window.
+
+    Args:
+      planes: `[B, C, H, W]` float32 in [0, 1].
+      windows: `[B, 4]` or `[1, 4]` int32: top, left, height, width, inside
+        the image and not empty.
+      flips: `[B]` booleans, mirror left to right; None mirrors none.
+      size: (height, width) of the output, positive ints.
+
+    Returns:
+      `[B, C, height, width]` float32 in [0, 1].
+
+    Example:
+      >>> windows = tf.constant([[0, 10, 40, 40]])
+      >>> crop_and_resize(planes, windows, size=(32, 32))
+    """
+    top, left, heights, widths = tf.unstack(windows, axis=1)
+    rows = _resize_matrix(top, heights, tf.shape(planes)[2], size[0])
+    columns = _resize_matrix(left, widths, tf.shape(planes)[3], size[1])
+    if flips is not None:
+        columns = tf.where(flips[:, None, None], columns[:, ::-1], columns)
+    return _rows_and_columns(planes, rows, columns)
+
+
+def random_blur(planes, seeds, *, probability=0.5, sigma=(0.1, 2.0)):
+    """Gaussian blur of some of the images, sigma uniform, drawn per image.
+
+    Args:
+      planes: `[B, C, H, W]` float32 in [0, 1]; H and W statically known.
+      seeds: `[B, 2]` integers.
+      probability: float in [0, 1] of a blur. 0.5 in SimCLR.
+      sigma: (low, high) in pixels, 0 < low <= high. (0.1, 2) in SimCLR.
+
+    Returns:
+      `[B, C, H, W]` float32 in [0, 1]; kernel size as in SimCLR, a tenth of
+      the shorter side made odd: 3 at 32 pixels, 23 at 224.
+
+    Example:
+      >>> planes = random_blur(planes, seeds, probability=0.5)
+
+    Reference:
+      Chen et al., SimCLR, 2020, appendix A.
+    """
+    draws = uniform(seeds, "blur", 2)
+    sigmas = sigma[0] + draws[:, 1] * (sigma[1] - sigma[0])
+    radius = min(planes.shape[2:]) // 10 // 2
+
+    def blurred(planes, sigmas):
+        return blur(planes, sigmas, radius=radius)
+
+    return on_some(draws[:, 0] < probability, blurred, planes, sigmas)
+
+
+def blur(planes, sigmas, *, radius):
+    """Gaussian blur, one sigma per image.
+
+    At the border the kernel is cut off and normalised again. (SimCLR pads with
+    zeros, which darkens the border; torchvision reflects.)
+
+    Args:
+      planes: `[B, C, H, W]` float32 in [0, 1].
+      sigmas: `[B]` positive floats, in pixels.
+      radius: int >= 0; the kernel has 2 * radius + 1 taps.
+
+    Returns:
+      `[B, C, H, W]` float32 in [0, 1].
+
+    Example:
+      >>> blur(planes, tf.fill([8], 1.5), radius=11)
+    """
+    rows = _blur_matrix(sigmas, tf.shape(planes)[2], radius)
+    columns = _blur_matrix(sigmas, tf.shape(planes)[3], radius)
+    blurred = _rows_and_columns(planes, rows, columns)
+    return tf.ensure_shape(blurred, planes.shape)
+
+
+def _resize_matrix(starts, lengths, pixels, outputs):
+    """`[B, outputs, pixels]` weights that resize pixels starts..+lengths."""
+    starts = tf.cast(starts, tf.float32)[:, None]  # [B, 1]
+    lengths = tf.cast(lengths, tf.float32)[:, None]
+    scale = lengths / outputs
+    # Where the output pixels' centres lie in the source.  [B, outputs, 1]
+    centres = starts + (tf.range(outputs, dtype=tf.float32) + 0.5) * scale
+    source = tf.range(tf.cast(pixels, tf.float32)) + 0.5  # [pixels]
+    distance = tf.abs(source - centres[:, :, None])
+    widened = tf.maximum(scale, 1.0)[:, :, None]
+    inside = (source > starts) & (source < starts + lengths)  # [B, pixels]
+    triangle = tf.nn.relu(1 - distance / widened)
+    return _normalized(triangle * tf.cast(inside, tf.float32)[:, None])
+
+
+def _blur_matrix(sigmas, pixels, radius):
+    """`[B, pixels, pixels]` Gaussian weights of the pixels within radius."""
+    position = tf.range(tf.cast(pixels, tf.float32))
+    distance = position - position[:, None]
+    gaussian = tf.exp(-((distance / sigmas[:, None, None]) ** 2) / 2)
+    return _normalized(tf.where(tf.abs(distance) <= radius, gaussian, 0.0))
+
+
+def _normalized(weights):
+    return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
+
+
+def _rows_and_columns(planes, rows, columns):
+    """Multiplies from both sides; the clip only undoes rounding."""
+    batch = tf.shape(planes)[:2]
+    planes = tf.matmul(_broadcast(rows, batch), planes)  # [B, C, h, W]
+    planes = tf.matmul(planes, _broadcast(columns, batch), transpose_b=True)
+    return tf.clip_by_value(planes, 0.0, 1.0)
+
+
+def _broadcast(matrices, batch):
+    """`[B or 1, n, m]` to `[B, C, n, m]`.
+
+    By hand because tf.matmul of TensorFlow 2.21 corrupts memory where it
+    broadcasts itself (oneDNN; github.com/tensorflow/tensorflow/issues/123109).
+    """
+    shape = tf.concat([batch, tf.shape(matrices)[1:]], axis=0)
+    return tf.broadcast_to(matrices[:, None], shape)

@@ -1,0 +1,240 @@
+"""ResNet v1.5 encoders: 18, 34, 50, 101, 152 and 200 layers, any width.
+
+v1.5 puts the stride of a bottleneck on its 3x3 convolution, as torchvision and
+the official SupCon code do. An encoder maps float32 RGB images in [0, 1] to
+representations and holds its own normalisation.
+"""
+
+import functools
+
+import keras
+from keras import layers
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+STEMS = ("imagenet", "small_image")
+
+# As in the official SupCon and SimCLR code.
+_BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+# He et al. 2015, over the outputs, as torchvision's ResNets.
+_KERNEL_INITIALIZER = {
+    "class_name": "VarianceScaling",
+    "config": {
+        "scale": 2.0,
+        "mode": "fan_out",
+        "distribution": "untruncated_normal",
+    },
+}
+
+
+def resnet(
+    input_shape,
+    depths,
+    *,
+    bottleneck,
+    width=1.0,
+    stem="imagenet",
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+    sync_batch_norm=False,
+    name=None,
+):
+    """ResNet v1.5 (He et al. 2016) from images to pooled representations.
+
+    Args:
+      input_shape: `(height, width, 3)` of the images; height and width may be
+        None.
+      depths: number of blocks of each of the four groups.
+      bottleneck: whether a block is 1x1, 3x3, 1x1 (x4) convolutions rather
+        than two 3x3 ones.
+      width: positive float, multiplies all numbers of filters (64 at first).
+      stem: `"imagenet"`, a 7x7 convolution of stride 2 and max pooling, or
+        `"small_image"`, a 3x3 convolution of stride 1, for images of about
+        32 pixels.
+      mean: three floats, the RGB mean of the training images, in [0, 1].
+      std: three positive floats, their standard deviation.
+      sync_batch_norm: whether BatchNormalization takes its statistics over the
+        global batch of all replicas.
+      name: name of the model.
+
+    Returns:
+      A `keras.Model`: float32 RGB images `[B, height, width, 3]` in [0, 1] ->
+      representations `[B, R]`, R = 512 * width, with bottlenecks 2048 * width.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+
+    Example:
+      >>> encoder = resnet18((32, 32, 3), width=0.25, stem="small_image")
+      >>> encoder.output_shape
+      (None, 128)
+
+    References:
+      He et al., "Deep Residual Learning for Image Recognition", CVPR 2016;
+      zero-initialised last gamma: Goyal et al. 2017, arXiv 1706.02677.
+    """
+    _check(input_shape, width, stem, mean, std)
+    conv = functools.partial(
+        layers.Conv2D,
+        use_bias=False,
+        kernel_initializer=_KERNEL_INITIALIZER,
+    )
+    batch_norm = functools.partial(
+        layers.BatchNormalization, synchronized=sync_batch_norm, **_BATCH_NORM
+    )
+    block = _bottleneck_block if bottleneck else _basic_block
+    filters = [int(64 * 2**group * width) for group in range(4)]
+
+    images = keras.Input(input_shape, name="images")
+    x = layers.Normalization(
+        mean=mean,
+        variance=[s**2 for s in std],
+        dtype="float32",  # the input range needs more than bfloat16's 8 bits
+        name="normalization",
+    )(images)
+    if stem == "imagenet":
+        x = _padded_conv(conv, x, filters[0], 7, 2, "stem_conv")
+        x = batch_norm(name="stem_bn")(x)
+        x = layers.ReLU(name="stem_relu")(x)
+        # Zeros pad like -inf here: nothing is below 0 after the ReLU.
+        x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
+        x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    else:
+        x = conv(filters[0], 3, padding="same", name="stem_conv")(x)
+        x = batch_norm(name="stem_bn")(x)
+        x = layers.ReLU(name="stem_relu")(x)
+    for group, depth in enumerate(depths):
+        for index in range(depth):
+            stride = 2 if group > 0 and index == 0 else 1
+            x = block(
+                conv,
+                batch_norm,
+                x,
+                filters[group],
+                stride,
+                f"group{group + 1}_block{index + 1}",
+            )
+    x = layers.GlobalAveragePooling2D(name="representation", dtype="float32")(x)
+    return keras.Model(images, x, name=name)
+
+
+def resnet18(input_shape, **options):
+    """ResNet-18, 11.2 M parameters; `options` as for `resnet`."""
+    return resnet(
+        input_shape,
+        (2, 2, 2, 2),
+        bottleneck=False,
+        **{"name": "resnet18", **options},
+    )
+
+
+def resnet34(input_shape, **options):
+    """ResNet-34, 21.3 M parameters; `options` as for `resnet`."""
+    return resnet(
+        input_shape,
+        (3, 4, 6, 3),
+        bottleneck=False,
+        **{"name": "resnet34", **options},
+    )
+
+
+def resnet50(input_shape, **options):
+    """ResNet-50, 23.5 M parameters; `options` as for `resnet`."""
+    return resnet(
+        input_shape,
+        (3, 4, 6, 3),
+        bottleneck=True,
+        **{"name": "resnet50", **options},
+    )
+
+
+def resnet101(input_shape, **options):
+    """ResNet-101, 42.5 M parameters; `options` as for `resnet`."""
+    return resnet(
+        input_shape,
+        (3, 4, 23, 3),
+        bottleneck=True,
+        **{"name": "resnet101", **options},
+    )
+
+
+def resnet152(input_shape, **options):
+    """ResNet-152, 58.1 M parameters; `options` as for `resnet`."""
+    return resnet(
+        input_shape,
+        (3, 8, 36, 3),
+        bottleneck=True,
+        **{"name": "resnet152", **options},
+    )
+
+
+def resnet200(input_shape, **options):
+    """ResNet-200, 62.6 M parameters; `options` as for `resnet`."""
+    return resnet(
+        input_shape,
+        (3, 24, 36, 3),
+        bottleneck=True,
+        **{"name": "resnet200", **options},
+    )
+
+
+def _basic_block(conv, batch_norm, x, filters, stride, name):
+    shortcut = _shortcut(conv, batch_norm, x, filters, stride, name)
+    x = _padded_conv(conv, x, filters, 3, stride, f"{name}_conv1")
+    x = batch_norm(name=f"{name}_bn1")(x)
+    x = layers.ReLU(name=f"{name}_relu1")(x)
+    x = conv(filters, 3, padding="same", name=f"{name}_conv2")(x)
+    x = batch_norm(gamma_initializer="zeros", name=f"{name}_bn2")(x)
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    return layers.ReLU(name=f"{name}_out")(x)
+
+
+def _bottleneck_block(conv, batch_norm, x, filters, stride, name):
+    shortcut = _shortcut(conv, batch_norm, x, 4 * filters, stride, name)
+    x = conv(filters, 1, name=f"{name}_conv1")(x)
+    x = batch_norm(name=f"{name}_bn1")(x)
+    x = layers.ReLU(name=f"{name}_relu1")(x)
+    x = _padded_conv(conv, x, filters, 3, stride, f"{name}_conv2")
+    x = batch_norm(name=f"{name}_bn2")(x)
+    x = layers.ReLU(name=f"{name}_relu2")(x)
+    x = conv(4 * filters, 1, name=f"{name}_conv3")(x)
+    x = batch_norm(gamma_initializer="zeros", name=f"{name}_bn3")(x)
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    return layers.ReLU(name=f"{name}_out")(x)
+
+
+def _shortcut(conv, batch_norm, x, filters, stride, name):
+    if stride == 1 and x.shape[-1] == filters:
+        return x
+    x = conv(filters, 1, strides=stride, name=f"{name}_shortcut_conv")(x)
+    return batch_norm(name=f"{name}_shortcut_bn")(x)
+
+
+def _padded_conv(conv, x, filters, size, stride, name):
+    """Padding that does not depend on the image size, also with a stride."""
+    if stride == 1:
+        return conv(filters, size, padding="same", name=name)(x)
+    x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
+    return conv(filters, size, strides=stride, name=name)(x)
+
+
+def _check(input_shape, width, stem, mean, std):
+    if len(input_shape) != 3 or input_shape[-1] != 3:
+        raise ValueError(
+            "`input_shape` must be (height, width, 3). "
+            f"Received: input_shape={tuple(input_shape)}"
+        )
+    if not 64 * width >= 1:
+        raise ValueError(
+            "`width` must be at least 1/64, one filter. "
+            f"Received: width={width}"
+        )
+    if stem not in STEMS:
+        raise ValueError(
+            f"`stem` must be one of {list(STEMS)}. Received: stem={stem!r}"
+        )
+    if len(mean) != 3 or len(std) != 3 or not min(std) > 0:
+        raise ValueError(
+            "`mean` and `std` must be three floats each, the latter > 0. "
+            f"Received: mean={mean}, std={std}"
+        )

@@ -1,0 +1,151 @@
+"""One's own images in folders: finding, checking and decoding them."""
+
+import concurrent.futures
+import pathlib
+from typing import NamedTuple
+
+import tensorflow as tf
+from absl import logging
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+MAX_UNREADABLE = 0.01  # share of the files; more means something else is wrong
+_TEST_NAMES = ("test", "val", "validation")
+
+
+class LabelledFiles(NamedTuple):
+    """Paths of images, and the label of each."""
+
+    paths: list[str]
+    labels: list[int]
+
+
+def find_images(folder):
+    """Finds the labelled images of a folder and leaves out the unreadable.
+
+    Two layouts are known. The name of a class is that of its folder, and
+    classes are numbered in alphabetical order:
+
+        PATH/CLASS/*.jpg|jpeg|png
+        PATH/train/CLASS/*.jpg|jpeg|png, with PATH/test/CLASS/... (or val)
+
+    Every file is decoded once. Files that cannot be are logged by name and
+    left out; past 1 % of all the folder is refused.
+
+    Args:
+      folder: path of the folder.
+
+    Returns:
+      `(class_names, (train, test))`: a tuple of names and two `LabelledFiles`,
+      the second of which is None if the folder has no test images.
+
+    Raises:
+      ValueError: if there is no such folder, if it holds fewer than two
+        classes, if a class of the test images has no training images, or if
+        more than 1 % of its files are unreadable.
+    """
+    if not folder or not pathlib.Path(folder).is_dir():
+        raise ValueError(
+            "`data_dir` must be a folder of images, PATH/CLASS/*.jpg|jpeg|png "
+            f"or PATH/train/CLASS/... Received: data_dir={str(folder)!r}"
+        )
+    folder = pathlib.Path(folder).expanduser()
+    if (folder / "train").is_dir():
+        tests = [folder / n for n in _TEST_NAMES if (folder / n).is_dir()]
+        roots = [folder / "train", tests[0] if tests else None]
+    else:
+        roots = [folder, None]
+
+    class_names = _class_names(roots[0])
+    if len(class_names) < 2:
+        raise ValueError(
+            "`data_dir` must hold two or more classes, a folder of "
+            f"{'|'.join(SUFFIXES)} files each. Received: data_dir="
+            f"{str(folder)!r} with classes {list(class_names)}"
+        )
+    parts = []
+    for root in roots:
+        if root is None:
+            parts.append(None)
+            continue
+        unknown = set(_class_names(root)) - set(class_names)
+        if unknown:
+            raise ValueError(
+                f"The classes of {root} must all have training images. "
+                f"Received: {sorted(unknown)}"
+            )
+        parts.append(_readable(_labelled_files(root, class_names), root))
+    return class_names, tuple(parts)
+
+
+def decode_file(path):
+    """Reads one file: grey and RGBA become RGB.
+
+    Args:
+      path: scalar string tensor.
+
+    Returns:
+      `[H, W, 3]` uint8.
+    """
+    return tf.io.decode_image(
+        tf.io.read_file(path), channels=3, expand_animations=False
+    )
+
+
+def _class_names(root):
+    return tuple(
+        sorted(
+            entry.name
+            for entry in root.iterdir()
+            if entry.is_dir()
+            and not entry.name.startswith(".")
+            and _image_files(entry)
+        )
+    )
+
+
+def _image_files(folder):
+    return sorted(
+        str(entry)
+        for entry in folder.iterdir()
+        if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+    )
+
+
+def _labelled_files(root, class_names):
+    paths, labels = [], []
+    for label, name in enumerate(class_names):
+        files = _image_files(root / name) if (root / name).is_dir() else []
+        paths += files
+        labels += [label] * len(files)
+    return LabelledFiles(paths, labels)
+
+
+def _readable(files, root):
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        keep = list(threads.map(_is_readable, files.paths))
+    bad = [p for p, ok in zip(files.paths, keep, strict=True) if not ok]
+    for path in bad[:20]:
+        logging.warning("Left out, not a readable image: %s", path)
+    if len(bad) > MAX_UNREADABLE * len(files.paths):
+        raise ValueError(
+            f"At most {MAX_UNREADABLE:.0%} of the files may be unreadable. "
+            f"Received: {len(bad)} of {len(files.paths)} in {root}, the first "
+            f"of them {bad[0]}"
+        )
+    if bad:
+        logging.warning(
+            "%d of %d files of %s left out", len(bad), len(files.paths), root
+        )
+    return LabelledFiles(
+        [p for p, ok in zip(files.paths, keep, strict=True) if ok],
+        [n for n, ok in zip(files.labels, keep, strict=True) if ok],
+    )
+
+
+def _is_readable(path):
+    with tf.device("CPU"):
+        try:
+            decode_file(path)
+        except tf.errors.OpError:
+            return False
+    return True

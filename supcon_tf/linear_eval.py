@@ -1,0 +1,137 @@
+"""Trains a linear classifier on a pretrained encoder, which stays frozen.
+
+    supcon-linear-eval --workdir=W
+
+Reads W/encoder.keras and W/config.json, which supcon-pretrain wrote. Writes
+W/classifier.keras (images in, class scores out, class names inside) and
+W/linear_eval.json, and prints it.
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+import keras
+from absl import flags
+
+from supcon_tf import config as config_lib
+from supcon_tf.datasets import load_dataset
+from supcon_tf.encoders.saved import load_encoder
+from supcon_tf.evaluation import (
+    linear_probe,
+    nearest_neighbor_accuracy,
+    probe_accuracy,
+)
+from supcon_tf.files import written_whole
+
+
+def linear_eval(config, workdir):
+    """Evaluates the encoder of a workdir by a linear classifier.
+
+    Args:
+      config: `LinearEvalConfig`.
+      workdir: folder in which `pretrain` has finished.
+
+    Returns:
+      The results, as in linear_eval.json: a dict with `top_1_accuracy`;
+      `untrained_top_1_accuracy`, of the same probe on the same encoder before
+      any training; `raw_pixel_1nn_accuracy`, of the nearest training image;
+      `num_train_images`, `num_test_images`, `class_names`, `seconds`.
+
+    Raises:
+      ValueError: if the workdir has no readable encoder.keras and config.json,
+        or the data is not where it should be.
+
+    Example:
+      >>> linear_eval(LinearEvalConfig(), "runs/digits")["top_1_accuracy"]
+      0.9917
+    """
+    return prepare(config, workdir)()
+
+
+def prepare(config, workdir):
+    """Checks everything and writes nothing; returns the run as a function."""
+    encoder = load_encoder(workdir)
+    workdir = pathlib.Path(workdir).expanduser()
+    pretraining = _load_pretrain_config(workdir)
+    train, test = load_dataset(
+        pretraining.dataset,
+        data_dir=config.data_dir or pretraining.data_dir,
+        validation_fraction=pretraining.validation_fraction,
+        seed=pretraining.seed,
+    )
+
+    def probe(encoder):
+        return linear_probe(
+            encoder,
+            train,
+            l2=config.l2,
+            max_iterations=config.max_iterations,
+            verbose=0,
+        )
+
+    def run():
+        start = time.perf_counter()
+        classifier = probe(encoder)
+        top_1_accuracy, num_test_images = probe_accuracy(classifier, test)
+        seconds = time.perf_counter() - start
+        keras.utils.set_random_seed(pretraining.seed)
+        untrained = type(encoder).from_config(encoder.get_config())
+        results = {
+            "top_1_accuracy": top_1_accuracy,
+            "untrained_top_1_accuracy": probe_accuracy(probe(untrained), test)[
+                0
+            ],
+            "raw_pixel_1nn_accuracy": nearest_neighbor_accuracy(
+                train, test, image_size=pretraining.image_size
+            ),
+            "num_train_images": len(train),
+            "num_test_images": num_test_images,
+            "class_names": list(train.class_names),
+            "seconds": round(seconds, 2),
+        }
+        with written_whole(workdir / "classifier.keras") as path:
+            classifier.save(path)
+        text = json.dumps(results, indent=2) + "\n"
+        with written_whole(workdir / "linear_eval.json") as path:
+            path.write_text(text)
+        print(text, end="")
+        print(f"Wrote {workdir / 'classifier.keras'}")
+        return results
+
+    return run
+
+
+def _load_pretrain_config(workdir):
+    path = workdir / "config.json"
+    if not path.exists():
+        raise ValueError(
+            "`workdir` must hold config.json, which supcon-pretrain writes. "
+            f"Received: no {path}"
+        )
+    return config_lib.from_json(config_lib.PretrainConfig, path.read_text())
+
+
+def _prepare_command(values):
+    config = config_lib.overridden(config_lib.LinearEvalConfig(), values)
+    return prepare(config, values["workdir"].value)
+
+
+def main(argv=None):
+    """The command `supcon-linear-eval`; returns its exit status."""
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        "Folder that supcon-pretrain wrote.",
+        flag_values=values,
+    )
+    config_lib.define_flags(config_lib.LinearEvalConfig, values)
+    return config_lib.run_command(
+        "supcon-linear-eval", __doc__, values, _prepare_command, argv
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

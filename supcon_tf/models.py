@@ -1,0 +1,361 @@
+"""The models: projection head, SupConModel, linear classifier."""
+
+import keras
+from keras import layers, ops
+
+from supcon_tf import metrics
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class ProjectionHead(layers.Layer):
+    """Projection head of Sec. 3.1 of the paper: representation -> projection.
+
+    A stack of dense layers with ReLU between them; the last one is linear and
+    without bias, as in the official code, and its output is scaled to unit
+    length. The head serves pretraining alone: the representation before it is
+    what a classifier is trained on.
+
+    Args:
+      units: positive ints, width of each dense layer; the last is the
+        projection dim D. `(2048, 128)` in the paper; `(128,)` is one linear
+        layer.
+      batch_norm: whether a BatchNormalization follows each hidden dense layer
+        (SimCLR's head).
+
+    Call arguments:
+      representations: `[B, R]` floats.
+
+    Returns:
+      `[B, D]` float32 projections of unit length.
+
+    Raises:
+      ValueError: if `units` is empty or not positive.
+
+    Example:
+      >>> ProjectionHead(units=(64, 16))(keras.ops.ones((8, 32))).shape
+      TensorShape([8, 16])
+
+    Reference:
+      Khosla et al. 2020, Sec. 3.1; batch_norm: Chen et al. 2020 (SimCLR).
+    """
+
+    def __init__(self, units=(2048, 128), batch_norm=False, **kwargs):
+        super().__init__(**kwargs)
+        units = tuple(units)
+        if not units or not all(isinstance(u, int) and u > 0 for u in units):
+            raise ValueError(
+                f"`units` must be one or more ints > 0. Received: units={units}"
+            )
+        self.units = units
+        self.batch_norm = batch_norm
+        self._stack = []
+        for index, width in enumerate(units[:-1]):
+            self._stack.append(
+                layers.Dense(
+                    width,
+                    use_bias=not batch_norm,
+                    dtype=self.dtype_policy,
+                    name=f"dense_{index}",
+                )
+            )
+            if batch_norm:
+                self._stack.append(
+                    layers.BatchNormalization(
+                        momentum=0.9,
+                        epsilon=1e-5,
+                        dtype=self.dtype_policy,
+                        name=f"bn_{index}",
+                    )
+                )
+            self._stack.append(
+                layers.ReLU(dtype=self.dtype_policy, name=f"relu_{index}")
+            )
+        self._stack.append(
+            layers.Dense(
+                units[-1],
+                use_bias=False,
+                dtype=self.dtype_policy,
+                name="projection",
+            )
+        )
+        self._unit_length = layers.UnitNormalization(
+            dtype="float32", name="unit_length"
+        )
+
+    def build(self, input_shape):
+        """Creates the weights for representations of `input_shape`."""
+        for layer in self._stack:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+        self._unit_length.build(input_shape)
+        self.built = True
+
+    def call(self, representations, training=None):
+        """`[B, R]` -> `[B, D]`."""
+        x = representations
+        for layer in self._stack:
+            x = layer(x, training=training)
+        return self._unit_length(x)
+
+    def compute_output_shape(self, input_shape):
+        """`(B, R)` -> `(B, D)`."""
+        return (*input_shape[:-1], self.units[-1])
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "batch_norm": self.batch_norm,
+        }
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class SupConModel(keras.Model):
+    """Encoder and projection head, applied to every view of every image.
+
+    Folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
+    BatchNormalization sees all of them at once, and unfolds the projections.
+    While it trains it logs, beside `loss`: `contrastive_loss`, which is the
+    loss without regularisers, and `collapsed_loss`, the value that identical
+    projections would give for this batch. A run whose `contrastive_loss` stays
+    at `collapsed_loss` is stuck.
+
+    Args:
+      encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
+      projection_head: Keras layer, `[B, R]` -> projections `[B, D]`, such as
+        `ProjectionHead()`; None trains on the representations themselves.
+      normalize_representation: whether the representation is scaled to unit
+        length before the head, and then also in `encode` and
+        `representation_model` (the official ImageNet recipes do; the CIFAR and
+        SimCLR ones do not).
+
+    Call arguments:
+      images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's
+        `input_shape` tells the two apart; an encoder without one (a subclassed
+        model) must be given the views axis.
+
+    Returns:
+      `[B, V, D]` float projections.
+
+    Raises:
+      ValueError: if the input has neither the encoder's rank nor one more, or
+        if it is compiled with a loss that is not a `keras.losses.Loss`.
+
+    Example:
+      >>> encoder = encoders.resnet18((32, 32, 3), stem="small_image")
+      >>> model = SupConModel(encoder, ProjectionHead())
+      >>> model.compile(optimizer="sgd", loss=SupConLoss())
+      >>> model.fit(views, epochs=10, steps_per_epoch=195)
+      >>> model.encoder.save("encoder.keras")
+
+    Reference:
+      Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, Sec. 3.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        projection_head=None,
+        *,
+        normalize_representation=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.projection_head = projection_head
+        self.normalize_representation = normalize_representation
+        self._unit_length = layers.UnitNormalization(
+            dtype="float32", name="unit_length"
+        )
+        self.contrastive_loss_tracker = keras.metrics.Mean("contrastive_loss")
+        self.collapsed_loss_tracker = keras.metrics.Mean("collapsed_loss")
+
+    def build(self, input_shape):
+        """Builds encoder and head for images of `input_shape`."""
+        has_views = self._has_views(len(input_shape))
+        image_shape = (None, *input_shape[2 if has_views else 1 :])
+        representations = self.encoder(keras.KerasTensor(image_shape))
+        if self.projection_head is not None and not self.projection_head.built:
+            self.projection_head.build(representations.shape)
+        self.built = True
+
+    def call(self, images, training=None):
+        """`[B, V, ...]` -> `[B, V, D]`."""
+        views = 1
+        if self._has_views(len(images.shape)):
+            views, image_shape = images.shape[1], images.shape[2:]
+            images = ops.reshape(images, (-1, *image_shape))  # [B * V, ...]
+        x = self._represent(images, training)
+        if self.projection_head is not None:
+            x = self.projection_head(x, training=training)
+        return ops.reshape(x, (-1, views, x.shape[-1]))
+
+    def encode(self, images, training=False):
+        """Representations of images, without views and without the head.
+
+        Args:
+          images: `[B, ...]` as the encoder takes them.
+          training: whether layers such as BatchNormalization are in their
+            training mode.
+
+        Returns:
+          `[B, R]` floats, of unit length if `normalize_representation`.
+        """
+        return self._represent(ops.convert_to_tensor(images), training)
+
+    def representation_model(self):
+        """The encoder to keep: a Keras model of what `encode` computes.
+
+        It is the encoder itself, or, with `normalize_representation`, the
+        encoder followed by the normalisation. It shares the weights and needs
+        nothing of this package to be loaded again.
+        """
+        if not self.normalize_representation:
+            return self.encoder
+        images = keras.Input(self.encoder.input_shape[1:], name="images")
+        outputs = self._unit_length(self.encoder(images))
+        return keras.Model(images, outputs, name=self.encoder.name)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Contrastive loss plus regularisers; updates the logged values."""
+        del x, training
+        if not isinstance(self.loss, keras.losses.Loss):
+            raise ValueError(
+                "SupConModel must be compiled with a keras.losses.Loss, such "
+                f"as loss=SupConLoss(). Received: loss={self.loss!r}"
+            )
+        contrastive_loss = self.loss(y, y_pred, sample_weight)
+        images = ops.shape(y_pred)[0]
+        self.contrastive_loss_tracker.update_state(
+            contrastive_loss, sample_weight=images
+        )
+        self.collapsed_loss_tracker.update_state(
+            metrics.collapsed_loss(y, y_pred), sample_weight=images
+        )
+        return contrastive_loss + sum(self.losses)
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "projection_head": keras.saving.serialize_keras_object(
+                self.projection_head
+            ),
+            "normalize_representation": self.normalize_representation,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        config = dict(config)
+        for part in ("encoder", "projection_head"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+    def _represent(self, images, training):
+        representations = self.encoder(images, training=training)
+        if self.normalize_representation:
+            representations = self._unit_length(representations)
+        return representations
+
+    def _has_views(self, rank):
+        shape = getattr(self.encoder, "input_shape", None)
+        if shape is None:
+            return True
+        if rank not in (len(shape), len(shape) + 1):
+            raise ValueError(
+                "Images must have the encoder's shape "
+                f"{tuple(shape)}, or that with a views axis after the first. "
+                f"Received: rank {rank}"
+            )
+        return rank == len(shape) + 1
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class LinearClassifier(keras.Model):
+    """One dense layer on a frozen encoder: images in, class scores out.
+
+    Args:
+      encoder: Keras model, `[B, ...]` -> representations `[B, R]`. Frozen: it
+        runs in inference mode and its weights never change.
+      num_classes: int >= 1.
+      class_names: names of the classes in the order of the scores, or None.
+
+    Call arguments:
+      images: `[B, ...]` as the encoder takes them.
+
+    Returns:
+      `[B, num_classes]` float32 scores: softmax probabilities.
+
+    Raises:
+      ValueError: if the number of names is not `num_classes`.
+
+    Example:
+      >>> classifier = keras.saving.load_model("classifier.keras")
+      >>> scores = classifier.predict(images)
+      >>> [classifier.class_names[i] for i in scores.argmax(axis=1)]
+      ['cat', 'ship']
+
+    Reference:
+      Khosla et al. 2020, Sec. 3: the linear classifier of the second stage.
+    """
+
+    def __init__(self, encoder, num_classes, class_names=None, **kwargs):
+        super().__init__(**kwargs)
+        if class_names is not None and len(class_names) != num_classes:
+            raise ValueError(
+                f"`class_names` must be {num_classes} names, one a class. "
+                f"Received: {len(class_names)} names"
+            )
+        self.encoder = encoder
+        self.num_classes = num_classes
+        self.class_names = None if class_names is None else tuple(class_names)
+        self.dense = layers.Dense(
+            num_classes,
+            activation="softmax",
+            dtype="float32",
+            name="scores",
+        )
+
+    def build(self, input_shape):
+        """Builds the dense layer for the encoder's representations."""
+        images = keras.KerasTensor((None, *input_shape[1:]))
+        if not self.dense.built:
+            self.dense.build(self.encoder(images).shape)
+        self.built = True
+
+    def call(self, images):
+        """`[B, ...]` -> `[B, num_classes]`."""
+        return self.dense(self.encoder(images, training=False))
+
+    @property
+    def trainable_weights(self):
+        """The dense layer's: the encoder is frozen here, not elsewhere."""
+        return self.dense.trainable_weights
+
+    @property
+    def trainable_variables(self):
+        """As `trainable_weights`."""
+        return self.dense.trainable_variables
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "num_classes": self.num_classes,
+            "class_names": self.class_names,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        config = dict(config)
+        config["encoder"] = keras.saving.deserialize_keras_object(
+            config["encoder"]
+        )
+        return cls(**config)

@@ -1,0 +1,143 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf import augmentations, linear_probe, load_dataset
+from supcon_tf.evaluation import encode_all, nearest_neighbor_accuracy
+from supcon_tf.metrics import top_1_accuracy
+
+
+def flatten_encoder(size=8):
+    return keras.Sequential(
+        [keras.Input((size, size, 3)), keras.layers.Flatten()]
+    )
+
+
+def blobs(count, seed):
+    """Four classes, each with its own bright quarter of the image."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 4, count)
+    images = random.random((count, 4, 4, 3)).astype("float32") * 0.5
+    for image, label in zip(images, labels, strict=True):
+        row, column = divmod(label, 2)
+        image[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] += 0.4
+    return images, labels
+
+
+def test_the_probe_separates_what_is_linearly_separable(capsys):
+    classifier = linear_probe(flatten_encoder(4), blobs(200, 0), blobs(80, 1))
+    images, labels = blobs(80, 1)
+    assert top_1_accuracy(classifier(images), labels) == 1
+    out = capsys.readouterr().out
+    assert out == "linear probe: top-1 1.0000 on 80 test images\n"
+
+
+def test_the_probe_is_about_as_good_as_plain_logistic_regression():
+    from sklearn.linear_model import LogisticRegression
+
+    train, test = load_dataset("digits")
+    classifier = linear_probe(flatten_encoder(), train, verbose=0)
+    x, labels = encode_all(classifier.encoder, test)
+    mine = top_1_accuracy(classifier.dense(x), labels)
+    x_train, labels_train = encode_all(classifier.encoder, train)
+    theirs = LogisticRegression(max_iter=2000).fit(x_train, labels_train)
+    assert abs(mine - theirs.score(x, labels)) < 0.015
+    assert classifier.class_names == tuple("0123456789")
+
+
+def test_the_probe_is_a_keras_model_of_images_that_can_be_evaluated():
+    images, labels = blobs(100, 0)
+    as_bytes = np.round(images * 255).astype(np.uint8)
+    classifier = linear_probe(flatten_encoder(4), (as_bytes, labels), verbose=0)
+    result = classifier.evaluate(
+        as_bytes / np.float32(255), labels, verbose=0, return_dict=True
+    )
+    assert result["accuracy"] > 0.9
+    assert classifier.predict(images[:5], verbose=0).shape == (5, 4)
+
+
+def test_the_probe_leaves_the_encoder_as_it_was():
+    encoder = keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3),
+            keras.layers.BatchNormalization(),
+        ]
+    )
+    before = encoder.get_weights()
+    linear_probe(encoder, blobs(50, 0), verbose=0)
+    assert encoder.trainable
+    for a, b in zip(before, encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_probe_is_the_same_each_time():
+    weights = [
+        linear_probe(
+            flatten_encoder(4), blobs(50, 0), verbose=0
+        ).dense.get_weights()
+        for _ in range(2)
+    ]
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_the_probe_takes_a_dataset_and_images_of_another_size():
+    images, labels = blobs(60, 0)
+    large = np.repeat(np.repeat(images, 2, axis=1), 2, axis=2)
+    dataset = tf.data.Dataset.from_tensor_slices((large, labels))
+    features, encoded_labels = encode_all(flatten_encoder(4), dataset)
+    expected = augmentations.center_crop(large, None, 4)
+    np.testing.assert_allclose(features, np.reshape(expected, [60, -1]))
+    np.testing.assert_array_equal(encoded_labels, labels)
+    classifier = linear_probe(flatten_encoder(4), dataset, verbose=0)
+    assert top_1_accuracy(classifier.dense(features), labels) > 0.95
+
+
+def test_constant_representations_do_not_break_the_probe():
+    encoder = keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, kernel_initializer="zeros"),
+        ]
+    )
+    classifier = linear_probe(encoder, blobs(50, 0), verbose=0)
+    assert np.isfinite(classifier(blobs(5, 0)[0])).all()
+
+
+def test_two_classes_and_classes_without_images_are_told_apart():
+    images, labels = blobs(100, 0)
+    two = labels < 2
+    for names in (None, ["a", "b", "never", "seen"]):
+        classifier = linear_probe(
+            flatten_encoder(4),
+            (images[two], labels[two]),
+            class_names=names,
+            verbose=0,
+        )
+        assert top_1_accuracy(classifier(images[two]), labels[two]) == 1
+
+
+@pytest.mark.parametrize("shift", [-1, None])
+def test_labels_below_0_or_of_one_class_are_refused(shift):
+    images, labels = blobs(10, 0)
+    labels = labels * 0 if shift is None else labels + shift
+    with pytest.raises(ValueError, match="`labels` must be integers >= 0 of"):
+        linear_probe(flatten_encoder(4), (images, labels))
+
+
+def test_the_nearest_neighbor_is_that_of_scikit_learn():
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, test = load_dataset("digits")
+    expected = KNeighborsClassifier(1).fit(
+        train.images.reshape(len(train), -1), train.labels
+    )
+    accuracy = nearest_neighbor_accuracy(train, test, image_size=8)
+    assert accuracy == pytest.approx(
+        expected.score(test.images.reshape(len(test), -1), test.labels),
+        abs=1.5 / 360,  # equal distances
+    )

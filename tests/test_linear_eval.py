@@ -1,0 +1,107 @@
+"""The linear_eval command, on the digits."""
+
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from supcon_tf import linear_eval, load_dataset, pretrain
+from supcon_tf.config import LinearEvalConfig
+from supcon_tf.evaluation import nearest_neighbor_accuracy
+from supcon_tf.recipes import RECIPES
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    config = dataclasses.replace(
+        RECIPES["digits"], width=0.125, epochs=4, batch_size=128
+    )
+    workdir = tmp_path_factory.mktemp("linear_eval")
+    pretrain.pretrain(config, workdir)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def results(workdir):
+    return linear_eval.linear_eval(LinearEvalConfig(), workdir)
+
+
+def test_the_results_are_those_of_the_classifier_that_is_written(
+    workdir, results
+):
+    assert json.loads((workdir / "linear_eval.json").read_text()) == results
+    train, test = load_dataset("digits")
+    classifier = keras.saving.load_model(workdir / "classifier.keras")
+    assert classifier.class_names == test.class_names
+    scores = classifier.predict(test.images / np.float32(255), verbose=0)
+    accuracy = np.mean(scores.argmax(axis=1) == test.labels)
+    assert results["top_1_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    assert results["num_train_images"] == 1437
+    assert results["num_test_images"] == 360
+    assert results["seconds"] > 0
+    assert results["raw_pixel_1nn_accuracy"] == nearest_neighbor_accuracy(
+        train, test, image_size=8
+    )
+
+
+def test_a_little_pretraining_beats_none(results):
+    assert results["top_1_accuracy"] > results["untrained_top_1_accuracy"]
+
+
+def test_the_encoder_stays_as_it_was(workdir, results):
+    encoder = keras.saving.load_model(workdir / "encoder.keras")
+    classifier = keras.saving.load_model(workdir / "classifier.keras")
+    for a, b in zip(
+        encoder.get_weights(), classifier.encoder.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def run(capsys, *argv):
+    status = linear_eval.main(argv)
+    out, err = capsys.readouterr()
+    if status:
+        assert err.startswith("supcon-linear-eval: error: ")
+        assert err.count("\n") == 1, err
+    return status, out, err
+
+
+def test_the_command_prints_what_it_writes(workdir, results, capsys):
+    status, out, _ = run(capsys, f"--workdir={workdir}", "--l2=10")
+    assert status == 0
+    assert '"top_1_accuracy"' in out
+    assert "classifier.keras" in out
+
+
+def test_a_workdir_without_encoder_is_refused(tmp_path, capsys):
+    for folder in (tmp_path, tmp_path / "missing"):
+        status, _, err = run(capsys, f"--workdir={folder}")
+        assert status == 2
+        assert "encoder.keras" in err
+    assert run(capsys)[0] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_encoder_is_named(workdir, tmp_path, capsys):
+    shutil.copy(workdir / "config.json", tmp_path)
+    whole = (workdir / "encoder.keras").read_bytes()
+    for damaged in (b"", b"no model", whole[: len(whole) // 2]):
+        (tmp_path / "encoder.keras").write_bytes(damaged)
+        status, _, err = run(capsys, f"--workdir={tmp_path}")
+        assert status == 2
+        assert "encoder.keras must be a whole Keras model" in err
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "config.json",
+        "encoder.keras",
+    }
+
+
+@pytest.mark.parametrize("flag", ["--max_iterations=0", "--l2=-1"])
+def test_values_out_of_range_are_refused(workdir, flag, capsys):
+    status, _, err = run(capsys, f"--workdir={workdir}", flag)
+    assert status == 2
+    assert flag[2:].split("=")[0] in err

@@ -1,0 +1,230 @@
+"""The pretrain command: what it writes, resumes and refuses."""
+
+import csv
+import dataclasses
+import math
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from supcon_tf import AUGMENTATIONS, DATASETS, ENCODERS, pretrain
+from supcon_tf.config import PretrainConfig, from_json
+from supcon_tf.recipes import RECIPES
+
+TINY = dataclasses.replace(
+    RECIPES["digits"],
+    width=1 / 16,
+    batch_size=512,
+    epochs=3,
+    warmup_epochs=0.0,
+    projection_units=(8,),
+)
+TINY_FLAGS = [
+    "--recipe=digits",
+    "--width=0.0625",
+    "--batch_size=512",
+    "--epochs=3",
+    "--warmup_epochs=0",
+    "--projection_units=8",
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The workdir of a finished run, and its encoder."""
+    keras.utils.set_random_seed(0)
+    workdir = tmp_path_factory.mktemp("pretrain") / "new" / "run"
+    return workdir, pretrain.pretrain(TINY, workdir)
+
+
+def weights(path):
+    return keras.saving.load_model(path, compile=False).get_weights()
+
+
+def assert_same_weights(a, b, tolerance=0.0):
+    for x, y in zip(weights(a), weights(b), strict=True):
+        np.testing.assert_allclose(x, y, atol=tolerance, rtol=0)
+
+
+def test_a_run_writes_what_it_says(finished):
+    workdir, encoder = finished
+    assert {path.name for path in workdir.iterdir()} == {
+        "checkpoint.npz",
+        "config.json",
+        "encoder.keras",
+        "history.csv",
+        "logs",
+        "supcon_model.keras",
+    }
+    config = from_json(PretrainConfig, (workdir / "config.json").read_text())
+    assert config == TINY
+    saved = keras.saving.load_model(workdir / "encoder.keras")
+    images = np.random.default_rng(0).random((4, 8, 8, 3), "float32")
+    np.testing.assert_array_equal(saved(images), encoder(images))
+    model = keras.saving.load_model(workdir / "supcon_model.keras")
+    np.testing.assert_array_equal(model.encode(images), encoder(images))
+    assert model.projection_head.units == (8,)
+
+
+def test_the_history_has_the_loss_beside_that_of_collapse(finished):
+    workdir, _ = finished
+    with open(workdir / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    for row in rows:
+        assert float(row["collapsed_loss"]) == pytest.approx(math.log(1023))
+        assert float(row["contrastive_loss"]) > 0
+    assert any(
+        path.name.startswith("events") and path.stat().st_size > 1000
+        for path in (workdir / "logs").rglob("*")
+    )
+
+
+def test_the_same_seed_trains_the_same_encoder(finished, tmp_path):
+    workdir, _ = finished
+    pretrain.pretrain(TINY, tmp_path)
+    assert_same_weights(
+        workdir / "encoder.keras", tmp_path / "encoder.keras", 1e-5
+    )
+    other = dataclasses.replace(TINY, seed=1)
+    pretrain.pretrain(other, tmp_path / "other")
+    a = weights(tmp_path / "encoder.keras")
+    b = weights(tmp_path / "other" / "encoder.keras")
+    assert max(np.abs(x - y).max() for x, y in zip(a, b, strict=True)) > 1e-3
+
+
+def test_a_finished_run_says_so_and_changes_nothing(finished, capsys):
+    workdir, _ = finished
+    before = {p: p.stat().st_mtime_ns for p in workdir.iterdir()}
+    encoder = pretrain.pretrain(TINY, workdir)
+    assert "Finished already" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in workdir.iterdir()} == before
+    assert encoder.output_shape == (None, 32)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"temperature": 0.2}, "`temperature` must be 0.1, as in the run"),
+        ({"epochs": 5}, "`epochs` must be 3 (the cosine schedule was laid"),
+        ({"epochs": 2}, "`epochs` must be 3 (the cosine schedule was laid"),
+        ({"seed": 1}, "`seed` must be 0, as in the run"),
+    ],
+)
+def test_the_workdir_of_another_run_is_refused(finished, change, message):
+    workdir, _ = finished
+    with pytest.raises(ValueError) as error:
+        pretrain.pretrain(dataclasses.replace(TINY, **change), workdir)
+    assert message in str(error.value)
+    assert "config.json" in str(error.value)
+
+
+def test_a_constant_schedule_can_be_given_more_epochs(tmp_path):
+    config = dataclasses.replace(TINY, schedule="constant")
+    short = dataclasses.replace(config, epochs=2)
+    pretrain.pretrain(config, tmp_path / "whole")
+    pretrain.pretrain(short, tmp_path / "parts")
+    pretrain.pretrain(config, tmp_path / "parts")
+    assert_same_weights(
+        tmp_path / "whole" / "encoder.keras",
+        tmp_path / "parts" / "encoder.keras",
+        1e-5,
+    )
+    with pytest.raises(ValueError, match="`epochs` must be 3 or more"):
+        pretrain.pretrain(short, tmp_path / "parts")
+
+
+def test_normalize_representation_reaches_the_encoder_that_is_written(
+    tmp_path,
+):
+    config = dataclasses.replace(TINY, normalize_representation=True, epochs=1)
+    pretrain.pretrain(config, tmp_path)
+    encoder = keras.saving.load_model(tmp_path / "encoder.keras")
+    images = np.random.default_rng(0).random((4, 8, 8, 3), "float32")
+    np.testing.assert_allclose(
+        np.linalg.norm(encoder(images), axis=1), np.ones(4), rtol=1e-5
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
+    finished, tmp_path
+):
+    undisturbed, _ = finished
+    command = [
+        *(sys.executable, "-m", "supcon_tf.pretrain"),
+        *TINY_FLAGS,
+        f"--workdir={tmp_path}",
+    ]
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "checkpoint.npz").exists():
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "encoder.keras").exists()
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert "goes on after epoch" in again.stdout
+    assert "Epoch 1/3" not in again.stdout
+    assert "Epoch 3/3" in again.stdout
+    assert_same_weights(
+        undisturbed / "encoder.keras", tmp_path / "encoder.keras", 1e-5
+    )
+    with open(tmp_path / "history.csv", newline="") as file:
+        assert [r["epoch"] for r in csv.DictReader(file)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--recipe=digit"], ["`recipe`", "'digit'", *RECIPES]),
+        (["--encoder=resnet19"], ["`encoder`", "'resnet19'", *ENCODERS]),
+        (["--augmentation=none"], ["`augmentation`", *AUGMENTATIONS]),
+        (["--dataset=mnist"], ["`dataset`", "'mnist'", *DATASETS]),
+        (["--stem=vgg"], ["`stem`", "'vgg'", "small_image"]),
+        (["--schedule=linear"], ["`schedule`", "'linear'", "cosine"]),
+        (["--temperature=0"], ["`temperature` must be > 0", "0.0"]),
+        (["--batch_size=0"], ["`batch_size` must be >= 1", "0"]),
+        (["--batch_size=1438"], ["`batch_size` must be at most", "1437"]),
+        (["--epochs=-1"], ["`epochs` must be >= 1", "-1"]),
+        (["--warmup_epochs=3"], ["warm-up", "at most 5 of 6"]),
+        (["--projection_units=a"], ["`projection_units`", "a"]),
+        (["--projection_units=0"], ["`units`", "0"]),
+        (["--workdir="], ["`workdir`", "''"]),
+        (["--dataset=cifar10", "--data_dir=/nowhere"], ["`data_dir`", "/now"]),
+        (["--dataset=folder", "--data_dir=/nowhere"], ["`data_dir`", "/now"]),
+        (["--epohcs=3"], ["epohcs", "epochs"]),
+    ],
+)
+def test_wrong_input_is_one_line_and_nothing_is_written(
+    flags, words, tmp_path, capsys
+):
+    workdir = tmp_path / "run"
+    argv = [*TINY_FLAGS, f"--workdir={workdir}", *flags]
+    assert pretrain.main(argv) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1, err
+    assert err.startswith("supcon-pretrain: error: ")
+    for word in words:
+        assert word in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
+    workdir = pathlib.Path(tmp_path)
+    (workdir / "checkpoint.npz").write_bytes(b"damaged")
+    assert pretrain.main([*TINY_FLAGS, f"--workdir={workdir}"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "checkpoint.npz must be a whole checkpoint" in err

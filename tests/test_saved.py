@@ -1,0 +1,28 @@
+import keras
+import numpy as np
+import pytest
+
+from supcon_tf.encoders import resnet18
+from supcon_tf.encoders.saved import load_encoder
+
+
+def test_a_written_encoder_is_read_back(tmp_path):
+    encoder = resnet18((8, 8, 3), width=0.125, stem="small_image")
+    encoder.save(tmp_path / "encoder.keras")
+    images = np.random.default_rng(0).random((2, 8, 8, 3), "float32")
+    again = load_encoder(str(tmp_path))
+    np.testing.assert_array_equal(again(images), encoder(images))
+
+
+@pytest.mark.parametrize("workdir", [None, "", "/nowhere"])
+def test_a_folder_without_encoder_is_refused(workdir):
+    with pytest.raises(ValueError, match="`workdir` must"):
+        load_encoder(workdir)
+
+
+def test_a_damaged_encoder_is_named(tmp_path):
+    path = tmp_path / "encoder.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save(path)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ValueError, match=r"encoder.keras must be a whole"):
+        load_encoder(tmp_path)

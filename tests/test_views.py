@@ -1,0 +1,220 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf import augmentations, view_batches
+from supcon_tf.datasets import LabelledImages
+from supcon_tf.views import image_batches
+
+NUM_IMAGES = 23
+
+
+def arrays(size=4):
+    """Images that are told apart by their first pixel, i / 255."""
+    images = np.zeros((NUM_IMAGES, size, size, 3), np.uint8)
+    images[:] = np.arange(NUM_IMAGES)[:, None, None, None]
+    return images, np.arange(NUM_IMAGES) % 5
+
+
+def as_dataset(images, labels):
+    return tf.data.Dataset.from_tensor_slices((images, labels))
+
+
+def uneven_dataset(images, labels):
+    """The same pairs with shapes that are unknown beforehand."""
+    return tf.data.Dataset.from_generator(
+        lambda: zip(images, labels, strict=True),
+        output_signature=(
+            tf.TensorSpec([None, None, 3], tf.uint8),
+            tf.TensorSpec([], tf.int64),
+        ),
+    )
+
+
+def as_files(images, labels):
+    """The same pairs as strings that are still to be decoded."""
+    strings = np.array([str(image[0, 0, 0]) for image in images])
+
+    def decode(string):
+        value = tf.cast(tf.strings.to_number(string, tf.int32), tf.uint8)
+        return tf.fill([5, 3, 3], value)
+
+    return LabelledImages(strings, labels, (), decode)
+
+
+SOURCES = {
+    "arrays": lambda images, labels: (images, labels),
+    "dataset": as_dataset,
+    "uneven_dataset": uneven_dataset,
+    "files": as_files,
+}
+
+
+def batches(source, count, **kwargs):
+    arguments = {
+        "num_views": 2,
+        "batch_size": 5,
+        "image_size": 4,
+        "seed": 7,
+        **kwargs,
+    }
+    views = view_batches(source, augmentations.crop_flip, **arguments)
+    return [
+        (images.numpy(), labels.numpy())
+        for images, labels in itertools.islice(views, count)
+    ]
+
+
+def identity(views):
+    """Which image a view is of."""
+    return np.round(views[..., 0, 0, 0] * 255).astype(int)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_batches_have_views_and_labels(kind):
+    for views, labels in batches(SOURCES[kind](*arrays()), 3):
+        assert views.shape == (5, 2, 4, 4, 3)
+        assert views.dtype == np.float32
+        assert labels.shape == (5,)
+        np.testing.assert_array_equal(identity(views)[:, 0] % 5, labels)
+        np.testing.assert_array_equal(
+            identity(views)[:, 0], identity(views)[:, 1]
+        )
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_an_epoch_holds_no_image_twice_and_each_is_shuffled_anew(kind):
+    steps = NUM_IMAGES // 5  # the remainder is dropped
+    seen = [
+        identity(v)[:, 0]
+        for v, _ in batches(SOURCES[kind](*arrays()), 3 * steps)
+    ]
+    epochs = np.reshape(seen, (3, steps * 5)).tolist()
+    for epoch in epochs:
+        assert len(set(epoch)) == steps * 5
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert epochs[0] != sorted(epochs[0])
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_stream_that_starts_at_an_epoch_is_the_tail_of_the_whole(kind):
+    source = SOURCES[kind](*arrays(size=8))
+    steps = NUM_IMAGES // 5
+    whole = batches(source, 3 * steps)
+    tail = batches(source, steps, first_epoch=2)
+    for (a, a_labels), (b, b_labels) in zip(
+        whole[2 * steps :], tail, strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+        np.testing.assert_array_equal(a_labels, b_labels)
+
+
+def random_images():
+    images = np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, 8, 8, 3))
+    return images.astype(np.uint8), np.arange(NUM_IMAGES)
+
+
+def test_arrays_and_files_of_the_same_images_give_the_same_views():
+    images, labels = random_images()
+    files = LabelledImages(
+        np.arange(NUM_IMAGES).astype(str),
+        labels,
+        (),
+        lambda s: tf.gather(images, tf.strings.to_number(s, tf.int32)),
+    )
+    for (a, a_labels), (b, b_labels) in zip(
+        batches((images, labels), 6), batches(files, 6), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_array_equal(a_labels, b_labels)
+
+
+def test_views_of_an_image_differ_and_differ_between_epochs():
+    views = np.concatenate([v for v, _ in batches(random_images(), 8)])
+    flat = views.reshape(len(views) * 2, -1)
+    assert len(np.unique(flat.round(4), axis=0)) > 0.9 * len(flat)
+
+
+def test_another_seed_gives_another_order_and_other_views():
+    a = batches(random_images(), 1, seed=1)[0]
+    b = batches(random_images(), 1, seed=2)[0]
+    assert a[1].tolist() != b[1].tolist()
+
+
+def test_the_views_do_not_depend_on_the_batch_size():
+    whole = batches(random_images(), 2, batch_size=10)
+    parts = batches(random_images(), 4, batch_size=5)
+    np.testing.assert_allclose(
+        np.concatenate([v for v, _ in whole]),
+        np.concatenate([v for v, _ in parts]),
+        atol=1e-6,
+    )
+
+
+def test_the_dtype_of_the_labels_is_kept_and_column_labels_are_taken():
+    images, labels = arrays()
+    big = labels.astype(np.int64)[:, None] + 2**40
+    (_, batch) = batches((images, big), 1)[0]
+    assert batch.dtype == np.int64
+    assert batch.shape == (5,)
+    assert batch.min() >= 2**40
+
+
+def test_without_labels_it_yields_views_alone():
+    images, _ = arrays()
+    views = view_batches(
+        (images, None),
+        augmentations.crop,
+        num_views=2,
+        batch_size=5,
+        image_size=4,
+        seed=0,
+    )
+    assert next(iter(views)).shape == (5, 2, 4, 4, 3)
+
+
+def test_image_size_may_be_height_and_width():
+    (views, _) = batches(arrays(), 1, image_size=(6, 3))[0]
+    assert views.shape == (5, 2, 6, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "message"),
+    [
+        (None, {"batch_size": 24}, "`batch_size` must be at most the number"),
+        (None, {"batch_size": 0}, "`batch_size` must be >= 1. Received"),
+        (None, {"num_views": 0}, "`num_views` must be >= 1. Received"),
+        (None, {"first_epoch": -1}, "`first_epoch` must be >= 0. Received"),
+        ((arrays()[0], ["cat"] * 23), {}, "`labels` must be integers"),
+        ((arrays()[0], [0.5] * 23), {}, "`labels` must be integers"),
+        ((arrays()[0], [0, 1]), {}, "23 images, labels of shape (2,)"),
+        (as_dataset(*arrays()).batch(5), {}, "leave out .batch()"),
+        (as_dataset(*arrays()).repeat(), {}, "leave out .repeat()"),
+    ],
+)
+def test_bad_input_is_refused(source, arguments, message):
+    source = arrays() if source is None else source
+    with pytest.raises(ValueError) as error:
+        batches(source, 1, **arguments)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_image_batches_are_one_pass_in_order(kind):
+    images, labels = arrays()
+    passed = list(
+        image_batches(SOURCES[kind](images, labels), image_size=4, batch_size=9)
+    )
+    assert [len(x) for x, _ in passed] == [9, 9, 5]
+    x = np.concatenate([x for x, _ in passed])
+    np.testing.assert_array_equal(identity(x), np.arange(NUM_IMAGES))
+    np.testing.assert_array_equal(
+        np.concatenate([y for _, y in passed]), labels
+    )
+
+
+def test_image_batches_keep_the_size_if_none_is_given():
+    (x, _) = next(iter(image_batches(arrays(size=6), image_size=None)))
+    assert x.shape == (NUM_IMAGES, 6, 6, 3)
