@@ -20,14 +20,13 @@ setup(
         "keras>=3.15,<3.16",
         "keras-cv>=0.9,<0.10",
         "numpy>=2.0",
-        "pillow>=10",
         "scikit-learn>=1.5",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10,<4.10",
         "tensorflow-hub>=0.16.1,<0.17",
         # What these need and do not declare:
         "importlib_resources>=6",  # tensorflow-datasets
-        "setuptools<82",  # tensorflow-hub imports pkg_resources
+        "setuptools<82",  # tensorflow-hub, for pkg_resources
         "tensorboard>=2.20,<2.22",  # tf.summary
         "tf-keras>=2.21,<2.22",  # tensorflow-hub
     ],
@@ -38,6 +37,7 @@ setup(
             "matplotlib",
             "nbclient",
             "nbformat",
+            "pillow",
             "pytest",
             "pytest-xdist",
             "ruff",

@@ -85,6 +85,9 @@ class PretrainConfig(_Checked):
         "Standard deviation of the images, by which the encoder divides.",
         _RGB,
     )
+    zero_gamma: bool = setting(
+        True, "Start each block of the encoder as its shortcut (last gamma 0)."
+    )
     normalize_representation: bool = setting(
         False,
         "Scale the representation to unit length, before the head and in the "
@@ -98,6 +101,18 @@ class PretrainConfig(_Checked):
     )
     augmentation: str = setting(
         "simclr", "Augmentation of the views, by its name in AUGMENTATIONS."
+    )
+    crop_area: tuple[float, ...] | None = setting(
+        None,
+        "Smallest and largest share of the image that a random crop covers, "
+        "such as 0.2,1; by default the augmentation's own.",
+        (
+            lambda value: (
+                value is None
+                or (len(value) == 2 and 0 < value[0] <= value[1] <= 1)
+            ),
+            "two floats, 0 < low <= high <= 1",
+        ),
     )
     num_views: int = setting(2, "Views of each image, V.", _AT_LEAST_1)
     batch_size: int = setting(

@@ -9,6 +9,8 @@ kill.
 """
 
 import dataclasses
+import functools
+import inspect
 import math
 import pathlib
 import sys
@@ -68,7 +70,7 @@ def prepare(config, workdir):
     if (workdir / "encoder.keras").exists() and before == config:
         return lambda: _finished(workdir)
 
-    augmentation = _named(AUGMENTATIONS, "augmentation", config.augmentation)
+    augmentation = _augmentation(config)
     model = build_model(config)
     train, _ = load_dataset(
         config.dataset,
@@ -158,6 +160,7 @@ def build_model(config):
             stem=config.stem,
             mean=config.mean,
             std=config.std,
+            zero_gamma=config.zero_gamma,
         ),
         ProjectionHead(
             config.projection_units, batch_norm=config.projection_batch_norm
@@ -166,6 +169,18 @@ def build_model(config):
     )
     model.build((None, config.num_views, *image_shape))
     return model
+
+
+def _augmentation(config):
+    augmentation = _named(AUGMENTATIONS, "augmentation", config.augmentation)
+    if config.crop_area is None:
+        return augmentation
+    if "area" not in inspect.signature(augmentation).parameters:
+        raise ValueError(
+            f"`crop_area` must be left out with {config.augmentation}, which "
+            f"has no random crop. Received: crop_area={config.crop_area}"
+        )
+    return functools.partial(augmentation, area=config.crop_area)
 
 
 def _named(table, name, key):

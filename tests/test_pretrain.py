@@ -153,6 +153,18 @@ def test_normalize_representation_reaches_the_encoder_that_is_written(
     )
 
 
+def test_the_crop_area_reaches_the_augmentation():
+    images = np.random.default_rng(0).integers(
+        0, 256, (4, 8, 8, 3), dtype=np.uint8
+    )
+    seeds = np.arange(8).reshape(4, 2)
+    config = dataclasses.replace(TINY, crop_area=(0.1, 0.2))
+    np.testing.assert_array_equal(
+        pretrain._augmentation(config)(images, seeds, 8),
+        AUGMENTATIONS["crop"](images, seeds, 8, area=(0.1, 0.2)),
+    )
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
     finished, tmp_path
@@ -199,6 +211,11 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
         (["--batch_size=1438"], ["`batch_size` must be at most", "1437"]),
         (["--epochs=-1"], ["`epochs` must be >= 1", "-1"]),
         (["--warmup_epochs=3"], ["warm-up", "at most 5 of 6"]),
+        (["--crop_area=0,1"], ["`crop_area` must be two floats", "0.0"]),
+        (
+            ["--crop_area=0.5,1", "--augmentation=center_crop"],
+            ["`crop_area` must be left out with center_crop"],
+        ),
         (["--projection_units=a"], ["`projection_units`", "a"]),
         (["--projection_units=0"], ["`units`", "0"]),
         (["--workdir="], ["`workdir`", "''"]),

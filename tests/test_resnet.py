@@ -74,6 +74,13 @@ def test_the_last_batch_norm_of_each_block_starts_at_0():
     ]
 
 
+def test_without_zero_gamma_every_batch_norm_starts_at_1():
+    encoder = resnet18((32, 32, 3), width=0.25, zero_gamma=False)
+    for layer in encoder.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            np.testing.assert_array_equal(layer.gamma, 1)
+
+
 def test_the_normalisation_is_in_the_encoder_and_holds_no_variable():
     mean, std = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
     encoder = resnet18((8, 8, 3), mean=mean, std=std, width=0.25)

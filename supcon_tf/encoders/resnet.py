@@ -37,6 +37,7 @@ def resnet(
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
     sync_batch_norm=False,
+    zero_gamma=True,
     name=None,
 ):
     """ResNet v1.5 (He et al. 2016) from images to pooled representations.
@@ -55,6 +56,9 @@ def resnet(
       std: three positive floats, their standard deviation.
       sync_batch_norm: whether BatchNormalization takes its statistics over the
         global batch of all replicas.
+      zero_gamma: whether the last BatchNormalization of each block starts with
+        gamma 0, so that the block starts as its shortcut. Helps long trainings
+        with large learning rates; a short one learns faster without.
       name: name of the model.
 
     Returns:
@@ -81,6 +85,9 @@ def resnet(
     )
     batch_norm = functools.partial(
         layers.BatchNormalization, synchronized=sync_batch_norm, **_BATCH_NORM
+    )
+    last_batch_norm = functools.partial(
+        batch_norm, gamma_initializer="zeros" if zero_gamma else "ones"
     )
     block = _bottleneck_block if bottleneck else _basic_block
     filters = [int(64 * 2**group * width) for group in range(4)]
@@ -109,6 +116,7 @@ def resnet(
             x = block(
                 conv,
                 batch_norm,
+                last_batch_norm,
                 x,
                 filters[group],
                 stride,
@@ -178,18 +186,20 @@ def resnet200(input_shape, **options):
     )
 
 
-def _basic_block(conv, batch_norm, x, filters, stride, name):
+def _basic_block(conv, batch_norm, last_batch_norm, x, filters, stride, name):
     shortcut = _shortcut(conv, batch_norm, x, filters, stride, name)
     x = _padded_conv(conv, x, filters, 3, stride, f"{name}_conv1")
     x = batch_norm(name=f"{name}_bn1")(x)
     x = layers.ReLU(name=f"{name}_relu1")(x)
     x = conv(filters, 3, padding="same", name=f"{name}_conv2")(x)
-    x = batch_norm(gamma_initializer="zeros", name=f"{name}_bn2")(x)
+    x = last_batch_norm(name=f"{name}_bn2")(x)
     x = layers.Add(name=f"{name}_add")([x, shortcut])
     return layers.ReLU(name=f"{name}_out")(x)
 
 
-def _bottleneck_block(conv, batch_norm, x, filters, stride, name):
+def _bottleneck_block(
+    conv, batch_norm, last_batch_norm, x, filters, stride, name
+):
     shortcut = _shortcut(conv, batch_norm, x, 4 * filters, stride, name)
     x = conv(filters, 1, name=f"{name}_conv1")(x)
     x = batch_norm(name=f"{name}_bn1")(x)
@@ -198,7 +208,7 @@ def _bottleneck_block(conv, batch_norm, x, filters, stride, name):
     x = batch_norm(name=f"{name}_bn2")(x)
     x = layers.ReLU(name=f"{name}_relu2")(x)
     x = conv(4 * filters, 1, name=f"{name}_conv3")(x)
-    x = batch_norm(gamma_initializer="zeros", name=f"{name}_bn3")(x)
+    x = last_batch_norm(name=f"{name}_bn3")(x)
     x = layers.Add(name=f"{name}_add")([x, shortcut])
     return layers.ReLU(name=f"{name}_out")(x)
 

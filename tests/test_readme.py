@@ -1,0 +1,42 @@
+"""The README's Python, pasted block after block."""
+
+import pathlib
+import re
+
+import pytest
+
+README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+
+
+def blocks():
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
+    from hub_export.saved_model import write_saved_model
+
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    *pretraining, loading = blocks()
+    for block in pretraining:
+        exec(
+            block.replace("epochs=10", "epochs=1"), names
+        )  # half a minute less
+    assert "linear probe: top-1" in capsys.readouterr().out
+    assert names["classifier"].num_classes == 10
+    write_saved_model(names["encoder"], "DIR")
+    exec(loading, names)
+    assert names["features"].shape == (1437, 128)
+
+
+def test_every_flag_of_the_readme_is_a_flag():
+    import dataclasses
+
+    from supcon_tf.config import LinearEvalConfig, PretrainConfig
+
+    known = {"recipe", "workdir", "output", "help"}
+    for config in (PretrainConfig, LinearEvalConfig):
+        known |= {field.name for field in dataclasses.fields(config)}
+    flags = set(re.findall(r"--(\w+)", README.read_text()))
+    assert {"epochs", "temperature", "data_dir"} <= flags <= known

@@ -1,0 +1,93 @@
+"""What is installed: the wheel's content and the declared requirements."""
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGES = ("supcon_tf", "hub_export")
+DISTRIBUTIONS = {"absl": "absl-py", "sklearn": "scikit-learn"}
+
+
+def required(extra=None):
+    """Names of the distributions that the installed package requires."""
+    names = set()
+    for line in metadata.requires("supcon_tf"):
+        name = re.match(r"[\w.-]+", line)[0].lower().replace("_", "-")
+        marker = re.search(r"extra == ['\"](\w+)['\"]", line)
+        if (marker[1] if marker else None) == extra:
+            names.add(name)
+    return names
+
+
+def test_everything_that_is_imported_is_declared():
+    imported = set()
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    imported |= {a.name.split(".")[0] for a in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add(node.module.split(".")[0])
+    third_party = imported - set(sys.stdlib_module_names) - set(PACKAGES)
+    assert "tensorflow" in third_party
+    for module in third_party:
+        name = DISTRIBUTIONS.get(module, module).replace("_", "-")
+        assert name in required()
+
+
+def test_what_others_forget_to_declare_is_declared():
+    # tensorflow-hub needs tf_keras and pkg_resources, tensorflow-datasets
+    # importlib_resources, tf.summary tensorboard.
+    assert {
+        "tf-keras",
+        "setuptools",
+        "importlib-resources",
+        "tensorboard",
+    } <= required()
+
+
+def test_the_extras_are_those_of_the_readme():
+    assert {"pytest", "hypothesis", "ruff", "nbclient"} <= required("test")
+    assert required("publish") == {"kagglehub"}
+    assert required("torch") == {"torch", "pytorch-metric-learning"}
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_both_packages_and_three_commands(tmp_path):
+    files = subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        text=True,
+    ).split()
+    for name in files:
+        target = tmp_path / "source" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
+            *("--no-build-isolation", "--wheel-dir", tmp_path, "."),
+        ],
+        cwd=tmp_path / "source",
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (commands,) = (n for n in names if n.endswith("entry_points.txt"))
+        text = archive.read(commands).decode()
+    top = {n.split("/")[0] for n in names if ".dist-info" not in n}
+    assert top == set(PACKAGES)
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            assert str(path.relative_to(ROOT)) in names
+    assert any(n.endswith("licenses/LICENSE") for n in names)
+    for command in ("pretrain", "linear-eval", "hub-export"):
+        assert f"supcon-{command} = " in text
