@@ -14,7 +14,8 @@ import tensorflow_hub as hub
 from absl import flags
 
 from hub_export.export import export
-from supcon_tf.config import LinearEvalConfig, run_command
+from supcon_tf.commands import run_command
+from supcon_tf.config import LinearEvalConfig
 from supcon_tf.datasets import load_dataset
 from supcon_tf.linear_eval import linear_eval
 from supcon_tf.pretrain import prepare
@@ -39,6 +40,11 @@ def main(argv=None):
 def _prepare(workdir):
     pretrain = prepare(RECIPES["digits"], workdir)
     workdir = pathlib.Path(workdir).expanduser()
+    if workdir.exists():
+        raise ValueError(
+            "`workdir` must be a folder that does not exist yet. "
+            f"Received: workdir={str(workdir)!r}"
+        )
     saved_model = workdir / "saved_model"
 
     def run():

@@ -21,8 +21,9 @@ from hub_export.saved_model import (
     compare,
     write_saved_model,
 )
-from supcon_tf.config import run_command
+from supcon_tf.commands import run_command
 from supcon_tf.encoders.saved import load_encoder
+from supcon_tf.files import check_folder
 
 # Relative to the largest feature, as `compare` measures. Float32 holds seven
 # digits; the layers of an encoder cost one or two. In training mode the
@@ -149,12 +150,7 @@ def _new_path(output):
             "`output` must be a folder that does not exist yet. "
             f"Received: output={str(output)!r}, which does"
         )
-    parent = next(p for p in path.parents if p.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ValueError(
-            "`output` must lie in a folder that can be written. "
-            f"Received: output={str(output)!r}, below {parent}"
-        )
+    check_folder(path.parent, "output")
     return path
 
 

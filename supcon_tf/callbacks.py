@@ -1,6 +1,7 @@
 """Keras callbacks: history and checkpoints that survive a kill."""
 
 import csv
+import math
 import pathlib
 import zipfile
 
@@ -20,6 +21,9 @@ class EpochHistory(keras.callbacks.Callback):
       path: the file, `.csv`. Rows of a file that is there already are kept as
         far as their epochs lie before the first one of the fit.
 
+    Raises:
+      ValueError: if that file is no such history.
+
     Example:
       >>> model.fit(views, epochs=9, callbacks=[EpochHistory("history.csv")])
     """
@@ -27,25 +31,53 @@ class EpochHistory(keras.callbacks.Callback):
     def __init__(self, path):
         super().__init__()
         self.path = pathlib.Path(path)
+        self.rows = []
+        if self.path.exists():
+            with open(self.path, newline="") as file:
+                self.rows = list(csv.DictReader(file))
+        if not all(row.get("epoch", "").isdigit() for row in self.rows):
+            raise ValueError(
+                f"{self.path} must be a history with a column `epoch`; delete "
+                "it to go on without. Received: a file that is not"
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds the row; `epoch` counts from 0 here and from 1 in the file."""
-        rows = []
-        if self.path.exists():
-            with open(self.path, newline="") as file:
-                rows = [
-                    row
-                    for row in csv.DictReader(file)
-                    if int(row["epoch"]) <= epoch
-                ]
-        rows.append({"epoch": epoch + 1, **(logs or {})})
+        self.rows = [row for row in self.rows if int(row["epoch"]) <= epoch]
+        self.rows.append({"epoch": epoch + 1, **(logs or {})})
         with (
             written_whole(self.path) as path,
             open(path, "w", newline="") as file,
         ):
-            writer = csv.DictWriter(file, list(rows[-1]), extrasaction="ignore")
+            writer = csv.DictWriter(
+                file, list(self.rows[-1]), extrasaction="ignore"
+            )
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(self.rows)
+
+
+class DivergedError(Exception):
+    """The loss is no longer finite."""
+
+
+class StopIfDiverged(keras.callbacks.Callback):
+    """Stops a fit whose loss is not finite, before anything is written of it.
+
+    Put it first in the list of callbacks: the checkpoint then stays that of
+    the last good epoch.
+
+    Raises:
+      DivergedError: at the end of such an epoch.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at the loss; `epoch` counts from 0."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"The loss must stay finite; a lower learning rate or a longer "
+                f"warm-up helps. Received: {loss} in epoch {epoch + 1}"
+            )
 
 
 class EpochCheckpoint(keras.callbacks.Callback):
@@ -105,7 +137,13 @@ def restore_checkpoint(path, model):
             values = [state[f"variable_{i}"] for i in range(len(variables))]
             finished_epochs = int(state["finished_epochs"])
             size = len(state.files) - 1
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ValueError(
             f"{path} must be a whole checkpoint of this model; delete it to "
             f"start anew. Received: {error}"

@@ -1,11 +1,10 @@
-"""The commands' settings: frozen dataclasses, and a flag for each field."""
+"""The commands' settings: frozen dataclasses, also as JSON."""
 
 import dataclasses
 import json
-import sys
+import math
+import types
 import typing
-
-from absl import flags
 
 
 def setting(default, help_text, allowed=None):
@@ -26,21 +25,23 @@ _POSITIVE_OR_NONE = (lambda value: value is None or value > 0, "> 0")
 _AT_LEAST_0 = (lambda value: value >= 0, ">= 0")
 _AT_LEAST_1 = (lambda value: value >= 1, ">= 1")
 _FRACTION = (lambda value: 0 <= value < 1, "in [0, 1)")
+_PART_OR_NONE = (lambda value: value is None or 0 < value < 1, "in (0, 1)")
+_SEED = (lambda value: 0 <= value < 2**32, "in [0, 2**32)")
+_WIDTHS = (lambda value: value and min(value) >= 1, "one or more ints >= 1")
 _RGB = (lambda value: len(value) == 3, "three floats, R, G and B")
 
 
 class _Checked:
-    """Checks every field against what its metadata allow."""
+    """Checks every field against its type and what its metadata allow."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.metadata["allowed"] is None:
-                continue
-            predicate, words = field.metadata["allowed"]
-            if not predicate(value):
+            _check_type(field, value)
+            allowed = field.metadata["allowed"]
+            if allowed is not None and not allowed[0](value):
                 raise ValueError(
-                    f"`{field.name}` must be {words}. "
+                    f"`{field.name}` must be {allowed[1]}. "
                     f"Received: {field.name}={value!r}"
                 )
 
@@ -58,11 +59,12 @@ class PretrainConfig(_Checked):
     download: bool = setting(
         False, "Let tensorflow-datasets download what is not in data_dir."
     )
-    validation_fraction: float = setting(
-        0.0,
+    validation_fraction: float | None = setting(
+        None,
         "Part of the training images, class by class, that is held out and "
-        "takes the place of the test images.",
-        _FRACTION,
+        "takes the place of the test images. By default the data set's own "
+        "test images are used, and a fifth of a folder that has none.",
+        _PART_OR_NONE,
     )
     image_size: int = setting(
         32, "Height and width of the views, pixels.", _AT_LEAST_1
@@ -94,7 +96,7 @@ class PretrainConfig(_Checked):
         "encoder that is written (the official ImageNet recipes).",
     )
     projection_units: tuple[int, ...] = setting(
-        (2048, 128), "Widths of the projection head's dense layers."
+        (2048, 128), "Widths of the projection head's dense layers.", _WIDTHS
     )
     projection_batch_norm: bool = setting(
         False, "BatchNormalization after the head's hidden layers (SimCLR)."
@@ -141,8 +143,18 @@ class PretrainConfig(_Checked):
         1e-4, "L2 in the gradient of kernels.", _AT_LEAST_0
     )
     seed: int = setting(
-        0, "Decides initial weights, order, augmentations, held-out part."
+        0,
+        "Decides initial weights, order, augmentations, held-out part.",
+        _SEED,
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.warmup_epochs < self.epochs:
+            raise ValueError(
+                f"`warmup_epochs` must be < epochs={self.epochs}. "
+                f"Received: warmup_epochs={self.warmup_epochs}"
+            )
 
     @property
     def peak_learning_rate(self):
@@ -175,127 +187,64 @@ def to_json(config):
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
-def from_json(config_class, text):
-    """The config that `to_json` wrote.
+def read_json(config_class, path):
+    """The config that `to_json` wrote to a file.
 
     Args:
       config_class: its dataclass.
-      text: the JSON text.
+      path: `pathlib.Path` of the file.
 
     Returns:
       A `config_class`.
 
     Raises:
-      ValueError: if the text is not such JSON.
+      ValueError: if the file is missing or is not such JSON.
     """
-    values = json.loads(text)
-    known = {field.name for field in dataclasses.fields(config_class)}
-    if not isinstance(values, dict) or set(values) - known:
-        raise ValueError(
-            f"The JSON must have the fields {sorted(known)}. "
-            f"Received: {sorted(values)}"
-        )
-    return config_class(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-    )
-
-
-def define_flags(config_class, values):
-    """Defines a flag for each field; a flag not given is None.
-
-    Args:
-      config_class: dataclass whose fields are `setting`s.
-      values: the `absl.flags.FlagValues` to define them in.
-    """
-    for field in dataclasses.fields(config_class):
-        kind = _plain_type(field.type)
-        define = {
-            str: flags.DEFINE_string,
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            bool: flags.DEFINE_bool,
-            tuple: flags.DEFINE_list,
-        }[typing.get_origin(kind) or kind]
-        define(field.name, None, field.metadata["help"], flag_values=values)
-
-
-def overridden(config, values):
-    """The config with the values of the flags that were given.
-
-    Args:
-      config: a dataclass of `setting`s.
-      values: parsed `absl.flags.FlagValues` that `define_flags` filled.
-
-    Returns:
-      A new config.
-
-    Raises:
-      ValueError: if a value is not allowed.
-    """
-    given = {}
-    for field in dataclasses.fields(config):
-        value = values[field.name].value
-        if value is None:
-            continue
-        kind = _plain_type(field.type)
-        if typing.get_origin(kind) is tuple:
-            number = typing.get_args(kind)[0]
-            try:
-                value = tuple(number(item) for item in value)
-            except ValueError:
-                raise ValueError(
-                    f"`{field.name}` must be comma-separated numbers "
-                    f"({number.__name__}). Received: {field.name}={value}"
-                ) from None
-        given[field.name] = value
-    return dataclasses.replace(config, **given)
-
-
-def run_command(program, usage, values, prepare, argv=None):
-    """Runs a command: parses, prepares, runs.
-
-    What is wrong with the input comes out while it prepares, as one line on
-    stderr; a mistake of ours keeps its traceback.
-
-    Args:
-      program: name of the command.
-      usage: text that --help prints before the flags.
-      values: `absl.flags.FlagValues` with the command's flags, its own rather
-        than absl's global ones, so that it can be called more than once.
-      prepare: function of the parsed flags that checks everything, writes
-        nothing, and returns the function that does the work.
-      argv: the arguments after the program's name; `sys.argv[1:]` by default.
-
-    Returns:
-      The exit status.
-    """
-    argv = sys.argv[1:] if argv is None else list(argv)
-    if {"--help", "-h", "--helpfull"} & set(argv):
-        print(f"{usage.strip()}\n\nFlags of {program}:\n")
-        print(values.get_help(include_special_flags=False))
-        return 0
+    names = {field.name for field in dataclasses.fields(config_class)}
     try:
-        positional = values([program, *argv])[1:]
-        if positional:
-            raise ValueError(
-                f"{program} takes flags alone. Received: {positional}"
-            )
-        run = prepare(values)
-    except (ValueError, OSError, flags.Error) as error:
-        print(
-            f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or set(values) != names:
+            raise ValueError(f"not the fields {sorted(names)}")
+        return config_class(
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.items()
+            }
         )
-        return 2
-    run()
-    return 0
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} must hold the settings that supcon-pretrain writes. "
+            f"Received: {error}"
+        ) from error
 
 
-def _plain_type(annotation):
-    """`T | None` -> `T`."""
-    options = [t for t in typing.get_args(annotation) if t is not type(None)]
-    if type(None) in typing.get_args(annotation):
-        return options[0]
-    return annotation
+def plain_type(field):
+    """The type of a field without `| None`."""
+    options = typing.get_args(field.type)
+    if isinstance(field.type, types.UnionType):
+        return next(t for t in options if t is not types.NoneType)
+    return field.type
+
+
+def _check_type(field, value):
+    kind = plain_type(field)
+    optional = kind is not field.type
+    if value is None and optional:
+        return
+    items = value if isinstance(value, tuple) else (value,)
+    if typing.get_origin(kind) is tuple:
+        matches = isinstance(value, tuple)
+        kind = typing.get_args(kind)[0]
+    else:
+        matches = not isinstance(value, tuple)
+    for item in items:
+        matches &= isinstance(item, (int, float) if kind is float else kind)
+        matches &= kind is bool or not isinstance(item, bool)
+        matches &= not isinstance(item, float) or math.isfinite(item)
+    if not matches:
+        words = {float: "a finite number", int: "an integer"}
+        raise ValueError(
+            f"`{field.name}` must be {words.get(kind, kind.__name__)}"
+            f"{' or a tuple of them' if isinstance(value, tuple) else ''}. "
+            f"Received: {field.name}={value!r}"
+        )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ def load_dataset(
     *,
     data_dir=None,
     download=False,
-    validation_fraction=0.0,
+    validation_fraction=None,
     seed=0,
 ):
     """Training and test images of a data set, by its name in `DATASETS`.
@@ -61,10 +62,10 @@ def load_dataset(
         (default: `$TFDS_DATA_DIR`, or ~/tensorflow_datasets).
       download: whether tensorflow-datasets may download and prepare the data
         set if it is not in data_dir.
-      validation_fraction: float in [0, 1). If positive, this part of the
-        training images, class by class, takes the place of the test images:
-        to choose settings without a look at the test images, and for a folder
-        that has no test images.
+      validation_fraction: float in (0, 1): this part of the training images,
+        class by class, takes the place of the test images, to choose settings
+        without a look at these. None: the data set's own test images; for a
+        folder that has none, a fifth of its images.
       seed: integer that decides which part that is.
 
     Returns:
@@ -84,15 +85,11 @@ def load_dataset(
             f"Received: dataset={name!r}"
         )
     train, test = DATASETS[name](data_dir=data_dir, download=download)
-    if validation_fraction > 0:
-        return split(train, validation_fraction, seed=seed)
-    if test is None:
-        raise ValueError(
-            "`validation_fraction` must be > 0 for a folder without test "
-            f"images ({data_dir}/test). Received: validation_fraction="
-            f"{validation_fraction}"
-        )
-    return train, test
+    if validation_fraction is None:
+        if test is not None:
+            return train, test
+        validation_fraction = 0.2
+    return split(train, validation_fraction, seed=seed)
 
 
 def split(source, fraction, *, seed):
@@ -107,9 +104,18 @@ def split(source, fraction, *, seed):
       Two `LabelledImages`.
 
     Raises:
-      ValueError: if a class has a single image.
+      ValueError: if a class has a single image, or a part would have fewer
+        images than there are classes.
     """
-    counts = np.bincount(source.labels, minlength=len(source.class_names))
+    num_classes = len(source.class_names)
+    second_size = math.ceil(fraction * len(source))
+    if not num_classes <= second_size <= len(source) - num_classes:
+        raise ValueError(
+            f"`validation_fraction` must leave {num_classes} images, one a "
+            f"class, or more in both parts of {len(source)}. "
+            f"Received: validation_fraction={fraction}"
+        )
+    counts = np.bincount(source.labels, minlength=num_classes)
     if (counts == 1).any():
         raise ValueError(
             "A class must have two or more images to be split. Received: one "
@@ -162,19 +168,22 @@ def _tfds(name, *, data_dir, download):
             f"{builder.data_path}"
         )
     class_names = tuple(builder.info.features["label"].names)
-    parts = []
-    for part in ("train", "test"):
-        examples = tfds.as_numpy(
-            builder.as_dataset(split=part, batch_size=-1, shuffle_files=False)
+    try:
+        train, test = (
+            tfds.as_numpy(builder.as_dataset(split=part, batch_size=-1))
+            for part in ("train", "test")
         )
-        parts.append(
-            LabelledImages(
-                examples["image"],
-                examples["label"].astype(np.int64),
-                class_names,
-            )
+    except Exception as error:  # TFDS, TensorFlow and protobuf raise their own
+        raise ValueError(
+            f"`data_dir` must hold {name} whole. "
+            f"Received: data_dir={str(data_dir)!r}, {error}"
+        ) from error
+    return tuple(
+        LabelledImages(
+            part["image"], part["label"].astype(np.int64), class_names
         )
-    return tuple(parts)
+        for part in (train, test)
+    )
 
 
 def _folder(*, data_dir, download):

@@ -66,8 +66,13 @@ def linear_probe(
         )
     class_names = class_names or getattr(train, "class_names", None) or None
     num_classes = len(class_names) if class_names else int(labels.max()) + 1
+    if labels.max() >= num_classes:
+        raise ValueError(
+            f"`class_names` must name all {labels.max() + 1} classes. "
+            f"Received: {num_classes} names"
+        )
     classifier = LinearClassifier(encoder, num_classes, class_names)
-    classifier.build((None, *encoder.input_shape[1:]))
+    classifier.dense.build(features.shape)
     classifier.dense.set_weights(
         _fit_dense(features, labels, num_classes, l2, max_iterations)
     )
@@ -108,9 +113,8 @@ def encode_all(encoder, source, *, batch_size=256):
     Returns:
       `[n, R]` float32 and `[n]` integer arrays.
     """
-    image_size = encoder.input_shape[1:3]
-    if None in image_size:
-        image_size = None
+    input_shape = getattr(encoder, "input_shape", (None, None, None, None))
+    image_size = None if None in input_shape[1:3] else input_shape[1:3]
     batches = image_batches(
         source, image_size=image_size, batch_size=batch_size
     )
@@ -122,7 +126,7 @@ def encode_all(encoder, source, *, batch_size=256):
     return np.concatenate(features).astype(np.float32), np.concatenate(labels)
 
 
-def nearest_neighbor_accuracy(train, test, *, image_size, batch_size=256):
+def nearest_neighbor_accuracy(train, test, *, image_size):
     """Top-1 accuracy of the nearest training image, by raw pixels.
 
     The yardstick that needs no learning: an encoder that does not beat it has
@@ -131,33 +135,44 @@ def nearest_neighbor_accuracy(train, test, *, image_size, batch_size=256):
     Args:
       train: as for `linear_probe`.
       test: the same.
-      image_size: int; images are centre-cropped to it.
-      batch_size: int >= 1, test images compared at once.
+      image_size: int; images are centre-cropped to it, or to 32 pixels if it
+        is larger: pixels of photographs are no closer at a finer size.
 
     Returns:
       A Python float in [0, 1].
     """
-    train_pixels, train_labels = _pixels(train, image_size)
-    test_pixels, test_labels = _pixels(test, image_size)
-    squares = tf.reduce_sum(tf.square(train_pixels), axis=1)
-    correct = 0
-    for start in range(0, len(test_labels), batch_size):
-        part = slice(start, start + batch_size)
-        # |a - b|^2 without |a|^2, which is the same for every b.
-        distances = squares - 2 * tf.matmul(
-            test_pixels[part], train_pixels, transpose_b=True
-        )
-        nearest = tf.argmin(distances, axis=1).numpy()
-        correct += int(np.sum(train_labels[nearest] == test_labels[part]))
-    return correct / len(test_labels)
+    size = min(image_size, 32)
+    test_batches = [
+        (_flat(images), labels.numpy())
+        for images, labels in image_batches(test, image_size=size)
+    ]
+    nearest = [np.full(len(labels), np.inf) for _, labels in test_batches]
+    answers = [np.full(len(labels), -1) for _, labels in test_batches]
+    # The training images pass by once, a block at a time.
+    for images, labels in image_batches(
+        train, image_size=size, batch_size=4096
+    ):
+        pixels = _flat(images)
+        squares = tf.reduce_sum(tf.square(pixels), axis=1)
+        for part, (test_pixels, _) in enumerate(test_batches):
+            # |a - b|^2 without |a|^2, which is the same for every b.
+            distances = squares - 2 * tf.matmul(
+                test_pixels, pixels, transpose_b=True
+            )
+            closest = tf.argmin(distances, axis=1).numpy()
+            distance = tf.reduce_min(distances, axis=1).numpy()
+            closer = distance < nearest[part]
+            nearest[part][closer] = distance[closer]
+            answers[part][closer] = labels.numpy()[closest[closer]]
+    correct = sum(
+        int(np.sum(answer == labels))
+        for answer, (_, labels) in zip(answers, test_batches, strict=True)
+    )
+    return correct / sum(len(labels) for _, labels in test_batches)
 
 
-def _pixels(source, image_size):
-    images, labels = [], []
-    for batch, batch_labels in image_batches(source, image_size=image_size):
-        images.append(tf.reshape(batch, [tf.shape(batch)[0], -1]))
-        labels.append(batch_labels.numpy())
-    return tf.concat(images, axis=0), np.concatenate(labels)
+def _flat(images):
+    return tf.reshape(images, [tf.shape(images)[0], -1])
 
 
 def _fit_dense(features, labels, num_classes, l2, max_iterations):

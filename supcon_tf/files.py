@@ -1,8 +1,36 @@
-"""Files that are whole or absent: written aside, then renamed into place."""
+"""Files that are whole or absent, folders that one process writes at a time."""
 
 import contextlib
 import os
 import pathlib
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock
+    fcntl = None
+
+
+class FolderInUseError(Exception):
+    """Another process is writing to the folder."""
+
+
+def check_folder(path, name):
+    """Refuses a path at which no folder can be made or written to.
+
+    Args:
+      path: `pathlib.Path` of the folder.
+      name: of the argument, for the message.
+
+    Raises:
+      ValueError: if the path, or what it lies below, is a file or cannot be
+        written to.
+    """
+    existing = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ValueError(
+            f"`{name}` must be a folder that can be written to. "
+            f"Received: {name}={str(path)!r}, where {existing} cannot"
+        )
 
 
 @contextlib.contextmanager
@@ -24,7 +52,7 @@ def written_whole(path):
       ...   encoder.save(path)
     """
     path = pathlib.Path(path)
-    aside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    aside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield aside
         with open(aside, "rb") as file:
@@ -32,3 +60,31 @@ def written_whole(path):
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def only_writer(folder):
+    """Keeps other processes from writing to a folder; makes it if need be.
+
+    The lock goes with the process, also if it is killed; half-written files of
+    a killed one are removed.
+
+    Args:
+      folder: `pathlib.Path`.
+
+    Raises:
+      FolderInUseError: if another process has the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a") as lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise FolderInUseError(
+                    f"{folder} must not be in use. Received: another process "
+                    "is writing to it"
+                ) from error
+        for stale in folder.glob(".*.partial*"):
+            stale.unlink()
+        yield

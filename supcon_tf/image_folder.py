@@ -40,15 +40,17 @@ def find_images(folder):
 
     Raises:
       ValueError: if there is no such folder, if it holds fewer than two
-        classes, if a class of the test images has no training images, or if
-        more than 1 % of its files are unreadable.
+        classes, if a class of the test images has no training images, if a
+        folder for test images has none, or if more than 1 % of its files are
+        unreadable.
     """
-    if not folder or not pathlib.Path(folder).is_dir():
+    path = pathlib.Path(folder or "").expanduser()
+    if not folder or not path.is_dir():
         raise ValueError(
             "`data_dir` must be a folder of images, PATH/CLASS/*.jpg|jpeg|png "
-            f"or PATH/train/CLASS/... Received: data_dir={str(folder)!r}"
+            f"or PATH/train/CLASS/... Received: data_dir={folder!r}"
         )
-    folder = pathlib.Path(folder).expanduser()
+    folder = path
     if (folder / "train").is_dir():
         tests = [folder / n for n in _TEST_NAMES if (folder / n).is_dir()]
         roots = [folder / "train", tests[0] if tests else None]
@@ -73,7 +75,12 @@ def find_images(folder):
                 f"The classes of {root} must all have training images. "
                 f"Received: {sorted(unknown)}"
             )
-        parts.append(_readable(_labelled_files(root, class_names), root))
+        files = _labelled_files(root, class_names)
+        if not files.paths:
+            raise ValueError(
+                f"{root} must hold images, CLASS/*.jpg|jpeg|png. Received: none"
+            )
+        parts.append(_readable(files, root))
     return class_names, tuple(parts)
 
 
@@ -124,14 +131,14 @@ def _readable(files, root):
     with concurrent.futures.ThreadPoolExecutor() as threads:
         keep = list(threads.map(_is_readable, files.paths))
     bad = [p for p, ok in zip(files.paths, keep, strict=True) if not ok]
-    for path in bad[:20]:
-        logging.warning("Left out, not a readable image: %s", path)
     if len(bad) > MAX_UNREADABLE * len(files.paths):
         raise ValueError(
             f"At most {MAX_UNREADABLE:.0%} of the files may be unreadable. "
             f"Received: {len(bad)} of {len(files.paths)} in {root}, the first "
             f"of them {bad[0]}"
         )
+    for path in bad:
+        logging.warning("Left out, not a readable image: %s", path)
     if bad:
         logging.warning(
             "%d of %d files of %s left out", len(bad), len(files.paths), root

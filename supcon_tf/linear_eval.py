@@ -12,10 +12,10 @@ import pathlib
 import sys
 import time
 
-import keras
 from absl import flags
 
-from supcon_tf import config as config_lib
+from supcon_tf.commands import define_flags, overridden, run_command
+from supcon_tf.config import LinearEvalConfig, PretrainConfig, read_json
 from supcon_tf.datasets import load_dataset
 from supcon_tf.encoders.saved import load_encoder
 from supcon_tf.evaluation import (
@@ -23,7 +23,8 @@ from supcon_tf.evaluation import (
     nearest_neighbor_accuracy,
     probe_accuracy,
 )
-from supcon_tf.files import written_whole
+from supcon_tf.files import check_folder, written_whole
+from supcon_tf.pretrain import build_model
 
 
 def linear_eval(config, workdir):
@@ -54,7 +55,8 @@ def prepare(config, workdir):
     """Checks everything and writes nothing; returns the run as a function."""
     encoder = load_encoder(workdir)
     workdir = pathlib.Path(workdir).expanduser()
-    pretraining = _load_pretrain_config(workdir)
+    check_folder(workdir, "workdir")
+    pretraining = read_json(PretrainConfig, workdir / "config.json")
     train, test = load_dataset(
         pretraining.dataset,
         data_dir=config.data_dir or pretraining.data_dir,
@@ -76,8 +78,9 @@ def prepare(config, workdir):
         classifier = probe(encoder)
         top_1_accuracy, num_test_images = probe_accuracy(classifier, test)
         seconds = time.perf_counter() - start
-        keras.utils.set_random_seed(pretraining.seed)
-        untrained = type(encoder).from_config(encoder.get_config())
+        with written_whole(workdir / "classifier.keras") as path:
+            classifier.save(path)
+        untrained = build_model(pretraining).representation_model()
         results = {
             "top_1_accuracy": top_1_accuracy,
             "untrained_top_1_accuracy": probe_accuracy(probe(untrained), test)[
@@ -91,8 +94,6 @@ def prepare(config, workdir):
             "class_names": list(train.class_names),
             "seconds": round(seconds, 2),
         }
-        with written_whole(workdir / "classifier.keras") as path:
-            classifier.save(path)
         text = json.dumps(results, indent=2) + "\n"
         with written_whole(workdir / "linear_eval.json") as path:
             path.write_text(text)
@@ -103,18 +104,8 @@ def prepare(config, workdir):
     return run
 
 
-def _load_pretrain_config(workdir):
-    path = workdir / "config.json"
-    if not path.exists():
-        raise ValueError(
-            "`workdir` must hold config.json, which supcon-pretrain writes. "
-            f"Received: no {path}"
-        )
-    return config_lib.from_json(config_lib.PretrainConfig, path.read_text())
-
-
 def _prepare_command(values):
-    config = config_lib.overridden(config_lib.LinearEvalConfig(), values)
+    config = overridden(LinearEvalConfig(), values)
     return prepare(config, values["workdir"].value)
 
 
@@ -127,8 +118,8 @@ def main(argv=None):
         "Folder that supcon-pretrain wrote.",
         flag_values=values,
     )
-    config_lib.define_flags(config_lib.LinearEvalConfig, values)
-    return config_lib.run_command(
+    define_flags(LinearEvalConfig, values)
+    return run_command(
         "supcon-linear-eval", __doc__, values, _prepare_command, argv
     )
 

@@ -63,7 +63,7 @@ def supcon_loss(labels, projections, *, temperature=0.1, normalize=True):
 
     z = ops.reshape(projections, (-1, dim))  # [N, D], N = B * V
     if normalize:
-        z = _unit_length(z)
+        z = unit_length(z)
     ids = ops.repeat(labels, views)  # [N]
 
     similarities = ops.matmul(z / temperature, ops.transpose(z))  # [N, N]
@@ -91,6 +91,32 @@ def supcon_loss(labels, projections, *, temperature=0.1, normalize=True):
         ops.zeros_like(num_positives),
     )
     return ops.mean(ops.reshape(losses, (-1, views)), axis=1)
+
+
+def unit_length(vectors):
+    """Vectors scaled to length 1; a zero vector stays 0 and has gradient 0.
+
+    Args:
+      vectors: `[..., D]` floats of any finite size.
+
+    Returns:
+      Floats of the same shape and dtype.
+
+    Example:
+      >>> unit_length([[3.0, 4.0], [0.0, 0.0]])   # [[0.6, 0.8], [0, 0]]
+    """
+    vectors = ops.convert_to_tensor(vectors)
+    # The largest entry is divided out first, so that no square overflows or
+    # underflows. The direction does not depend on it, so neither does the
+    # gradient: it is a constant here.
+    largest = ops.max(ops.abs(vectors), axis=-1, keepdims=True)
+    largest = ops.stop_gradient(largest)
+    is_zero = largest == 0
+    one = ops.ones_like(largest)
+    vectors = vectors / ops.where(is_zero, one, largest)
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    lengths = ops.sqrt(ops.where(is_zero, one, squares))
+    return ops.where(is_zero, ops.zeros_like(vectors), vectors / lengths)
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -233,19 +259,6 @@ def _as_ids(labels, projections):
     return ops.reshape(labels, (-1,))
 
 
-def _unit_length(z):
-    """Rows scaled to length 1; a zero row stays 0 and has gradient 0."""
-    # The largest entry is divided out first, so that no square overflows or
-    # underflows. The direction does not depend on it, so neither does the
-    # gradient: it is a constant here.
-    largest = ops.stop_gradient(ops.max(ops.abs(z), axis=-1, keepdims=True))
-    is_zero = largest == 0
-    z = z / ops.where(is_zero, ops.ones_like(largest), largest)
-    squares = ops.sum(ops.square(z), axis=-1, keepdims=True)
-    lengths = ops.sqrt(ops.where(is_zero, ops.ones_like(squares), squares))
-    return ops.where(is_zero, ops.zeros_like(z), z / lengths)
-
-
 def _lowest(dtype):
     """A finite number below every similarity, with room to subtract."""
     dtype = keras.backend.standardize_dtype(dtype)
@@ -258,8 +271,8 @@ def _to_float_pieces(labels):
         return ()
     labels = ops.convert_to_tensor(labels)
     dtype = keras.backend.standardize_dtype(labels.dtype)
-    if "float" in dtype:  # Keras itself may have made floats of them
-        labels = ops.round(labels)
+    if "float" in dtype:
+        _check_whole(labels)
     labels = ops.cast(labels, "int64")
     low_bits = 2**_PIECE_BITS - 1
     low = ops.bitwise_and(labels, low_bits)
@@ -268,6 +281,19 @@ def _to_float_pieces(labels):
     )
     high = ops.bitwise_right_shift(labels, 2 * _PIECE_BITS)
     return low, middle, high
+
+
+def _check_whole(labels):
+    """Refuses float labels such as 0.5, where the values are known."""
+    try:
+        values = ops.convert_to_numpy(labels)
+    except (TypeError, ValueError, NotImplementedError, AttributeError):
+        return  # inside a compiled step
+    if (values != values.round()).any():
+        raise ValueError(
+            "`labels` must be whole numbers. "
+            f"Received: {values[values != values.round()].ravel()[0]}"
+        )
 
 
 def _from_float_pieces(pieces):

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from supcon_tf import metrics
+from supcon_tf.losses import unit_length
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -78,16 +79,12 @@ class ProjectionHead(layers.Layer):
                 name="projection",
             )
         )
-        self._unit_length = layers.UnitNormalization(
-            dtype="float32", name="unit_length"
-        )
 
     def build(self, input_shape):
         """Creates the weights for representations of `input_shape`."""
         for layer in self._stack:
             layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
-        self._unit_length.build(input_shape)
         self.built = True
 
     def call(self, representations, training=None):
@@ -95,7 +92,7 @@ class ProjectionHead(layers.Layer):
         x = representations
         for layer in self._stack:
             x = layer(x, training=training)
-        return self._unit_length(x)
+        return unit_length(ops.cast(x, "float32"))
 
     def compute_output_shape(self, input_shape):
         """`(B, R)` -> `(B, D)`."""
@@ -161,13 +158,12 @@ class SupConModel(keras.Model):
         normalize_representation=False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # The encoder gets the images as they are, float32, also under a mixed
+        # policy: it casts them once it has normalised them.
+        super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.projection_head = projection_head
         self.normalize_representation = normalize_representation
-        self._unit_length = layers.UnitNormalization(
-            dtype="float32", name="unit_length"
-        )
         self.contrastive_loss_tracker = keras.metrics.Mean("contrastive_loss")
         self.collapsed_loss_tracker = keras.metrics.Mean("collapsed_loss")
 
@@ -213,8 +209,13 @@ class SupConModel(keras.Model):
         """
         if not self.normalize_representation:
             return self.encoder
+        normalization = layers.UnitNormalization(
+            dtype="float32", name="unit_length"
+        )
+        if not hasattr(self.encoder, "input_shape"):
+            return keras.Sequential([self.encoder, normalization])
         images = keras.Input(self.encoder.input_shape[1:], name="images")
-        outputs = self._unit_length(self.encoder(images))
+        outputs = normalization(self.encoder(images))
         return keras.Model(images, outputs, name=self.encoder.name)
 
     def compute_loss(
@@ -259,7 +260,7 @@ class SupConModel(keras.Model):
     def _represent(self, images, training):
         representations = self.encoder(images, training=training)
         if self.normalize_representation:
-            representations = self._unit_length(representations)
+            representations = unit_length(ops.cast(representations, "float32"))
         return representations
 
     def _has_views(self, rank):
@@ -305,7 +306,7 @@ class LinearClassifier(keras.Model):
     """
 
     def __init__(self, encoder, num_classes, class_names=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # as in SupConModel
         if class_names is not None and len(class_names) != num_classes:
             raise ValueError(
                 f"`class_names` must be {num_classes} names, one a class. "

@@ -19,17 +19,25 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from supcon_tf import config as config_lib
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.callbacks import (
+    DivergedError,
     EpochCheckpoint,
     EpochHistory,
+    StopIfDiverged,
     restore_checkpoint,
 )
+from supcon_tf.commands import define_flags, overridden, run_command
+from supcon_tf.config import PretrainConfig, read_json, to_json
 from supcon_tf.datasets import load_dataset
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.encoders.saved import load_encoder
-from supcon_tf.files import written_whole
+from supcon_tf.files import (
+    FolderInUseError,
+    check_folder,
+    only_writer,
+    written_whole,
+)
 from supcon_tf.losses import SupConLoss
 from supcon_tf.models import ProjectionHead, SupConModel
 from supcon_tf.optimizers import SGD, learning_rate_schedule
@@ -66,9 +74,11 @@ def prepare(config, workdir):
             f"Received: workdir={workdir!r}"
         )
     workdir = pathlib.Path(workdir).expanduser()
+    check_folder(workdir, "workdir")
     before = _previous_config(workdir, config)
     if (workdir / "encoder.keras").exists() and before == config:
-        return lambda: _finished(workdir)
+        encoder = load_encoder(workdir)
+        return lambda: _finished(workdir, encoder)
 
     augmentation = _augmentation(config)
     model = build_model(config)
@@ -79,61 +89,43 @@ def prepare(config, workdir):
         validation_fraction=config.validation_fraction,
         seed=config.seed,
     )
-
-    def views(first_epoch):
-        return view_batches(
-            train,
-            augmentation,
-            num_views=config.num_views,
-            batch_size=config.batch_size,
-            image_size=config.image_size,
-            seed=config.seed,
-            first_epoch=first_epoch,
-        )
-
-    views(first_epoch=0)  # refuses what it cannot do
-    steps_per_epoch = len(train) // config.batch_size
-    schedule = learning_rate_schedule(
-        config.schedule,
-        config.peak_learning_rate,
-        total_steps=config.epochs * steps_per_epoch,
-        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+    views = functools.partial(
+        view_batches,
+        train,
+        augmentation,
+        num_views=config.num_views,
+        batch_size=config.batch_size,
+        image_size=config.image_size,
+        seed=config.seed,
     )
-    model.compile(
-        optimizer=SGD(
-            schedule, l2=config.weight_decay, momentum=config.momentum
-        ),
-        loss=SupConLoss(config.temperature),
-    )
+    views()  # refuses what it cannot do
+    _compile(model, config, len(train) // config.batch_size)
     first_epoch = restore_checkpoint(workdir / "checkpoint.npz", model)
+    callbacks = [
+        StopIfDiverged(),
+        EpochHistory(workdir / "history.csv"),
+        keras.callbacks.TensorBoard(workdir / "logs"),
+        EpochCheckpoint(workdir / "checkpoint.npz"),
+    ]
 
     def run():
-        workdir.mkdir(parents=True, exist_ok=True)
-        with written_whole(workdir / "config.json") as path:
-            path.write_text(config_lib.to_json(config))
-        _print_facts(config, len(train), first_epoch, workdir)
-        if first_epoch == 0:
-            _log_example_views(views(0), workdir / "logs")
-        model.fit(
-            views(first_epoch),
-            epochs=config.epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=steps_per_epoch,
-            shuffle=False,  # the views come shuffled
-            callbacks=[
-                EpochHistory(workdir / "history.csv"),
-                keras.callbacks.TensorBoard(workdir / "logs"),
-                EpochCheckpoint(workdir / "checkpoint.npz"),
-            ],
-        )
-        with written_whole(workdir / "supcon_model.keras") as path:
-            model.save(path)
-        encoder = model.representation_model()
-        # Last: where encoder.keras is, the run is finished.
-        with written_whole(workdir / "encoder.keras") as path:
-            encoder.save(path)
-        print(f"Wrote {workdir / 'encoder.keras'}")
-        return encoder
+        with only_writer(workdir):
+            if before != config:  # a longer run than the one that wrote it
+                (workdir / "encoder.keras").unlink(missing_ok=True)
+            with written_whole(workdir / "config.json") as path:
+                path.write_text(to_json(config))
+            _print_facts(config, len(train), first_epoch, workdir)
+            if first_epoch == 0:
+                _log_example_views(views(), workdir / "logs")
+            model.fit(
+                views(first_epoch=first_epoch),
+                epochs=config.epochs,
+                initial_epoch=first_epoch,
+                steps_per_epoch=len(train) // config.batch_size,
+                shuffle=False,  # the views come shuffled
+                callbacks=callbacks,
+            )
+            return _write_models(model, workdir)
 
     return run
 
@@ -171,6 +163,32 @@ def build_model(config):
     return model
 
 
+def _compile(model, config, steps_per_epoch):
+    schedule = learning_rate_schedule(
+        config.schedule,
+        config.peak_learning_rate,
+        total_steps=config.epochs * steps_per_epoch,
+        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+    )
+    model.compile(
+        optimizer=SGD(
+            schedule, l2=config.weight_decay, momentum=config.momentum
+        ),
+        loss=SupConLoss(config.temperature),
+    )
+
+
+def _write_models(model, workdir):
+    with written_whole(workdir / "supcon_model.keras") as path:
+        model.save(path)
+    encoder = model.representation_model()
+    # Last: where encoder.keras is, the run is finished.
+    with written_whole(workdir / "encoder.keras") as path:
+        encoder.save(path)
+    print(f"Wrote {workdir / 'encoder.keras'}")
+    return encoder
+
+
 def _augmentation(config):
     augmentation = _named(AUGMENTATIONS, "augmentation", config.augmentation)
     if config.crop_area is None:
@@ -200,7 +218,7 @@ def _previous_config(workdir, config):
     path = workdir / "config.json"
     if not path.exists():
         return None
-    before = config_lib.from_json(type(config), path.read_text())
+    before = read_json(type(config), path)
     for field in dataclasses.fields(config):
         old, new = getattr(before, field.name), getattr(config, field.name)
         if old == new or field.name in ("data_dir", "download"):
@@ -222,17 +240,17 @@ def _previous_config(workdir, config):
     )
 
 
-def _finished(workdir):
+def _finished(workdir, encoder):
     print(
         f"Finished already: {workdir / 'encoder.keras'}. Give another "
         "--workdir for another run."
     )
-    return load_encoder(workdir)
+    return encoder
 
 
 def _print_facts(config, num_images, first_epoch, workdir):
     num_projections = config.num_views * config.batch_size
-    print(config_lib.to_json(config), end="")
+    print(to_json(config), end="")
     print(
         f"{num_images} images, batches of {config.batch_size} images x "
         f"{config.num_views} views: N = {num_projections} projections; "
@@ -262,7 +280,7 @@ def _log_example_views(views, log_dir):
 
 def _prepare_command(values):
     recipe = _named(RECIPES, "recipe", values["recipe"].value)
-    config = config_lib.overridden(recipe, values)
+    config = overridden(recipe, values)
     return prepare(config, values["workdir"].value)
 
 
@@ -278,9 +296,14 @@ def main(argv=None):
     flags.DEFINE_string(
         "workdir", None, "Folder to write to.", flag_values=values
     )
-    config_lib.define_flags(config_lib.PretrainConfig, values)
-    return config_lib.run_command(
-        "supcon-pretrain", __doc__, values, _prepare_command, argv
+    define_flags(PretrainConfig, values)
+    return run_command(
+        "supcon-pretrain",
+        __doc__,
+        values,
+        _prepare_command,
+        argv,
+        failures=(DivergedError, FolderInUseError),
     )
 
 

@@ -130,7 +130,8 @@ def image_batches(source, *, image_size, batch_size=256):
       [b] integers)`.
 
     Raises:
-      ValueError: if labels are not integers or a Dataset is of batches.
+      ValueError: if labels are not integers, or a Dataset is infinite or of
+        batches.
     """
     decode = None
     if isinstance(source, tf.data.Dataset):
@@ -138,6 +139,10 @@ def image_batches(source, *, image_size, batch_size=256):
         dataset = source
     else:
         source = _checked(source)
+        if source.labels is None:
+            raise ValueError(
+                "`labels` must be integers here. Received: labels=None"
+            )
         decode = source.decode
         with tf.device("CPU"):
             dataset = tf.data.Dataset.from_tensor_slices(
@@ -189,11 +194,6 @@ def _shuffled(source, *, epoch_size, chunk, seed, first_epoch):
 def _in_memory(dataset):
     """A Dataset of pairs as `LabelledImages`, which can be shuffled whole."""
     _check_dataset(dataset)
-    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            "A tf.data.Dataset must be finite: leave out .repeat(). "
-            "Received: an infinite one"
-        )
     spec, _ = dataset.element_spec
     decode = None
     if not spec.shape.is_fully_defined():
@@ -206,6 +206,11 @@ def _in_memory(dataset):
             return tf.ensure_shape(image, spec.shape)
 
     batches = list(dataset.batch(1024).as_numpy_iterator())
+    if not batches:
+        raise ValueError(
+            "A tf.data.Dataset must yield (image, label) pairs. "
+            "Received: an empty one"
+        )
     images, labels = (
         np.concatenate(part) for part in zip(*batches, strict=True)
     )
@@ -213,6 +218,11 @@ def _in_memory(dataset):
 
 
 def _check_dataset(dataset):
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            "A tf.data.Dataset must be finite: leave out .repeat(). "
+            "Received: an infinite one"
+        )
     spec = dataset.element_spec
     if not (isinstance(spec, tuple) and len(spec) == 2):
         raise ValueError(
@@ -233,20 +243,29 @@ def _checked(source):
     """`(images, labels)` or `LabelledImages` -> checked `LabelledImages`."""
     if not isinstance(source, LabelledImages):
         images, labels = source
-        labels = None if labels is None else np.asarray(labels)
-        source = LabelledImages(np.asarray(images), labels, ())
-    if source.labels is None:
-        return source
-    _check_integers(source.labels.dtype)
-    if source.labels.ndim == 2 and source.labels.shape[1] == 1:
-        source = dataclasses.replace(source, labels=source.labels[:, 0])
-    if source.labels.shape != (len(source.images),):
+        source = LabelledImages(images, labels, ())
+    images, labels = np.asarray(source.images), source.labels
+    if images.dtype.kind == "f" and not (
+        images.min() >= 0 and images.max() <= 1
+    ):
+        raise ValueError(
+            "Float images must lie in [0, 1]; uint8 ones in 0 to 255. "
+            f"Received: floats from {images.min():g} to {images.max():g}"
+        )
+    if labels is None:
+        return dataclasses.replace(source, images=images)
+    labels = np.asarray(labels)
+    if labels.dtype == bool:
+        labels = labels.astype(np.int64)
+    _check_integers(labels.dtype)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (len(images),):
         raise ValueError(
             "`labels` must have shape [n] for n images. Received: "
-            f"{len(source.images)} images, labels of shape "
-            f"{source.labels.shape}"
+            f"{len(images)} images, labels of shape {labels.shape}"
         )
-    return source
+    return dataclasses.replace(source, images=images, labels=labels)
 
 
 def _check_integers(dtype):

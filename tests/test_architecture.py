@@ -17,11 +17,17 @@ FLOORS = [
     ["supcon_tf.models", "supcon_tf.evaluation"],
     ["supcon_tf"],  # the public names
     ["supcon_tf.config"],
-    ["supcon_tf.recipes"],
+    ["supcon_tf.recipes", "supcon_tf.commands"],
     ["supcon_tf.pretrain", "supcon_tf.linear_eval"],
     ["hub_export"],
 ]
-COMMANDS = {"supcon_tf.pretrain", "supcon_tf.linear_eval", "hub_export.export"}
+COMMANDS = {
+    "supcon_tf.commands",
+    "supcon_tf.pretrain",
+    "supcon_tf.linear_eval",
+    "hub_export.demo",
+    "hub_export.export",
+}
 
 
 def modules():

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from supcon_tf.callbacks import (
+    DivergedError,
     EpochCheckpoint,
     EpochHistory,
+    StopIfDiverged,
     restore_checkpoint,
 )
 
@@ -55,9 +57,10 @@ def test_a_restored_fit_ends_as_an_undisturbed_one(tmp_path):
 def test_a_damaged_checkpoint_is_named(tmp_path):
     path = tmp_path / "checkpoint.npz"
     fit(compiled_model(), [EpochCheckpoint(path)], epochs=1)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"checkpoint.npz must be a whole"):
-        restore_checkpoint(path, compiled_model())
+    for damaged in (path.read_bytes()[:-100], b"", b"nothing"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"checkpoint.npz must be a whol"):
+            restore_checkpoint(path, compiled_model())
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
@@ -85,3 +88,23 @@ def test_the_history_has_one_row_an_epoch_also_after_a_restart(tmp_path):
     np.testing.assert_allclose(
         losses, first["loss"][:2] + again["loss"], rtol=1e-6
     )
+
+
+def test_a_file_that_is_no_history_is_named(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("step,loss\n1,2\n")
+    with pytest.raises(ValueError, match=r"history.csv must be a history"):
+        EpochHistory(path)
+
+
+def test_a_diverged_fit_stops_and_keeps_the_last_good_epoch(tmp_path):
+    class Diverge(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                logs["loss"] = float("nan")
+
+    path = tmp_path / "checkpoint.npz"
+    callbacks = [Diverge(), StopIfDiverged(), EpochCheckpoint(path)]
+    with pytest.raises(DivergedError, match=r"Received: nan in epoch 2"):
+        fit(compiled_model(), callbacks, epochs=3)
+    assert restore_checkpoint(path, compiled_model()) == 1

@@ -32,9 +32,18 @@ def test_a_split_is_stratified_seeded_and_loses_no_image():
 
 
 def test_a_class_of_one_image_cannot_be_split():
-    source = LabelledImages(np.zeros((3, 1, 1, 1)), np.array([0, 0, 1]), "ab")
+    source = LabelledImages(
+        np.zeros((7, 1, 1, 1)), np.array([0, 0, 1, 0, 0, 0, 0]), "ab"
+    )
     with pytest.raises(ValueError, match="one image of class 'b'"):
         split(source, 0.5, seed=0)
+
+
+@pytest.mark.parametrize("fraction", [0.001, 0.999])
+def test_each_part_must_have_an_image_a_class(fraction):
+    source = LabelledImages(np.zeros((20, 1)), np.arange(20) % 10, "0123456789")
+    with pytest.raises(ValueError, match="`validation_fraction` must leave 10"):
+        split(source, fraction, seed=0)
 
 
 def test_the_held_out_part_takes_the_place_of_the_test_images():
@@ -109,6 +118,14 @@ def test_a_folder_without_the_data_set_is_named_and_nothing_is_made(tmp_path):
     assert not missing.exists()
     (tmp_path / "cifar10").mkdir()
     with pytest.raises(ValueError, match=r"must hold cifar10 3"):
+        load_dataset("cifar10", data_dir=str(tmp_path))
+
+
+def test_damaged_data_of_tfds_is_named(tmp_path):
+    _prepared_cifar10(tmp_path)
+    for record in (tmp_path / "cifar10").rglob("*test.tfrecord*"):
+        record.write_bytes(record.read_bytes()[:-10])
+    with pytest.raises(ValueError, match="`data_dir` must hold cifar10 whole"):
         load_dataset("cifar10", data_dir=str(tmp_path))
 
 

@@ -34,3 +34,8 @@ def test_the_demo_ends_with_a_table_of_what_it_did(tmp_path, capsys):
 def test_the_demo_asks_for_a_workdir(capsys):
     assert demo.main([]) == 2
     assert "`workdir` must be" in capsys.readouterr().err
+
+
+def test_the_demo_needs_a_new_folder(tmp_path, capsys):
+    assert demo.main([f"--workdir={tmp_path}"]) == 2
+    assert "does not exist yet" in capsys.readouterr().err

@@ -121,6 +121,21 @@ def test_two_classes_and_classes_without_images_are_told_apart():
         assert top_1_accuracy(classifier(images[two]), labels[two]) == 1
 
 
+def test_too_few_class_names_are_refused():
+    with pytest.raises(ValueError, match="`class_names` must name all 4"):
+        linear_probe(flatten_encoder(4), blobs(50, 0), class_names=["a", "b"])
+
+
+def test_a_subclassed_encoder_is_probed_at_the_size_of_the_images():
+    class Encoder(keras.Model):
+        def call(self, images):
+            return keras.ops.reshape(images, (-1, 48))
+
+    classifier = linear_probe(Encoder(), blobs(100, 0), verbose=0)
+    images, labels = blobs(100, 0)
+    assert top_1_accuracy(classifier(images), labels) == 1
+
+
 @pytest.mark.parametrize("shift", [-1, None])
 def test_labels_below_0_or_of_one_class_are_refused(shift):
     images, labels = blobs(10, 0)

@@ -71,11 +71,19 @@ def test_the_test_part_is_held_out_class_by_class(tmp_path):
     assert not set(train.images) & set(test.images)
 
 
-def test_a_folder_without_test_images_asks_for_a_validation_fraction(tmp_path):
-    write_images(tmp_path / "cat", 2)
-    write_images(tmp_path / "dog", 2)
-    with pytest.raises(ValueError, match="`validation_fraction` must be > 0"):
-        load_dataset("folder", data_dir=str(tmp_path))
+def test_a_fifth_is_held_out_of_a_folder_without_test_images(tmp_path):
+    write_images(tmp_path / "cat", 10)
+    write_images(tmp_path / "dog", 10)
+    train, test = load_dataset("folder", data_dir=str(tmp_path))
+    assert (len(train), len(test)) == (16, 4)
+
+
+def test_a_folder_for_test_images_without_any_is_refused(tmp_path):
+    write_images(tmp_path / "train" / "cat", 2)
+    write_images(tmp_path / "train" / "dog", 2)
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    with pytest.raises(ValueError, match="test must hold images"):
+        find_images(tmp_path)
 
 
 def test_an_unreadable_file_is_named_and_left_out(tmp_path, caplog):

@@ -274,6 +274,14 @@ def test_bad_arguments_are_refused(arguments, message):
     assert message in str(error.value)
 
 
+def test_float_labels_must_be_whole_numbers():
+    z = random_projections(6, 2, 4)
+    whole = SupConLoss()(np.array(LABELS, "float32"), z)
+    np.testing.assert_allclose(whole, eq_2(LABELS, z).mean(), rtol=1e-5)
+    with pytest.raises(ValueError, match=r"whole numbers. Received: 0.5"):
+        SupConLoss()(np.array([0.5, 1, 2, 0, 1, 2]), z)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_a_half_precision_loss_is_refused(dtype):
     with pytest.raises(ValueError, match="'float32' or 'float64'"):

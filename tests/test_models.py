@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from supcon_tf import (
     LinearClassifier,
@@ -148,6 +149,31 @@ def test_normalize_representation_is_in_front_of_the_head_and_in_encode():
 def test_without_normalisation_the_representation_model_is_the_encoder():
     encoder = small_encoder()
     assert SupConModel(encoder).representation_model() is encoder
+
+
+def test_under_mixed_precision_the_encoder_gets_the_images_as_they_are():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        encoder = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Rescaling(1.0, dtype="float32"),
+            ]
+        )
+        model = SupConModel(encoder)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    x = images(6, 2, 4)
+    np.testing.assert_array_equal(model(x), x)
+
+
+def test_a_representation_of_0_has_a_finite_gradient():
+    model = SupConModel(keras.layers.Identity(), normalize_representation=True)
+    x = tf.zeros([3, 2, 4])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = SupConLoss()(np.arange(3), model(x))
+    assert not np.any(tape.gradient(loss, x))
 
 
 def test_the_model_learns_and_logs_the_loss_beside_that_of_collapse():

@@ -3,19 +3,18 @@
 import csv
 import dataclasses
 import math
-import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
 import pytest
 
 from supcon_tf import AUGMENTATIONS, DATASETS, ENCODERS, pretrain
-from supcon_tf.config import PretrainConfig, from_json
+from supcon_tf.config import PretrainConfig, read_json
 from supcon_tf.recipes import RECIPES
 
 TINY = dataclasses.replace(
@@ -56,6 +55,7 @@ def assert_same_weights(a, b, tolerance=0.0):
 def test_a_run_writes_what_it_says(finished):
     workdir, encoder = finished
     assert {path.name for path in workdir.iterdir()} == {
+        ".lock",
         "checkpoint.npz",
         "config.json",
         "encoder.keras",
@@ -63,8 +63,7 @@ def test_a_run_writes_what_it_says(finished):
         "logs",
         "supcon_model.keras",
     }
-    config = from_json(PretrainConfig, (workdir / "config.json").read_text())
-    assert config == TINY
+    assert read_json(PretrainConfig, workdir / "config.json") == TINY
     saved = keras.saving.load_model(workdir / "encoder.keras")
     images = np.random.default_rng(0).random((4, 8, 8, 3), "float32")
     np.testing.assert_array_equal(saved(images), encoder(images))
@@ -165,36 +164,122 @@ def test_the_crop_area_reaches_the_augmentation():
     )
 
 
+# Runs the command and kills it with SIGKILL at one moment.
+KILLED = """
+import os, signal, sys
+import keras, numpy
+from supcon_tf import callbacks, pretrain
+
+moment, *argv = sys.argv[1:]
+calls = 0
+
+def kill_before(function, call, half=None):
+    def wrapper(*args, **kwargs):
+        global calls
+        calls += 1
+        if calls == call:
+            if half:
+                half(*args)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+    return wrapper
+
+if moment == "before the checkpoint of epoch 2":
+    callbacks.EpochCheckpoint.on_epoch_end = kill_before(
+        callbacks.EpochCheckpoint.on_epoch_end, 2)
+if moment == "half way through the checkpoint of epoch 2":
+    numpy.savez = kill_before(numpy.savez, 2, lambda f, *_: f.write(b"half"))
+if moment == "after the last epoch":
+    keras.Model.save = kill_before(keras.Model.save, 1)
+if moment == "half way through encoder.keras":
+    keras.Model.save = kill_before(
+        keras.Model.save, 2, lambda model, path: path.write_bytes(b"half"))
+pretrain.main(argv)
+"""
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "finished_epochs"),
+    [
+        ("before the checkpoint of epoch 2", 1),
+        ("half way through the checkpoint of epoch 2", 1),
+        ("after the last epoch", 3),
+        ("half way through encoder.keras", 3),
+    ],
+)
 def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
-    finished, tmp_path
+    moment, finished_epochs, finished, tmp_path, capsys
 ):
     undisturbed, _ = finished
-    command = [
-        *(sys.executable, "-m", "supcon_tf.pretrain"),
-        *TINY_FLAGS,
-        f"--workdir={tmp_path}",
-    ]
-    with open(tmp_path / "log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 120
-        while not (tmp_path / "checkpoint.npz").exists():
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    argv = [*TINY_FLAGS, f"--workdir={tmp_path}"]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, moment, *argv], capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "encoder.keras").exists()
-    again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert "goes on after epoch" in again.stdout
-    assert "Epoch 1/3" not in again.stdout
-    assert "Epoch 3/3" in again.stdout
+    capsys.readouterr()
+    assert pretrain.main(argv) == 0
+    out = capsys.readouterr().out
+    assert f"goes on after epoch {finished_epochs}" in out
+    assert f"Epoch {finished_epochs}/3" not in out
     assert_same_weights(
         undisturbed / "encoder.keras", tmp_path / "encoder.keras", 1e-5
     )
     with open(tmp_path / "history.csv", newline="") as file:
         assert [r["epoch"] for r in csv.DictReader(file)] == ["1", "2", "3"]
+    assert not list(tmp_path.glob(".*.partial*"))
+
+
+def test_an_extended_run_that_was_stopped_is_not_taken_for_finished(
+    tmp_path, monkeypatch
+):
+    config = dataclasses.replace(TINY, schedule="constant", epochs=1)
+    longer = dataclasses.replace(config, epochs=2)
+    pretrain.pretrain(config, tmp_path)
+
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain.pretrain(longer, tmp_path)
+    assert not (tmp_path / "encoder.keras").exists()
+    pretrain.pretrain(longer, tmp_path)
+    with open(tmp_path / "history.csv", newline="") as file:
+        assert [r["epoch"] for r in csv.DictReader(file)] == ["1", "2"]
+
+
+def test_a_finished_run_with_a_damaged_encoder_is_one_line(
+    finished, tmp_path, capsys
+):
+    workdir, _ = finished
+    shutil.copy(workdir / "config.json", tmp_path)
+    (tmp_path / "encoder.keras").write_bytes(b"damaged")
+    assert pretrain.main([*TINY_FLAGS, f"--workdir={tmp_path}"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "encoder.keras must be a whole Keras model" in err
+
+
+def test_a_workdir_that_is_a_file_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for workdir in (tmp_path / "file", tmp_path / "file" / "run"):
+        assert pretrain.main([*TINY_FLAGS, f"--workdir={workdir}"]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert "`workdir` must be a folder that can be written to" in err
+
+
+def test_a_run_that_diverges_is_one_line_and_leaves_no_encoder(
+    tmp_path, capsys
+):
+    flags = [*TINY_FLAGS, "--learning_rate=1e30", f"--workdir={tmp_path}"]
+    assert pretrain.main(flags) == 1
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert err.startswith("supcon-pretrain: error: The loss must stay finite")
+    assert not (tmp_path / "encoder.keras").exists()
 
 
 @pytest.mark.parametrize(
@@ -210,14 +295,19 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
         (["--batch_size=0"], ["`batch_size` must be >= 1", "0"]),
         (["--batch_size=1438"], ["`batch_size` must be at most", "1437"]),
         (["--epochs=-1"], ["`epochs` must be >= 1", "-1"]),
-        (["--warmup_epochs=3"], ["warm-up", "at most 5 of 6"]),
+        (["--warmup_epochs=3"], ["`warmup_epochs` must be < epochs=3"]),
+        (["--warmup_epochs=2.9"], ["warm-up", "at most 5 of 6"]),
+        (["--seed=-1"], ["`seed` must be in [0, 2**32)", "-1"]),
+        (["--learning_rate=inf"], ["`learning_rate`", "finite", "inf"]),
+        (["--width=inf"], ["`width`", "finite"]),
+        (["--validation_fraction=0.001"], ["`validation_fraction`", "0.001"]),
         (["--crop_area=0,1"], ["`crop_area` must be two floats", "0.0"]),
         (
             ["--crop_area=0.5,1", "--augmentation=center_crop"],
             ["`crop_area` must be left out with center_crop"],
         ),
         (["--projection_units=a"], ["`projection_units`", "a"]),
-        (["--projection_units=0"], ["`units`", "0"]),
+        (["--projection_units=0"], ["`projection_units`", "0"]),
         (["--workdir="], ["`workdir`", "''"]),
         (["--dataset=cifar10", "--data_dir=/nowhere"], ["`data_dir`", "/now"]),
         (["--dataset=folder", "--data_dir=/nowhere"], ["`data_dir`", "/now"]),

@@ -1,6 +1,7 @@
 """What is installed: the wheel's content and the declared requirements."""
 
 import ast
+import os
 import pathlib
 import re
 import subprocess
@@ -53,7 +54,7 @@ def test_what_others_forget_to_declare_is_declared():
     } <= required()
 
 
-def test_the_extras_are_those_of_the_readme():
+def test_the_extras_hold_what_only_some_need():
     assert {"pytest", "hypothesis", "ruff", "nbclient"} <= required("test")
     assert required("publish") == {"kagglehub"}
     assert required("torch") == {"torch", "pytorch-metric-learning"}
@@ -89,5 +90,24 @@ def test_the_wheel_holds_both_packages_and_three_commands(tmp_path):
         for path in (ROOT / package).rglob("*.py"):
             assert str(path.relative_to(ROOT)) in names
     assert any(n.endswith("licenses/LICENSE") for n in names)
+    _check_commands_of(wheel, tmp_path / "elsewhere")
+    assert text.count("supcon-") == 3
+
+
+def _check_commands_of(wheel, folder):
+    """Installs the wheel beside this checkout and runs its commands there."""
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
+            *("--target", folder, wheel),
+        ],
+        check=True,
+    )
     for command in ("pretrain", "linear-eval", "hub-export"):
-        assert f"supcon-{command} = " in text
+        out = subprocess.check_output(
+            [folder / "bin" / f"supcon-{command}", "--help"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            text=True,
+        )
+        assert "--workdir" in out

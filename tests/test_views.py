@@ -175,6 +175,12 @@ def test_without_labels_it_yields_views_alone():
     assert next(iter(views)).shape == (5, 2, 4, 4, 3)
 
 
+def test_labels_may_be_a_list_of_booleans():
+    images, labels = arrays()
+    (_, batch) = batches((images, (labels > 2).tolist()), 1)[0]
+    assert set(batch) <= {0, 1}
+
+
 def test_image_size_may_be_height_and_width():
     (views, _) = batches(arrays(), 1, image_size=(6, 3))[0]
     assert views.shape == (5, 2, 6, 3, 3)
@@ -187,6 +193,8 @@ def test_image_size_may_be_height_and_width():
         (None, {"batch_size": 0}, "`batch_size` must be >= 1. Received"),
         (None, {"num_views": 0}, "`num_views` must be >= 1. Received"),
         (None, {"first_epoch": -1}, "`first_epoch` must be >= 0. Received"),
+        ((arrays()[0] * 1.0, [0] * 23), {}, "Float images must lie in [0, 1]"),
+        (as_dataset(*arrays()).take(0), {}, "an empty one"),
         ((arrays()[0], ["cat"] * 23), {}, "`labels` must be integers"),
         ((arrays()[0], [0.5] * 23), {}, "`labels` must be integers"),
         ((arrays()[0], [0, 1]), {}, "23 images, labels of shape (2,)"),
@@ -213,6 +221,14 @@ def test_image_batches_are_one_pass_in_order(kind):
     np.testing.assert_array_equal(
         np.concatenate([y for _, y in passed]), labels
     )
+
+
+def test_image_batches_refuse_what_has_no_labels_or_no_end():
+    images, labels = arrays()
+    with pytest.raises(ValueError, match="labels=None"):
+        image_batches((images, None), image_size=4)
+    with pytest.raises(ValueError, match=r"leave out .repeat\(\)"):
+        image_batches(as_dataset(images, labels).repeat(), image_size=4)
 
 
 def test_image_batches_keep_the_size_if_none_is_given():

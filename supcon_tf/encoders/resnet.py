@@ -6,6 +6,7 @@ representations and holds its own normalisation.
 """
 
 import functools
+import math
 
 import keras
 from keras import layers
@@ -234,9 +235,9 @@ def _check(input_shape, width, stem, mean, std):
             "`input_shape` must be (height, width, 3). "
             f"Received: input_shape={tuple(input_shape)}"
         )
-    if not 64 * width >= 1:
+    if not 1 <= 64 * width < math.inf:
         raise ValueError(
-            "`width` must be at least 1/64, one filter. "
+            "`width` must be finite and at least 1/64, one filter. "
             f"Received: width={width}"
         )
     if stem not in STEMS:

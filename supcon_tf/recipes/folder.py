@@ -9,7 +9,6 @@ from supcon_tf.config import PretrainConfig
 
 CONFIG = PretrainConfig(
     dataset="folder",
-    validation_fraction=0.2,
     image_size=64,
     encoder="resnet18",
     width=0.5,

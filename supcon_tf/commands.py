@@ -1,0 +1,106 @@
+"""What the commands share: a flag for each setting, errors in one line."""
+
+import dataclasses
+import sys
+import typing
+
+from absl import flags
+
+from supcon_tf.config import plain_type
+
+
+def define_flags(config_class, values):
+    """Defines a flag for each field; a flag not given is None.
+
+    Args:
+      config_class: dataclass whose fields are `setting`s.
+      values: the `absl.flags.FlagValues` to define them in.
+    """
+    for field in dataclasses.fields(config_class):
+        kind = plain_type(field)
+        define = {
+            str: flags.DEFINE_string,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            bool: flags.DEFINE_bool,
+            tuple: flags.DEFINE_list,
+        }[typing.get_origin(kind) or kind]
+        define(field.name, None, field.metadata["help"], flag_values=values)
+
+
+def overridden(config, values):
+    """The config with the values of the flags that were given.
+
+    Args:
+      config: a dataclass of `setting`s.
+      values: parsed `absl.flags.FlagValues` that `define_flags` filled.
+
+    Returns:
+      A new config.
+
+    Raises:
+      ValueError: if a value is not allowed.
+    """
+    given = {}
+    for field in dataclasses.fields(config):
+        value = values[field.name].value
+        if value is None:
+            continue
+        kind = plain_type(field)
+        if typing.get_origin(kind) is tuple:
+            number = typing.get_args(kind)[0]
+            try:
+                value = tuple(number(item) for item in value)
+            except ValueError:
+                raise ValueError(
+                    f"`{field.name}` must be comma-separated numbers "
+                    f"({number.__name__}). Received: {field.name}={value}"
+                ) from None
+        given[field.name] = value
+    return dataclasses.replace(config, **given)
+
+
+def run_command(program, usage, values, prepare, argv=None, *, failures=()):
+    """Runs a command: parses, prepares, runs.
+
+    What is wrong with the input comes out while it prepares, as one line on
+    stderr; a mistake of ours keeps its traceback.
+
+    Args:
+      program: name of the command.
+      usage: text that --help prints before the flags.
+      values: `absl.flags.FlagValues` with the command's flags, its own rather
+        than absl's global ones, so that it can be called more than once.
+      prepare: function of the parsed flags that checks everything, writes
+        nothing, and returns the function that does the work.
+      argv: the arguments after the program's name; `sys.argv[1:]` by default.
+      failures: exceptions of the run that are one line, too.
+
+    Returns:
+      The exit status.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if {"--help", "-h", "--helpfull"} & set(argv):
+        print(f"{usage.strip()}\n\nFlags of {program}:\n")
+        print(values.get_help(include_special_flags=False))
+        return 0
+    try:
+        positional = values([program, *argv])[1:]
+        if positional:
+            raise ValueError(
+                f"{program} takes flags alone. Received: {positional}"
+            )
+        run = prepare(values)
+    except (ValueError, OSError, flags.Error) as error:
+        return _refused(program, error, status=2)
+    try:
+        run()
+    except failures as error:
+        return _refused(program, error, status=1)
+    return 0
+
+
+def _refused(program, error, status):
+    line = " ".join(str(error).split())
+    print(f"{program}: error: {line}", file=sys.stderr)
+    return status
