@@ -150,7 +150,7 @@ def _new_path(output):
             "`output` must be a folder that does not exist yet. "
             f"Received: output={str(output)!r}, which does"
         )
-    check_folder(path.parent, "output")
+    check_folder(path, "output")
     return path
 
 

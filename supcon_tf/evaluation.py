@@ -72,7 +72,8 @@ def linear_probe(
             f"Received: {num_classes} names"
         )
     classifier = LinearClassifier(encoder, num_classes, class_names)
-    classifier.dense.build(features.shape)
+    images, _ = next(iter(_batches_for(encoder, train, batch_size=1)))
+    classifier(images)  # builds it
     classifier.dense.set_weights(
         _fit_dense(features, labels, num_classes, l2, max_iterations)
     )
@@ -113,17 +114,19 @@ def encode_all(encoder, source, *, batch_size=256):
     Returns:
       `[n, R]` float32 and `[n]` integer arrays.
     """
-    input_shape = getattr(encoder, "input_shape", (None, None, None, None))
-    image_size = None if None in input_shape[1:3] else input_shape[1:3]
-    batches = image_batches(
-        source, image_size=image_size, batch_size=batch_size
-    )
-
+    batches = _batches_for(encoder, source, batch_size=batch_size)
     features, labels = [], []
     for images, batch_labels in batches:
         features.append(encoder.predict_on_batch(images))
         labels.append(batch_labels.numpy())
     return np.concatenate(features).astype(np.float32), np.concatenate(labels)
+
+
+def _batches_for(encoder, source, *, batch_size):
+    """Images of the encoder's size, or of their own if it takes any."""
+    input_shape = getattr(encoder, "input_shape", (None, None, None, None))
+    image_size = None if None in input_shape[1:3] else input_shape[1:3]
+    return image_batches(source, image_size=image_size, batch_size=batch_size)
 
 
 def nearest_neighbor_accuracy(train, test, *, image_size):

@@ -86,6 +86,7 @@ def test_the_history_has_the_loss_beside_that_of_collapse(finished):
     )
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_encoder(finished, tmp_path):
     workdir, _ = finished
     pretrain.pretrain(TINY, tmp_path)
@@ -125,6 +126,7 @@ def test_the_workdir_of_another_run_is_refused(finished, change, message):
     assert "config.json" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_constant_schedule_can_be_given_more_epochs(tmp_path):
     config = dataclasses.replace(TINY, schedule="constant")
     short = dataclasses.replace(config, epochs=2)
@@ -231,6 +233,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
     assert not list(tmp_path.glob(".*.partial*"))
 
 
+@pytest.mark.slow
 def test_an_extended_run_that_was_stopped_is_not_taken_for_finished(
     tmp_path, monkeypatch
 ):
