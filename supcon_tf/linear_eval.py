@@ -81,11 +81,10 @@ def prepare(config, workdir):
         with written_whole(workdir / "classifier.keras") as path:
             classifier.save(path)
         untrained = build_model(pretraining).representation_model()
+        untrained_accuracy, _ = probe_accuracy(probe(untrained), test)
         results = {
             "top_1_accuracy": top_1_accuracy,
-            "untrained_top_1_accuracy": probe_accuracy(probe(untrained), test)[
-                0
-            ],
+            "untrained_top_1_accuracy": untrained_accuracy,
             "raw_pixel_1nn_accuracy": nearest_neighbor_accuracy(
                 train, test, image_size=pretraining.image_size
             ),

@@ -126,6 +126,8 @@ class SupConLoss(keras.losses.Loss):
     The model's output is `[B, V, D]` (V views of each image) or `[B, D]`. Works
     on any Keras model with such an output; `SupConModel` is the one that folds
     views into the batch. `model.fit(x)` without labels trains with NT-Xent.
+    Contrasts are those of the batch on the device: under a `tf.distribute`
+    strategy with several replicas, each replica's own only.
 
         loss_i = -1/|P(i)| * sum_{p in P(i)} log(exp(z_i.z_p / t)
                                                / sum_{a != i} exp(z_i.z_a / t))
