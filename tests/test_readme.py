@@ -40,3 +40,9 @@ def test_every_flag_of_the_readme_is_a_flag():
         known |= {field.name for field in dataclasses.fields(config)}
     flags = set(re.findall(r"--(\w+)", README.read_text()))
     assert {"epochs", "temperature", "data_dir"} <= flags <= known
+
+
+def test_no_placeholder_is_left():
+    text = README.read_text()
+    for word in ("TODO", "TBD", "XXX", "RESULTS"):
+        assert word not in text

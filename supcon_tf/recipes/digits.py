@@ -1,6 +1,9 @@
 """The embedded digits: seconds on a CPU; the demo and the tests.
 
-Paper: none. Own: see the README's results.
+Paper: none. Own: see the README's results. Chosen on a fifth of the training
+images (--validation_fraction=0.2), two seeds: batch_norm in the head, 0.97
+against 0.90 without (batch 256); zero_gamma off and half the learning rate,
+0.988 against 0.984.
 
     supcon-pretrain --recipe=digits --workdir=runs/digits
 """
@@ -15,14 +18,15 @@ CONFIG = PretrainConfig(
     stem="small_image",
     mean=(0.3, 0.3, 0.3),  # of the training images
     std=(0.38, 0.38, 0.38),
+    zero_gamma=False,
     projection_units=(128, 64),
-    projection_batch_norm=True,  # 0.97 held out against 0.90 (batch 256)
+    projection_batch_norm=True,
     augmentation="crop",  # a mirrored digit is no digit
     num_views=2,
     batch_size=64,
     epochs=30,
     temperature=0.1,
-    base_learning_rate=0.4,
+    base_learning_rate=0.2,
     warmup_epochs=2.0,
     weight_decay=1e-4,
 )

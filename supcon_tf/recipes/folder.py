@@ -1,6 +1,9 @@
 """One's own images in folders, PATH/CLASS/*.jpg|jpeg|png, at 64 pixels.
 
-Paper: none. Own: not measured; it depends on the images.
+Paper: none. Own, on 600 photographs of Imagenette (10 classes, 120 of them held
+out): 0.45 top-1; with SimCLR's colour jitter, blur and small crops 0.29, with
+zero_gamma and no batch norm in the head besides 0.21. Few images want mild
+views and small batches; for thousands of images try --augmentation=simclr.
 
     supcon-pretrain --recipe=folder --data_dir=PATH --workdir=runs/mine
 """
@@ -13,12 +16,15 @@ CONFIG = PretrainConfig(
     encoder="resnet18",
     width=0.5,
     stem="imagenet",
+    zero_gamma=False,
     projection_units=(256, 128),
-    augmentation="simclr",
+    projection_batch_norm=True,
+    augmentation="crop_flip",
+    crop_area=(0.3, 1.0),
     num_views=2,
-    batch_size=64,
+    batch_size=32,
     epochs=50,
     temperature=0.1,
-    base_learning_rate=0.2,
+    base_learning_rate=0.5,
     warmup_epochs=2.0,
 )
