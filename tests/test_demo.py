@@ -24,9 +24,9 @@ def test_the_demo_ends_with_a_table_of_what_it_did(tmp_path, capsys):
         "untrained_top_1_accuracy",
     ):
         assert f"{results[key]:.4f}" in table
-    # One seed of which the README gives the mean of three: 2 of 360 images
-    # below it are within a binomial standard deviation.
-    assert results["top_1_accuracy"] >= 0.98
+    # The README's mean of three seeds, 0.988, less three binomial standard
+    # deviations for 360 images.
+    assert results["top_1_accuracy"] >= 0.97
     difference = re.search(r"encoder.keras by (\S+) at most", table)
     assert float(difference[1]) <= 1e-5
 
