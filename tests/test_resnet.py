@@ -125,7 +125,7 @@ def test_under_mixed_precision_the_representation_is_float32():
     ("arguments", "message"),
     [
         ({"stem": "cifar"}, "`stem` must be one of ['imagenet', 'small_im"),
-        ({"width": 0.001}, "`width` must be at least 1/64"),
+        ({"width": 0.001}, "`width` must be finite and at least 1/64"),
         ({"std": (0.2, 0.0, 0.2)}, "`mean` and `std` must be three floats"),
         ({"input_shape": (32, 32)}, "`input_shape` must be (height, width, 3)"),
     ],
