@@ -9,8 +9,9 @@ from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.evaluation import linear_probe
+from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.losses import SupConLoss, supcon_loss
-from supcon_tf.models import LinearClassifier, ProjectionHead, SupConModel
+from supcon_tf.models import ProjectionHead, SupConModel
 from supcon_tf.views import view_batches
 
 __all__ = [

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from supcon_tf import metrics
-from supcon_tf.models import LinearClassifier
+from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.views import image_batches
 
 

@@ -14,7 +14,7 @@ FLOORS = [
     ["supcon_tf.losses", "supcon_tf.encoders", "supcon_tf.augmentations"],
     ["supcon_tf.metrics", "supcon_tf.optimizers", "supcon_tf.callbacks"],
     ["supcon_tf.image_folder", "supcon_tf.datasets", "supcon_tf.views"],
-    ["supcon_tf.models", "supcon_tf.evaluation"],
+    ["supcon_tf.models", "supcon_tf.linear_classifier", "supcon_tf.evaluation"],
     ["supcon_tf"],  # the public names
     ["supcon_tf.config"],
     ["supcon_tf.recipes", "supcon_tf.commands"],

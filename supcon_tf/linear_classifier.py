@@ -1,0 +1,90 @@
+"""The model of linear evaluation: one dense layer on a frozen encoder."""
+
+import keras
+from keras import layers
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class LinearClassifier(keras.Model):
+    """One dense layer on a frozen encoder: images in, class scores out.
+
+    Args:
+      encoder: Keras model, `[B, ...]` -> representations `[B, R]`. Frozen: it
+        runs in inference mode and its weights never change.
+      num_classes: int >= 1.
+      class_names: names of the classes in the order of the scores, or None.
+
+    Call arguments:
+      images: `[B, ...]` as the encoder takes them.
+
+    Returns:
+      `[B, num_classes]` float32 scores: softmax probabilities.
+
+    Raises:
+      ValueError: if the number of names is not `num_classes`.
+
+    Example:
+      >>> classifier = keras.saving.load_model("classifier.keras")
+      >>> scores = classifier.predict(images)
+      >>> [classifier.class_names[i] for i in scores.argmax(axis=1)]
+      ['cat', 'ship']
+
+    Reference:
+      Khosla et al. 2020, Sec. 3: the linear classifier of the second stage.
+    """
+
+    def __init__(self, encoder, num_classes, class_names=None, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # as in SupConModel
+        if class_names is not None and len(class_names) != num_classes:
+            raise ValueError(
+                f"`class_names` must be {num_classes} names, one a class. "
+                f"Received: {len(class_names)} names"
+            )
+        self.encoder = encoder
+        self.num_classes = num_classes
+        self.class_names = None if class_names is None else tuple(class_names)
+        self.dense = layers.Dense(
+            num_classes,
+            activation="softmax",
+            dtype="float32",
+            name="scores",
+        )
+
+    def build(self, input_shape):
+        """Builds the dense layer for the encoder's representations."""
+        images = keras.KerasTensor((None, *input_shape[1:]))
+        if not self.dense.built:
+            self.dense.build(self.encoder(images).shape)
+        self.built = True
+
+    def call(self, images):
+        """`[B, ...]` -> `[B, num_classes]`."""
+        return self.dense(self.encoder(images, training=False))
+
+    @property
+    def trainable_weights(self):
+        """The dense layer's: the encoder is frozen here, not elsewhere."""
+        return self.dense.trainable_weights
+
+    @property
+    def trainable_variables(self):
+        """As `trainable_weights`."""
+        return self.dense.trainable_variables
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "num_classes": self.num_classes,
+            "class_names": self.class_names,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        config = dict(config)
+        config["encoder"] = keras.saving.deserialize_keras_object(
+            config["encoder"]
+        )
+        return cls(**config)
