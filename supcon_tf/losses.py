@@ -1,25 +1,58 @@
 """The supervised contrastive loss: a function, and a Keras loss around it.
 
 Read this file first. `supcon_loss` is Eq. 2 of Khosla et al. 2020 over the
-whole batch; everything else in the package exists to feed it.
+whole batch, with the variants of the paper and of its official code; everything
+else in the package exists to feed it.
 """
+
+import math
+import numbers
 
 import keras
 from keras import ops
 
-# Keras casts whatever a loss is given as `y_true` to the loss's float dtype.
-# An int64 label travels through that cast as three floats of 22 bits each,
-# which float32 (24 bits of mantissa) holds exactly.
-_PIECE_BITS = 22
+from supcon_tf import dense, tiled
+from supcon_tf.labels import (
+    as_ids,
+    from_float_pieces,
+    group_by_class,
+    to_float_pieces,
+)
+from supcon_tf.projections import as_views, unit_length
+
+# From this many projections on, `implementation="auto"` is tiled
+# (benchmarks/loss.py).
+TILED_FROM = 1024
+
+_CHOICES = {
+    "summation": ("outside", "inside"),
+    "denominator": ("all", "one_positive", "only_negatives"),
+    "anchors": ("all", "first"),
+    "implementation": ("auto", "dense", "tiled"),
+}
 
 
-def supcon_loss(labels, projections, *, temperature=0.1, normalize=True):
-    """Supervised contrastive loss, Eq. 2 of Khosla et al. 2020 (`L_out`).
+def supcon_loss(
+    labels,
+    projections,
+    *,
+    temperature=0.1,
+    normalize=True,
+    summation="outside",
+    denominator="all",
+    anchors="all",
+    scale_by_temperature=False,
+    positives_cap=None,
+    unlabeled_label=None,
+    positives_mask=None,
+    implementation="auto",
+):
+    """Supervised contrastive loss, by default Eq. 2 of Khosla et al. 2020.
 
     Every projection is an anchor `i`. Its positives `P(i)` are the other views
-    of its image and all views of the images with the same label; its contrasts
-    are all other projections of the batch. The loss of an anchor is the mean,
-    over its positives, of the negative log-softmax of their similarity:
+    of its image and all views of the images with the same label; its negatives
+    `N(i)` are all views of the others. The loss of an anchor is the mean, over
+    its positives, of the negative log-softmax of their similarity:
 
         loss_i = -1/|P(i)| * sum_{p in P(i)} log(exp(z_i.z_p / t)
                                                / sum_{a != i} exp(z_i.z_a / t))
@@ -28,8 +61,9 @@ def supcon_loss(labels, projections, *, temperature=0.1, normalize=True):
     the self-supervised NT-Xent loss of SimCLR (Chen et al. 2020).
 
     Args:
-      labels: `[B]` or `[B, 1]` integers, or None. Images with equal labels are
-        positives of each other.
+      labels: ids of the classes, `[B]` or `[B, 1]` integers (whole floats,
+        too), exact over the whole int64 range; or `[B, C]`, C > 1, one-hot; or
+        None. Images with equal labels are positives of each other.
       projections: `[B, V, D]` floats, V views of each of B images; `[B, D]` is
         one view.
       temperature: positive float `t`, default 0.1 as in the paper. Smaller
@@ -37,15 +71,43 @@ def supcon_loss(labels, projections, *, temperature=0.1, normalize=True):
       normalize: whether to scale each projection to unit length first (a zero
         vector stays zero, with similarity 0 to all). Turn it off only for
         similarities that are not cosines.
+      summation: where the sum over positives stands. `"outside"` the logarithm
+        is `L_out`, Eq. 2; `"inside"` is `L_in`, Eq. 3, never larger, and worse
+        in the paper: `-log(1/|P(i)| * sum_p exp(z_i.z_p / t) / ...)`.
+      denominator: what is summed below the fraction bar: `"all"` contrasts
+        `P(i)` and `N(i)`; `"one_positive"`, the negatives and the positive of
+        the numerator; `"only_negatives"` (the loss may then be negative).
+      anchors: `"all"` views, or the `"first"` of each image; contrasts are all
+        views either way.
+      scale_by_temperature: whether the loss is multiplied by `t`, as the
+        official code does: the size of its gradient then depends less on `t`,
+        and the learning rates of the official recipes assume it.
+      positives_cap: None, or a multiple of V: an image keeps as positives only
+        the first `positives_cap / V` other images of its class, in the order
+        of the batch, with all their views, beside its own other views. Those
+        that are cut off are not in the denominator either. With V = 2 and
+        `positives_cap=4` the third of five cats keeps the first and second,
+        that is 4 projections and its own other view.
+      unlabeled_label: None, or the label of images whose class is not known.
+        Such an image has its own views as positives and is a negative of all
+        others.
+      positives_mask: `[B, B]` bool in place of labels: which images (columns)
+        are positives of which (rows), for several classes an image, or graphs.
+        The diagonal does not count: other views of the image always are.
+      implementation: `"dense"` holds all N x N similarities, N = B * V;
+        `"tiled"` never does, and is for `denominator="all"` without
+        `positives_cap` and `positives_mask`; `"auto"` is tiled where that is
+        possible and faster, that is with N unknown or >= 1024.
 
     Returns:
-      `[B]` floats: for each image, the mean over its V anchors. At least
+      `[B]` floats: for each image, the mean over its anchors. At least
       float32, whatever the dtype of `projections` (float64 stays float64). An
-      anchor without positives contributes 0.
+      anchor without positives contributes 0, as does one without negatives
+      with `"only_negatives"`. Value and gradient are finite.
 
     Raises:
-      ValueError: if the temperature is not positive, or if the shapes or the
-        dtype of labels and projections do not fit.
+      ValueError: if an argument is none of the above, or if the shapes or the
+        dtypes of labels and projections do not fit.
 
     Example:
       >>> z = keras.random.normal((4, 2, 128))     # 4 images, 2 views
@@ -54,69 +116,60 @@ def supcon_loss(labels, projections, *, temperature=0.1, normalize=True):
 
     Reference:
       Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020,
-      https://arxiv.org/abs/2004.11362
+      https://arxiv.org/abs/2004.11362; the variants: its official code,
+      https://github.com/google-research/google-research/tree/master/supcon
     """
-    _check_temperature(temperature)
-    projections = _as_views(projections)  # [B, V, D]
-    _, views, dim = projections.shape
-    labels = _as_ids(labels, projections)  # [B]
-
-    z = ops.reshape(projections, (-1, dim))  # [N, D], N = B * V
+    _check_arguments(
+        temperature=temperature,
+        summation=summation,
+        denominator=denominator,
+        anchors=anchors,
+        unlabeled_label=unlabeled_label,
+        implementation=implementation,
+    )
+    projections = as_views(projections)  # [B, V, D]
+    batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
+    _check_positives_cap(positives_cap, views)
     if normalize:
-        z = unit_length(z)
-    ids = ops.repeat(labels, views)  # [N]
+        projections = unit_length(projections)
+    # Similarities over the temperature are products of these.
+    z = ops.reshape(projections / math.sqrt(temperature), (-1, dim))  # [N, D]
+    step = views if anchors == "first" else 1  # every which row is an anchor
 
-    similarities = ops.matmul(z / temperature, ops.transpose(z))  # [N, N]
-    rows = ops.arange(ops.shape(z)[0])
-    is_self = rows[:, None] == rows[None, :]
-    same_class = ids[:, None] == ids[None, :]
-    is_positive = ops.logical_and(same_class, ops.logical_not(is_self))
-
-    # The anchor itself is taken out before the log-sum-exp looks for its
-    # maximum: nothing then underflows at small temperatures. The most negative
-    # finite number, not -inf, keeps the gradient of a lonely anchor finite.
-    lowest = ops.convert_to_tensor(_lowest(z.dtype), dtype=z.dtype)
-    log_denominators = ops.logsumexp(
-        ops.where(is_self, lowest, similarities), axis=1
+    is_eq_2_or_3 = (
+        denominator == "all"
+        and positives_cap is None
+        and positives_mask is None
     )
-    num_positives = ops.sum(ops.cast(is_positive, z.dtype), axis=1)
-    positive_similarities = ops.sum(
-        ops.where(is_positive, similarities, ops.zeros_like(similarities)),
-        axis=1,
-    )
-    losses = ops.where(
-        num_positives > 0,
-        log_denominators
-        - positive_similarities / ops.maximum(num_positives, 1),
-        ops.zeros_like(num_positives),
-    )
-    return ops.mean(ops.reshape(losses, (-1, views)), axis=1)
-
-
-def unit_length(vectors):
-    """Vectors scaled to length 1; a zero vector stays 0 and has gradient 0.
-
-    Args:
-      vectors: `[..., D]` floats of any finite size.
-
-    Returns:
-      Floats of the same shape and dtype.
-
-    Example:
-      >>> unit_length([[3.0, 4.0], [0.0, 0.0]])   # [[0.6, 0.8], [0, 0]]
-    """
-    vectors = ops.convert_to_tensor(vectors)
-    # The largest entry is divided out first, so that no square overflows or
-    # underflows. The direction does not depend on it, so neither does the
-    # gradient: it is a constant here.
-    largest = ops.max(ops.abs(vectors), axis=-1, keepdims=True)
-    largest = ops.stop_gradient(largest)
-    is_zero = largest == 0
-    one = ops.ones_like(largest)
-    vectors = vectors / ops.where(is_zero, one, largest)
-    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-    lengths = ops.sqrt(ops.where(is_zero, one, squares))
-    return ops.where(is_zero, ops.zeros_like(vectors), vectors / lengths)
+    is_tiled = _is_tiled(implementation, batch * views, is_eq_2_or_3)
+    if positives_mask is None:
+        ids = as_ids(labels, batch)
+        groups = group_by_class(ids, batch, unlabeled_label=unlabeled_label)
+    if is_eq_2_or_3 and (is_tiled or summation == "outside"):
+        losses = _losses_by_class(
+            z,
+            groups,
+            views,
+            step,
+            summation=summation,
+            is_tiled=is_tiled,
+            bound=1 / temperature if normalize else None,
+        )
+    else:
+        if positives_mask is None:
+            is_same = groups[:, None] == groups[None, :]
+        else:
+            is_same = _as_mask(positives_mask, labels, batch)
+        losses = dense.pair_losses(
+            z[::step],
+            z,
+            *dense.pair_masks(is_same, views, step, positives_cap),
+            summation=summation,
+            denominator=denominator,
+        )
+    if scale_by_temperature:
+        losses = losses * temperature
+    return ops.mean(ops.reshape(losses, (batch, -1)), axis=1)
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -135,6 +188,15 @@ class SupConLoss(keras.losses.Loss):
     Args:
       temperature: positive float `t`, default 0.1 as in the paper.
       normalize: whether to scale each projection to unit length first.
+      summation: `"outside"` (`L_out`, Eq. 2) or `"inside"` (`L_in`, Eq. 3).
+      denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
+      anchors: `"all"` views or the `"first"` of each image.
+      scale_by_temperature: whether the loss is multiplied by `t`, as in the
+        official code.
+      positives_cap: None, or how many projections of other images an image
+        keeps as positives, at most; a multiple of V.
+      unlabeled_label: None, or the label of images whose class is not known.
+      implementation: `"auto"`, `"dense"` or `"tiled"`.
       reduction: as for any Keras loss, applied to the `[B]` losses of the
         images: `"sum_over_batch_size"` (default), `"sum"`, `"mean"`,
         `"mean_with_sample_weight"`, `"none"` or None.
@@ -143,14 +205,14 @@ class SupConLoss(keras.losses.Loss):
         least float32), `"float32"` or `"float64"`.
 
     Call arguments:
-      y_true: `[B]` or `[B, 1]` integer labels, or None. Labels stay integers:
-        16777216 and 16777217 are two classes, though float32 has one value for
-        both.
+      y_true: `[B]` or `[B, 1]` integer labels, `[B, C]` one-hot ones, or None.
+        Labels stay integers: 16777216 and 16777217 are two classes, though
+        float32 has one value for both.
       y_pred: `[B, V, D]` or `[B, D]` floats.
       sample_weight: optional `[B]` weights of the images.
 
     Raises:
-      ValueError: if the temperature is not positive or the dtype is a half
+      ValueError: if an argument is none of the above, or the dtype is a half
         precision, in which no log-sum-exp is exact.
 
     Example:
@@ -166,11 +228,29 @@ class SupConLoss(keras.losses.Loss):
         temperature=0.1,
         *,
         normalize=True,
+        summation="outside",
+        denominator="all",
+        anchors="all",
+        scale_by_temperature=False,
+        positives_cap=None,
+        unlabeled_label=None,
+        implementation="auto",
         reduction="sum_over_batch_size",
         name="supcon_loss",
         dtype=None,
     ):
-        _check_temperature(temperature)
+        _check_arguments(
+            temperature,
+            unlabeled_label,
+            summation=summation,
+            denominator=denominator,
+            anchors=anchors,
+            implementation=implementation,
+        )
+        _check_positives_cap(positives_cap, views=1)
+        _is_tiled(
+            implementation, 0, denominator == "all" and positives_cap is None
+        )
         if dtype is None and keras.backend.floatx() != "float64":
             dtype = "float32"
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -181,130 +261,149 @@ class SupConLoss(keras.losses.Loss):
             )
         self.temperature = temperature
         self.normalize = normalize
+        self.summation = summation
+        self.denominator = denominator
+        self.anchors = anchors
+        self.scale_by_temperature = scale_by_temperature
+        self.positives_cap = positives_cap
+        self.unlabeled_label = unlabeled_label
+        self.implementation = implementation
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Reduced loss; the labels get through Keras' float cast unharmed."""
+        ids = as_ids(y_true, ops.shape(y_pred)[0])
         return super().__call__(
-            _to_float_pieces(y_true), y_pred, sample_weight=sample_weight
+            to_float_pieces(ids), y_pred, sample_weight=sample_weight
         )
 
     def call(self, y_true, y_pred):
         """`[B]` losses of the images; `y_true` as `__call__` packed it."""
-        return supcon_loss(
-            _from_float_pieces(y_true),
-            y_pred,
-            temperature=self.temperature,
-            normalize=self.normalize,
-        )
+        return supcon_loss(from_float_pieces(y_true), y_pred, **self.variant)
+
+    @property
+    def variant(self):
+        """The arguments of `supcon_loss`, by name."""
+        return {
+            "temperature": self.temperature,
+            "normalize": self.normalize,
+            "summation": self.summation,
+            "denominator": self.denominator,
+            "anchors": self.anchors,
+            "scale_by_temperature": self.scale_by_temperature,
+            "positives_cap": self.positives_cap,
+            "unlabeled_label": self.unlabeled_label,
+            "implementation": self.implementation,
+        }
 
     def get_config(self):
         """Every argument of the constructor."""
-        return {
-            **super().get_config(),
-            "temperature": self.temperature,
-            "normalize": self.normalize,
-            "dtype": self.dtype,
-        }
+        return {**super().get_config(), **self.variant, "dtype": self.dtype}
 
 
-def _check_temperature(temperature):
-    if not temperature > 0:
+def _losses_by_class(z, groups, views, step, *, summation, is_tiled, bound):
+    """`[M]` losses of Eq. 2 or 3 with positives by class.
+
+    The similarities of an anchor to all its positives have the sum
+    z_i.(sum of the class - z_i): Eq. 2 needs no matrix for them.
+    """
+    batch = ops.shape(groups)[0]
+    classes = ops.repeat(groups, views)  # [N]
+    anchors = z if step == 1 else z[::step]  # [M, D]
+    anchor_classes = classes if step == 1 else groups  # [M]
+
+    sizes = ops.segment_sum(ops.ones_like(z[:, 0]), classes, batch)
+    positives = ops.take(sizes, anchor_classes) - 1  # [M], how many
+    counts = ops.maximum(positives, 1)
+    if is_tiled:
+        log_sums = tiled.log_sum_exps(
+            z, classes if summation == "inside" else None, bound=bound
+        )[::step]
+        log_denominators = log_sums[:, 0]
+    else:
+        log_denominators = dense.log_denominators(anchors, z, step)
+    if summation == "inside":
+        losses = log_denominators - log_sums[:, 1] + ops.log(counts)
+    else:
+        sums = ops.take(ops.segment_sum(z, classes, batch), anchor_classes, 0)
+        similarities = ops.sum(anchors * (sums - anchors), axis=1)
+        losses = log_denominators - similarities / counts
+    return ops.where(positives > 0, losses, ops.zeros_like(losses))
+
+
+def _is_tiled(implementation, num_projections, is_possible):
+    if implementation == "tiled" and not is_possible:
         raise ValueError(
-            f"`temperature` must be > 0. Received: temperature={temperature}"
+            "implementation='tiled' must go with denominator='all' and without "
+            "positives_cap and positives_mask; 'dense' and 'auto' do all. "
+            "Received: a variant that only 'dense' computes"
         )
-
-
-def _as_views(projections):
-    """`[B, D]` or `[B, V, D]` -> `[B, V, D]`, in at least float32."""
-    projections = ops.convert_to_tensor(projections)
-    if len(projections.shape) not in (2, 3):
-        raise ValueError(
-            "`projections` must have shape [B, V, D] or [B, D]. "
-            f"Received: shape={tuple(projections.shape)}"
-        )
-    if None in projections.shape[1:]:
-        raise ValueError(
-            "`projections` must have known numbers of views and dimensions; "
-            "only the batch size may be None. "
-            f"Received: shape={tuple(projections.shape)}"
-        )
-    dtype = keras.backend.standardize_dtype(projections.dtype)
-    if dtype != "float64":
-        projections = ops.cast(projections, "float32")
-    if len(projections.shape) == 2:
-        projections = ops.expand_dims(projections, 1)
-    return projections
-
-
-def _as_ids(labels, projections):
-    """`[B]` or `[B, 1]` integers -> `[B]`; None -> each image its own class."""
-    if labels is None:
-        return ops.arange(ops.shape(projections)[0])
-    labels = ops.convert_to_tensor(labels)
-    if getattr(labels.shape, "rank", 1) is None:
-        # Keras' compiled step, fed [B] labels once and [B, 1] labels later.
-        labels = ops.reshape(labels, (-1,))
-    shape = tuple(labels.shape)
-    if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
-        raise ValueError(
-            f"`labels` must have shape [B] or [B, 1]. Received: shape={shape}"
-        )
-    batch = projections.shape[0]
-    if None not in (shape[0], batch) and shape[0] != batch:
-        raise ValueError(
-            "`labels` and `projections` must have the same batch size. "
-            f"Received: {shape[0]} labels and {batch} rows of projections"
-        )
-    dtype = keras.backend.standardize_dtype(labels.dtype)
-    if not ("int" in dtype or dtype == "bool"):
-        raise ValueError(f"`labels` must be integers. Received: dtype={dtype}")
-    return ops.reshape(labels, (-1,))
-
-
-def _lowest(dtype):
-    """A finite number below every similarity, with room to subtract."""
-    dtype = keras.backend.standardize_dtype(dtype)
-    return -1e300 if dtype == "float64" else -1e38
-
-
-def _to_float_pieces(labels):
-    """Integer labels -> (low, middle, high) floats; None -> ()."""
-    if labels is None:
-        return ()
-    labels = ops.convert_to_tensor(labels)
-    dtype = keras.backend.standardize_dtype(labels.dtype)
-    if "float" in dtype:
-        _check_whole(labels)
-    labels = ops.cast(labels, "int64")
-    low_bits = 2**_PIECE_BITS - 1
-    low = ops.bitwise_and(labels, low_bits)
-    middle = ops.bitwise_and(
-        ops.bitwise_right_shift(labels, _PIECE_BITS), low_bits
+    if implementation != "auto":
+        return implementation == "tiled"
+    is_large = (
+        not isinstance(num_projections, int) or num_projections >= TILED_FROM
     )
-    high = ops.bitwise_right_shift(labels, 2 * _PIECE_BITS)
-    return low, middle, high
+    return is_possible and is_large
 
 
-def _check_whole(labels):
-    """Refuses float labels such as 0.5, where the values are known."""
-    try:
-        values = ops.convert_to_numpy(labels)
-    except (TypeError, ValueError, NotImplementedError, AttributeError):
-        return  # inside a compiled step
-    if (values != values.round()).any():
+def _as_mask(positives_mask, labels, batch):
+    """`[B, B]` bool."""
+    if labels is not None:
         raise ValueError(
-            "`labels` must be whole numbers. "
-            f"Received: {values[values != values.round()].ravel()[0]}"
+            "`labels` must be None with `positives_mask`, which takes their "
+            "place. Received: both"
         )
+    mask = ops.convert_to_tensor(positives_mask)
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    shape = tuple(mask.shape)
+    if (
+        dtype != "bool"
+        or len(shape) != 2
+        or any(n not in (None, batch) for n in shape if isinstance(batch, int))
+    ):
+        raise ValueError(
+            "`positives_mask` must be bool of shape [B, B]. "
+            f"Received: dtype={dtype}, shape={shape}"
+        )
+    return mask
 
 
-def _from_float_pieces(pieces):
-    """The inverse of `_to_float_pieces`."""
-    if len(pieces) == 0:
-        return None
-    low, middle, high = (ops.cast(piece, "int64") for piece in pieces)
-    return (
-        low
-        + ops.bitwise_left_shift(middle, _PIECE_BITS)
-        + ops.bitwise_left_shift(high, 2 * _PIECE_BITS)
-    )
+def _check_arguments(temperature, unlabeled_label, **choices):
+    if (
+        not isinstance(temperature, numbers.Real)
+        or isinstance(temperature, bool)
+        or not 0 < temperature < math.inf
+    ):
+        raise ValueError(
+            "`temperature` must be a finite number > 0. "
+            f"Received: temperature={temperature!r}"
+        )
+    if unlabeled_label is not None and (
+        not isinstance(unlabeled_label, numbers.Integral)
+        or isinstance(unlabeled_label, bool)
+    ):
+        raise ValueError(
+            "`unlabeled_label` must be None or an integer. "
+            f"Received: unlabeled_label={unlabeled_label!r}"
+        )
+    for name, value in choices.items():
+        if value not in _CHOICES[name]:
+            allowed = ", ".join(repr(choice) for choice in _CHOICES[name])
+            raise ValueError(
+                f"`{name}` must be one of {allowed}. Received: {name}={value!r}"
+            )
+
+
+def _check_positives_cap(positives_cap, views):
+    if positives_cap is None:
+        return
+    if (
+        not isinstance(positives_cap, numbers.Integral)
+        or isinstance(positives_cap, bool)
+        or positives_cap < 0
+        or positives_cap % views
+    ):
+        raise ValueError(
+            "`positives_cap` must be None or an int >= 0, a multiple of the "
+            f"number of views. Received: positives_cap={positives_cap!r}"
+            + (f" with {views} views" if views > 1 else "")
+        )

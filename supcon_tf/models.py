@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from supcon_tf import metrics
-from supcon_tf.losses import unit_length
+from supcon_tf.projections import unit_length
 
 
 @keras.saving.register_keras_serializable("supcon_tf")

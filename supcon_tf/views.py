@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from supcon_tf import augmentations
 from supcon_tf.datasets import LabelledImages
+from supcon_tf.labels import refuse_names
 
 # Images that are augmented in one call: enough to spread the cost of an op,
 # few enough to stay in a core's cache.
@@ -236,6 +237,7 @@ def _check_dataset(dataset):
             "labels: leave out .batch(). Received: shapes "
             f"{image.shape} and {label.shape}"
         )
+    refuse_names(label)
     _check_integers(label.dtype.as_numpy_dtype)
 
 
@@ -254,6 +256,7 @@ def _checked(source):
         )
     if labels is None:
         return dataclasses.replace(source, images=images)
+    refuse_names(labels)
     labels = np.asarray(labels)
     if labels.dtype == bool:
         labels = labels.astype(np.int64)

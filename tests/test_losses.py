@@ -1,56 +1,19 @@
-"""The loss against loops straight from Eq. 2, in value and gradient."""
+"""The loss against loops straight from the equations, value and gradient."""
+
+import itertools
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from equations import (
+    numerical_gradient,
+    random_projections,
+    supcon_by_loops,
+    value_and_gradient,
+)
 
-from supcon_tf import SupConLoss, supcon_loss
-
-
-def eq_2(labels, projections, temperature=0.1, normalize=True):
-    """Eq. 2 of the paper, one anchor and one positive at a time, float64."""
-    z = np.asarray(projections, np.float64)
-    if z.ndim == 2:
-        z = z[:, None]
-    batch, views, _ = z.shape
-    if normalize:
-        z = z / np.linalg.norm(z, axis=-1, keepdims=True)
-    if labels is None:
-        labels = range(batch)
-    items = [(b, v) for b in range(batch) for v in range(views)]
-    losses = np.zeros(batch)
-    for b, v in items:
-        others = [item for item in items if item != (b, v)]
-        positives = [p for p in others if labels[p[0]] == labels[b]]
-        total = sum(np.exp(z[b, v] @ z[a] / temperature) for a in others)
-        for p in positives:
-            similarity = z[b, v] @ z[p] / temperature
-            losses[b] -= (similarity - np.log(total)) / len(positives) / views
-    return losses
-
-
-def numerical_gradient(function, x, step=1e-6):
-    gradient = np.zeros_like(x)
-    for index in np.ndindex(*x.shape):
-        up, down = x.copy(), x.copy()
-        up[index] += step
-        down[index] -= step
-        gradient[index] = (function(up) - function(down)) / (2 * step)
-    return gradient
-
-
-def value_and_gradient(labels, projections, **kwargs):
-    projections = tf.convert_to_tensor(projections)
-    with tf.GradientTape() as tape:
-        tape.watch(projections)
-        losses = supcon_loss(labels, projections, **kwargs)
-    return losses.numpy(), tape.gradient(losses, projections).numpy()
-
-
-def random_projections(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
-
+from supcon_tf import SupConLoss, supcon_loss, tiles
 
 LABELS = [0, 1, 0, 2, 1, 0]  # class 2 has a single image
 
@@ -66,9 +29,95 @@ def test_value_and_gradient_are_those_of_eq_2(
     kwargs = {"temperature": temperature, "normalize": normalize}
     losses, gradient = value_and_gradient(labels, z, **kwargs)
     assert losses.dtype == np.float64
-    np.testing.assert_allclose(losses, eq_2(labels, z, **kwargs), rtol=1e-12)
-    expected = numerical_gradient(lambda z: eq_2(labels, z, **kwargs).sum(), z)
+    np.testing.assert_allclose(
+        losses, supcon_by_loops(labels, z, **kwargs), rtol=1e-12, atol=1e-13
+    )
+    expected = numerical_gradient(
+        lambda z: supcon_by_loops(labels, z, **kwargs).sum(), z
+    )
     np.testing.assert_allclose(gradient, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("summation", "denominator", "anchors", "views"),
+    list(
+        itertools.product(
+            ["outside", "inside"],
+            ["all", "one_positive", "only_negatives"],
+            ["all", "first"],
+            [1, 2, 3],
+        )
+    ),
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale_by_temperature": True},
+        {"positives_cap": 0},
+        {"positives_cap": 6},
+        {"unlabeled_label": 0},
+        {"labels": None},
+        {"labels": None, "positives_mask": True},
+        {"labels": None, "positives_mask": True, "positives_cap": 6},
+        {"normalize": False, "temperature": 1.0},
+    ],
+    ids=str,
+)
+def test_every_variant_is_that_of_the_equations(
+    summation, denominator, anchors, views, options
+):
+    variant = {
+        "summation": summation,
+        "denominator": denominator,
+        "anchors": anchors,
+        "temperature": 0.3,
+        **options,
+    }
+    labels = variant.pop("labels", [0, 1, 0, 2, 0, 1])
+    if "positives_mask" in variant:  # not symmetric: who cites whom
+        variant["positives_mask"] = random_projections(6, 6, seed=1) > 0.5
+    z = random_projections(6, views, 3)
+    values, gradient = value_and_gradient(labels, z, **variant)
+    np.testing.assert_allclose(
+        values, supcon_by_loops(labels, z, **variant), rtol=1e-12, atol=1e-13
+    )
+    expected = numerical_gradient(
+        lambda z: supcon_by_loops(labels, z, **variant).sum(), z
+    )
+    np.testing.assert_allclose(gradient, expected, atol=2e-7)
+
+
+@pytest.mark.parametrize("summation", ["outside", "inside"])
+@pytest.mark.parametrize("anchors", ["all", "first"])
+@pytest.mark.parametrize("views", [1, 2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale_by_temperature": True},
+        {"unlabeled_label": 0},
+        {"labels": None},
+        {"normalize": False},
+        {"temperature": 0.01},
+    ],
+    ids=str,
+)
+def test_tiled_is_dense(monkeypatch, summation, anchors, views, options):
+    monkeypatch.setattr(tiles, "TILE_SIZE", 5)
+    variant = {"summation": summation, "anchors": anchors, **options}
+    labels = variant.pop("labels", [0, 1, 0, 2, 0, 1])
+    z = random_projections(6, views, 3)
+    values, gradient = value_and_gradient(
+        labels, z, implementation="tiled", **variant
+    )
+    np.testing.assert_allclose(
+        values, supcon_by_loops(labels, z, **variant), rtol=1e-12, atol=1e-12
+    )
+    _, expected = value_and_gradient(
+        labels, z, implementation="dense", **variant
+    )
+    np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-11)
 
 
 def test_projections_without_a_views_axis_are_one_view():
@@ -106,7 +155,9 @@ def test_half_precision_is_computed_in_float32(dtype):
     losses = supcon_loss(LABELS, z, temperature=0.01)
     assert losses.dtype == tf.float32
     np.testing.assert_allclose(
-        losses, eq_2(LABELS, tf.cast(z, tf.float64), 0.01), rtol=1e-4
+        losses,
+        supcon_by_loops(LABELS, tf.cast(z, tf.float64), temperature=0.01),
+        rtol=1e-4,
     )
 
 
@@ -114,7 +165,7 @@ def test_half_precision_is_computed_in_float32(dtype):
 def test_the_length_of_a_projection_does_not_matter(size):
     z = random_projections(6, 2, 4).astype("float32")
     losses, gradient = value_and_gradient(LABELS, z * np.float32(size))
-    np.testing.assert_allclose(losses, eq_2(LABELS, z), rtol=1e-4)
+    np.testing.assert_allclose(losses, supcon_by_loops(LABELS, z), rtol=1e-4)
     assert np.isfinite(gradient).all()
 
 
@@ -127,7 +178,7 @@ def test_a_zero_vector_has_similarity_0_and_gradient_exactly_0():
     assert not gradient[1, 0].any()
     unit = z / np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-300)
     np.testing.assert_allclose(
-        losses, eq_2(LABELS, unit, normalize=False), rtol=1e-12
+        losses, supcon_by_loops(LABELS, unit, normalize=False), rtol=1e-12
     )
 
 
@@ -159,7 +210,7 @@ def test_the_loss_of_identical_projections_is_log_of_the_contrasts():
 )
 def test_labels_that_float32_cannot_tell_apart_are_told_apart(labels):
     z = random_projections(6, 2, 4)
-    expected = eq_2(LABELS, z).mean()
+    expected = supcon_by_loops(LABELS, z).mean()
     for shape in [(6,), (6, 1)]:
         loss = SupConLoss()(np.array(labels).reshape(shape), z)
         np.testing.assert_allclose(loss, expected, rtol=1e-5)
@@ -171,7 +222,9 @@ def test_the_labels_stay_exact_in_fit():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
     model.compile(loss=SupConLoss())
     loss = model.evaluate(z, labels, verbose=0)
-    np.testing.assert_allclose(loss, eq_2(LABELS, z).mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        loss, supcon_by_loops(LABELS, z).mean(), rtol=1e-5
+    )
 
 
 def test_fit_without_labels_trains_with_nt_xent():
@@ -180,7 +233,9 @@ def test_fit_without_labels_trains_with_nt_xent():
     model.compile(loss=SupConLoss(), optimizer=keras.optimizers.SGD(0.0))
     history = model.fit(x, batch_size=8, verbose=0)
     np.testing.assert_allclose(
-        history.history["loss"][0], eq_2(None, model(x)).mean(), rtol=1e-5
+        history.history["loss"][0],
+        supcon_by_loops(None, model(x)).mean(),
+        rtol=1e-5,
     )
 
 
@@ -202,14 +257,14 @@ def test_sample_weights_weigh_the_images(reduction):
     loss = SupConLoss(reduction=reduction, dtype="float64")
     np.testing.assert_allclose(
         loss(np.array(LABELS), z, sample_weight=weights),
-        (eq_2(LABELS, z) * weights).sum() / 6,
+        (supcon_by_loops(LABELS, z) * weights).sum() / 6,
         rtol=1e-12,
     )
 
 
 def test_the_reductions_are_those_of_keras():
     z, labels = random_projections(6, 2, 4), np.array(LABELS)
-    each = eq_2(LABELS, z)
+    each = supcon_by_loops(LABELS, z)
     none = SupConLoss(reduction=None, dtype="float64")(labels, z)
     np.testing.assert_allclose(none, each, rtol=1e-12)
     total = SupConLoss(reduction="sum", dtype="float64")(labels, z)
@@ -230,7 +285,9 @@ def test_the_batch_size_may_be_unknown():
 
     z = random_projections(6, 2, 4).astype("float32")
     np.testing.assert_allclose(
-        compiled(np.array(LABELS), z), eq_2(LABELS, z).mean(), rtol=1e-5
+        compiled(np.array(LABELS), z),
+        supcon_by_loops(LABELS, z).mean(),
+        rtol=1e-5,
     )
 
 
@@ -238,7 +295,7 @@ def test_it_compiles_under_xla():
     z = random_projections(6, 2, 4).astype("float32")
     compiled = tf.function(supcon_loss, jit_compile=True)
     np.testing.assert_allclose(
-        compiled(tf.constant(LABELS), z), eq_2(LABELS, z), rtol=1e-4
+        compiled(tf.constant(LABELS), z), supcon_by_loops(LABELS, z), rtol=1e-4
     )
 
 
@@ -255,11 +312,45 @@ def test_the_loss_is_serialisable():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"temperature": 0}, "`temperature` must be > 0. Received: temp"),
-        ({"temperature": -1.0}, "`temperature` must be > 0. Received: temp"),
+        (
+            {"temperature": 0},
+            "`temperature` must be a finite number > 0. Received: temp",
+        ),
+        (
+            {"temperature": -1.0},
+            "`temperature` must be a finite number > 0. Received: temp",
+        ),
         ({"labels": [0, 1]}, "same batch size. Received: 2 labels and 6"),
-        ({"labels": np.eye(6)}, "`labels` must have shape [B] or [B, 1]"),
-        ({"labels": [0.5] * 6}, "`labels` must be integers. Received"),
+        ({"temperature": float("inf")}, "must be a finite number > 0"),
+        ({"temperature": "0.1"}, "Received: temperature='0.1'"),
+        ({"labels": np.ones((6, 2, 1))}, "shape [B], [B, 1] or, one-hot"),
+        ({"labels": [0.5] * 6}, "must be whole numbers. Received: 0.5"),
+        ({"labels": ["cat"] * 6}, "np.unique(names, return_inverse=True)"),
+        ({"summation": "in"}, "must be one of 'outside', 'inside'. Received"),
+        ({"denominator": None}, "'only_negatives'. Received: denominator=None"),
+        ({"anchors": "one"}, "must be one of 'all', 'first'. Received"),
+        ({"implementation": "xla"}, "one of 'auto', 'dense', 'tiled'. Rec"),
+        ({"positives_cap": 3}, "Received: positives_cap=3 with 2 views"),
+        ({"positives_cap": -2}, "`positives_cap` must be None or an int >= 0"),
+        ({"unlabeled_label": 0.5}, "`unlabeled_label` must be None or an int"),
+        ({"positives_mask": np.eye(6) > 0}, "must be None with `positives_m"),
+        (
+            {"labels": None, "positives_mask": np.eye(6)},
+            "must be bool of shape [B, B]. Received: dtype=float64",
+        ),
+        (
+            {"labels": None, "positives_mask": np.eye(5) > 0},
+            "must be bool of shape [B, B]. Received: dtype=bool, shape=(5, 5)",
+        ),
+        (
+            {"implementation": "tiled", "denominator": "one_positive"},
+            "'tiled' must go with denominator='all'",
+        ),
+        (
+            {"implementation": "tiled", "positives_cap": 2},
+            "without positives_cap and positives_mask",
+        ),
+        ({"projections": np.ones((6, 0, 4))}, "each >= 1"),
         ({"projections": np.ones(6)}, "must have shape [B, V, D] or [B, D]"),
     ],
 )
@@ -277,7 +368,9 @@ def test_bad_arguments_are_refused(arguments, message):
 def test_float_labels_must_be_whole_numbers():
     z = random_projections(6, 2, 4)
     whole = SupConLoss()(np.array(LABELS, "float32"), z)
-    np.testing.assert_allclose(whole, eq_2(LABELS, z).mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        whole, supcon_by_loops(LABELS, z).mean(), rtol=1e-5
+    )
     with pytest.raises(ValueError, match=r"whole numbers. Received: 0.5"):
         SupConLoss()(np.array([0.5, 1, 2, 0, 1, 2]), z)
 

@@ -1,0 +1,186 @@
+"""Labels of every form that the loss takes -> one integer per image."""
+
+import keras
+import numpy as np
+from keras import ops
+
+# Keras casts whatever a loss is given as `y_true` to the loss's float dtype. An
+# integer label travels through that cast as floats of 22 bits each, which
+# float32 (24 bits of mantissa) holds exactly.
+_PIECE_BITS = 22
+
+
+def as_ids(labels, batch):
+    """Labels of any form as one integer per image.
+
+    Args:
+      labels: `[B]` or `[B, 1]` integers, or whole numbers as floats: ids of the
+        classes, exact over the whole int64 range (int32 on other backends than
+        TensorFlow). `[B, C]`, C > 1: one-hot, one 1 in each row. None stays
+        None.
+      batch: B, an int or, where unknown, an integer tensor.
+
+    Returns:
+      `[B]` int64 (int32 on other backends), or None.
+
+    Raises:
+      ValueError: if labels are strings, not whole, not one-hot or not B. What
+        a compiled step hides, which is the values, is not checked there.
+
+    Example:
+      >>> as_ids([[0, 1, 0], [1, 0, 0]], batch=2)   # [1, 0]
+    """
+    if labels is None:
+        return None
+    refuse_names(labels)
+    if not keras.ops.is_tensor(labels):
+        labels = np.asarray(labels)
+    values = _values(labels)
+    if values is not None:
+        _check_values(values)
+        if isinstance(labels, np.ndarray):
+            # (A list of large integers would lose bits as a tensor.)
+            labels = labels.astype(_id_dtype())
+    labels = ops.convert_to_tensor(labels)
+    shape = labels.shape
+    if getattr(shape, "rank", 1) is None or (
+        len(shape) == 2 and shape[1] is None
+    ):
+        # Keras' compiled step, fed labels of several shapes one after the
+        # other: the number of columns shows only when it runs.
+        labels = ops.reshape(labels, (batch, -1))
+        one_hot = ops.argmax(labels, axis=1)
+        ids = ops.cast(labels[:, 0], _id_dtype())
+        is_ids = ops.shape(labels)[1] == 1
+        return ops.where(is_ids, ids, ops.cast(one_hot, _id_dtype()))
+    if len(shape) not in (1, 2):
+        raise ValueError(
+            "`labels` must have shape [B], [B, 1] or, one-hot, [B, C]. "
+            f"Received: shape={tuple(shape)}"
+        )
+    if isinstance(batch, int) and shape[0] not in (None, batch):
+        raise ValueError(
+            "`labels` and `projections` must have the same batch size. "
+            f"Received: {shape[0]} labels and {batch} rows of projections"
+        )
+    if len(shape) == 2 and shape[1] != 1:
+        labels = ops.argmax(labels, axis=1)
+    return ops.cast(ops.reshape(labels, (-1,)), _id_dtype())
+
+
+def group_by_class(ids, batch, *, unlabeled_label=None):
+    """Integers in [0, B), equal where images have the same class.
+
+    Args:
+      ids: `[B]` integers as from `as_ids`; None makes each image its own class.
+      batch: B, an int or an integer tensor.
+      unlabeled_label: the id of images whose class is not known; each of them
+        is a class of its own.
+
+    Returns:
+      `[B]` int32.
+
+    Example:
+      >>> group_by_class(as_ids([7, -1, 7, -1], 4), 4, unlabeled_label=-1)
+      # [2, 0, 2, 1]
+    """
+    if ids is None:
+        return ops.arange(batch, dtype="int32")
+    # (Sorted and counted: no op whose output has an unknown size, as tf.unique
+    # has, compiles under XLA.)
+    order = ops.argsort(ids)
+    ids = ops.take(ids, order)
+    starts = ids[1:] != ids[:-1]
+    if unlabeled_label is not None:
+        starts = ops.logical_or(
+            starts, ids[1:] == ops.cast(unlabeled_label, ids.dtype)
+        )
+    starts = ops.cast(starts, "int32")
+    groups = ops.cumsum(
+        ops.concatenate([ops.zeros_like(ids[:1], "int32"), starts])
+    )
+    return ops.take(groups, ops.argsort(order))
+
+
+def to_float_pieces(ids):
+    """Integer ids -> a tuple of floats; None -> ()."""
+    if ids is None:
+        return ()
+    bits = 64 if keras.backend.standardize_dtype(ids.dtype) == "int64" else 32
+    shifts = range(0, bits, _PIECE_BITS)
+    mask = 2**_PIECE_BITS - 1
+    pieces = [ops.bitwise_right_shift(ids, shift) for shift in shifts]
+    # The highest piece keeps the sign.
+    return (
+        *(ops.bitwise_and(piece, mask) for piece in pieces[:-1]),
+        pieces[-1],
+    )
+
+
+def from_float_pieces(pieces):
+    """The inverse of `to_float_pieces`."""
+    if len(pieces) == 0:
+        return None
+    return sum(
+        ops.bitwise_left_shift(
+            ops.cast(piece, _id_dtype()), index * _PIECE_BITS
+        )
+        for index, piece in enumerate(pieces)
+    )
+
+
+def refuse_names(labels):
+    """Refuses strings, with the way to turn them into ids.
+
+    Raises:
+      ValueError: if `labels` are strings.
+    """
+    dtype = getattr(labels, "dtype", None)
+    if dtype is None:
+        dtype = np.asarray(labels).dtype
+    name = getattr(dtype, "name", str(dtype))
+    if getattr(dtype, "kind", None) in ("U", "S", "O") or name == "string":
+        raise ValueError(
+            "`labels` must be integers; "
+            "`names, labels = np.unique(names, return_inverse=True)` makes "
+            f"them. Received: dtype={name}"
+        )
+
+
+def _id_dtype():
+    return "int64" if keras.backend.backend() == "tensorflow" else "int32"
+
+
+def _values(labels):
+    """The labels as an array, or None inside a compiled step."""
+    try:
+        return ops.convert_to_numpy(labels)
+    except (TypeError, ValueError, NotImplementedError, AttributeError):
+        return None
+
+
+def _check_values(values):
+    if np.issubdtype(values.dtype, np.inexact) or values.dtype.kind == "V":
+        values = values.astype(np.float64)  # bfloat16 is of NumPy's kind V
+        wrong = ~(np.isfinite(values) & (values == np.round(values)))
+        if wrong.any():
+            raise ValueError(
+                "`labels` must be whole numbers. "
+                f"Received: {values[wrong].ravel()[0]}"
+            )
+    if values.ndim == 2 and values.shape[1] > 1:
+        wrong = (values.astype(bool) != values).any(1) | (values.sum(1) != 1)
+        if wrong.any():
+            raise ValueError(
+                "`labels` of shape [B, C] must be one-hot, with exactly one 1 "
+                "in each row; what else makes positives goes into "
+                f"supcon_loss(positives_mask=...). Received: row "
+                f"{np.flatnonzero(wrong)[0]} = {values[wrong][0].tolist()}"
+            )
+    elif values.size and keras.backend.backend() != "tensorflow":
+        limits = np.iinfo(np.int32)
+        if values.min() < limits.min or values.max() > limits.max:
+            raise ValueError(
+                "`labels` must be int32 on this backend. Received: values from "
+                f"{values.min()} to {values.max()}"
+            )

@@ -1,0 +1,98 @@
+"""Projections of every form that the loss takes -> unit vectors, in float32."""
+
+import keras
+from keras import ops
+
+# Largest finite and smallest normal numbers.
+_LARGEST = {
+    "float16": 65504.0,
+    "bfloat16": 3.3895313892515355e38,
+    "float32": 3.4028234663852886e38,
+    "float64": 1.7976931348623157e308,
+}
+_SMALLEST_NORMAL = {
+    "float32": 1.1754943508222875e-38,
+    "float64": 2.2250738585072014e-308,
+}
+
+
+def as_views(projections):
+    """`[B, D]` or `[B, V, D]` -> `[B, V, D]`, in at least float32.
+
+    The gradient of half-precision projections is clipped to their finite range
+    before it is cast back: it is large, not infinite.
+
+    Args:
+      projections: `[B, V, D]` floats, or `[B, D]`, which is one view.
+
+    Returns:
+      `[B, V, D]` floats, float64 if the projections are, else float32.
+
+    Raises:
+      ValueError: if the shape is another, or V or D is unknown or 0.
+    """
+    projections = ops.convert_to_tensor(projections)
+    shape = tuple(projections.shape)
+    if len(shape) not in (2, 3):
+        raise ValueError(
+            "`projections` must have shape [B, V, D] or [B, D]. "
+            f"Received: shape={shape}"
+        )
+    if None in shape[1:] or 0 in shape[1:]:
+        raise ValueError(
+            "`projections` must have known numbers of views and dimensions, "
+            "each >= 1; only the batch size may be None. "
+            f"Received: shape={shape}"
+        )
+    dtype = keras.backend.standardize_dtype(projections.dtype)
+    if "float" not in dtype:
+        projections = ops.cast(projections, keras.backend.floatx())
+    projections = _in_full_precision(projections)
+    if len(shape) == 2:
+        projections = ops.expand_dims(projections, 1)
+    return projections
+
+
+def unit_length(vectors):
+    """Vectors scaled to length 1; a zero vector stays 0 and has gradient 0.
+
+    Args:
+      vectors: `[..., D]` float32 or float64 of any finite size.
+
+    Returns:
+      Floats of the same shape and dtype.
+
+    Example:
+      >>> unit_length([[3.0, 4.0], [0.0, 0.0]])   # [[0.6, 0.8], [0, 0]]
+    """
+    vectors = ops.convert_to_tensor(vectors)
+    # The largest entry is divided out first, so that no square overflows or
+    # underflows. The direction does not depend on it, so neither does the
+    # gradient: it is a constant here.
+    largest = ops.max(ops.abs(vectors), axis=-1, keepdims=True)
+    largest = ops.stop_gradient(largest)
+    # (Numbers below the normal ones are zeros to the CPU kernels.)
+    dtype = keras.backend.standardize_dtype(vectors.dtype)
+    is_zero = largest < _SMALLEST_NORMAL[dtype]
+    one = ops.ones_like(largest)
+    vectors = vectors / ops.where(is_zero, one, largest)
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    lengths = ops.sqrt(ops.where(is_zero, one, squares))
+    return ops.where(is_zero, ops.zeros_like(vectors), vectors / lengths)
+
+
+def _in_full_precision(x):
+    """Cast to float32 (float64 stays) whose gradient stays finite."""
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    largest = _LARGEST[dtype]
+
+    @ops.custom_gradient
+    def cast(x):
+        def gradient(*upstream):
+            clipped = ops.clip(upstream[-1], -largest, largest)
+            return ops.cast(clipped, dtype)
+
+        full = "float64" if dtype == "float64" else "float32"
+        return ops.cast(x, full), gradient
+
+    return cast(x)

@@ -1,0 +1,156 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf.labels import (
+    as_ids,
+    from_float_pieces,
+    group_by_class,
+    refuse_names,
+    to_float_pieces,
+)
+
+INT64 = np.iinfo(np.int64)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [3, 1, 3],
+        (3, 1, 3),
+        [[3], [1], [3]],
+        np.array([3, 1, 3], np.uint8),
+        np.array([3, 1, 3], np.uint64),
+        np.array([3, 1, 3], np.float16),
+        tf.constant([3, 1, 3]),
+        tf.constant([[3.0], [1.0], [3.0]], tf.bfloat16),
+        tf.Variable([3, 1, 3]),
+        np.eye(4)[[3, 1, 3]],
+        np.eye(4, dtype=bool)[[3, 1, 3]],
+        tf.one_hot([3, 1, 3], 4),
+    ],
+    ids=lambda labels: f"{type(labels).__name__}",
+)
+def test_ids_come_in_many_forms(labels):
+    ids = as_ids(labels, 3)
+    assert ids.dtype == tf.int64
+    assert ids.numpy().tolist() == [3, 1, 3]
+
+
+def test_no_labels_stay_none():
+    assert as_ids(None, 3) is None
+
+
+def test_a_single_column_is_an_id_not_one_hot():
+    assert as_ids([[1], [0], [1]], 3).numpy().tolist() == [1, 0, 1]
+
+
+def test_booleans_are_two_classes():
+    assert as_ids([True, False], 2).numpy().tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        tf.TensorSpec(None, tf.int64),
+        tf.TensorSpec([None, None], tf.int64),
+        tf.TensorSpec([None, None], tf.float32),
+    ],
+)
+@pytest.mark.parametrize("labels", [[[3], [1], [3]], np.eye(4)[[3, 1, 3]]])
+def test_the_number_of_columns_may_show_only_at_run_time(spec, labels):
+    ids = tf.function(lambda x: as_ids(x, 3), input_signature=[spec])
+    assert ids(tf.cast(labels, spec.dtype)).numpy().tolist() == [3, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0.5, 1, 2], "`labels` must be whole numbers. Received: 0.5"),
+        ([np.nan, 1, 2], "`labels` must be whole numbers. Received: nan"),
+        ([np.inf, 1, 2], "`labels` must be whole numbers. Received: inf"),
+        ([0, 1], "same batch size. Received: 2 labels and 3 rows"),
+        (np.zeros((3, 1, 1)), "or, one-hot, [B, C]. Received: shape=(3, 1, 1)"),
+        (7, "or, one-hot, [B, C]. Received: shape=()"),
+        ([[0, 1], [1, 0], [1, 1]], "Received: row 2 = [1, 1]"),
+        ([[0, 1], [0, 0], [1, 0]], "Received: row 1 = [0, 0]"),
+        ([[0, 1], [1, 0], [0.0, 2]], "Received: row 2 = [0.0, 2.0]"),
+        ([[0.5, 0.5], [1, 0], [1, 0]], "whole numbers. Received: 0.5"),
+        (["cat", "dog", "cat"], "np.unique(names, return_inverse=True)"),
+        (tf.constant(["cat", "dog", "cat"]), "Received: dtype=string"),
+        (np.array(["a", "b", 3], object), "Received: dtype=object"),
+    ],
+)
+def test_other_labels_are_refused(labels, message):
+    with pytest.raises(ValueError) as error:
+        as_ids(labels, 3)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_refuse_names_lets_numbers_pass():
+    for labels in ([1, 2], [1.0], np.zeros(2, "uint8"), tf.constant([1])):
+        refuse_names(labels)
+
+
+def test_ids_past_int32_are_refused_on_other_backends(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert as_ids([2**31 - 1, -(2**31)], 2).dtype == tf.int32
+    with pytest.raises(ValueError, match="must be int32 on this backend"):
+        as_ids([0, 2**31], 2)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [0, 1, 0, 2, 1, 0],
+        [INT64.min, INT64.max, INT64.min, 0, INT64.max, INT64.min],
+        [2**53, 2**53 + 1, 2**53, -1, 2**53 + 1, 2**53],
+    ],
+)
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_groups_are_equal_where_labels_are(labels, is_compiled):
+    function = tf.function(group_by_class) if is_compiled else group_by_class
+    groups = function(as_ids(labels, 6), 6).numpy()
+    assert groups.dtype == np.int32
+    assert set(groups) <= set(range(6))
+    labels = np.array(labels)
+    np.testing.assert_array_equal(
+        groups[:, None] == groups, labels[:, None] == labels
+    )
+
+
+def test_each_unlabeled_image_is_a_group_of_its_own():
+    ids = as_ids([5, -1, 5, -1, -1, 7], 6)
+    groups = group_by_class(ids, 6, unlabeled_label=-1).numpy()
+    assert groups[0] == groups[2]
+    assert len(set(groups)) == 5
+    assert set(groups) <= set(range(6))
+
+
+def test_without_labels_each_image_is_a_group_of_its_own():
+    assert group_by_class(None, 3).numpy().tolist() == [0, 1, 2]
+
+
+def test_groups_of_no_image_are_none():
+    assert group_by_class(as_ids(np.zeros(0, int), 0), 0).shape == (0,)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32"])
+def test_float_pieces_hold_every_bit(dtype, monkeypatch):
+    if dtype == "int32":
+        monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    limits = np.iinfo(dtype)
+    labels = np.array(
+        [limits.min, limits.max, -1, 0, 1, 2**22, 2**24 + 1, -(2**22) - 1],
+        dtype,
+    )
+    pieces = to_float_pieces(as_ids(labels, 8))
+    pieces = tuple(tf.cast(piece, "float32") for piece in pieces)
+    np.testing.assert_array_equal(from_float_pieces(pieces), labels)
+
+
+def test_no_labels_have_no_pieces():
+    assert to_float_pieces(None) == ()
+    assert from_float_pieces(()) is None
