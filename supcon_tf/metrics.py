@@ -1,41 +1,223 @@
-"""What a value of the loss means."""
+"""What a value of the loss means, and what the projections look like.
+
+Each of these takes `(labels, projections)`, so that it also serves as a metric:
+`model.compile(..., metrics=[metrics.uniformity])`. (Keras hands labels to such
+metrics as floats: ids must then be below 2**24.) None needs the N x N matrix.
+"""
 
 import keras
 from keras import ops
 
+from supcon_tf.labels import as_ids, group_by_class
+from supcon_tf.losses import SupConLoss
+from supcon_tf.projections import as_views, unit_length
+from supcon_tf.tiled import log_sum_exps
+from supcon_tf.tiles import Tiles
 
-def collapsed_loss(labels, projections):
+
+def collapsed_loss(labels, projections, loss=None):
     """The value of the loss if all projections were identical.
 
-    Then every contrast is as similar as every other and an anchor with
-    positives has the loss `log(N - 1)`, N = B * V, whatever its labels and the
-    temperature. A run whose loss stays at this value is stuck: it has learnt
-    nothing or has collapsed.
+    Then every contrast is as similar as every other. An anchor with positives
+    has the loss `log(N - 1)`, N = B * V, whatever its labels and the
+    temperature; with `denominator="one_positive"` it has `log(negatives + 1)`,
+    with `"only_negatives"` `log(negatives)`. A run whose loss stays at this
+    value is stuck: it has learnt nothing or has collapsed.
 
     Args:
-      labels: `[B]` or `[B, 1]` integers, or None, as for `supcon_loss`.
+      labels: as for `supcon_loss`.
       projections: `[B, V, D]` or `[B, D]`; only the shape matters.
+      loss: the `SupConLoss` whose value it is; default `SupConLoss()`.
 
     Returns:
-      A float32 scalar: the mean over the B images, of which those without a
-      positive (one view, and no other image of the class) count as 0.
+      A float32 scalar: the mean over the B images.
 
     Example:
       >>> collapsed_loss([0, 1, 0, 1], keras.ops.zeros((4, 2, 128)))  # log(7)
       <tf.Tensor: shape=(), dtype=float32, numpy=1.9459102>
     """
+    return _loss_of_points(labels, projections, loss, spread=0.0)
+
+
+def loss_floor(labels, projections, loss=None):
+    """The value of the loss if each class were one point, as far as can be.
+
+    The classes are then the corners of a regular simplex: similarity 1 within
+    each of the K classes of the batch, -1 / (K - 1) between any two. With
+    equally many images of each class nothing is lower (Graf et al. 2021); with
+    other counts it is as good as the floor at the usual temperatures. The
+    floor is not 0: with n projections of a class it is about `log(n - 1)`.
+    Projections of fewer than K - 1 dimensions do not reach it, and for
+    `normalize=False` there is none.
+
+    Args:
+      labels: as for `supcon_loss`.
+      projections: `[B, V, D]` or `[B, D]`; only the shape matters.
+      loss: the `SupConLoss` whose value it is; default `SupConLoss()`.
+
+    Returns:
+      A float32 scalar: the mean over the B images.
+
+    Example:
+      >>> loss_floor([0, 1, 0, 1], keras.ops.zeros((4, 2, 128)))  # log(3)
+      <tf.Tensor: shape=(), dtype=float32, numpy=1.0986123>
+
+    Reference:
+      Graf et al., "Dissecting Supervised Contrastive Learning", ICML 2021,
+      https://arxiv.org/abs/2102.08817, Theorem 2.
+    """
+    return _loss_of_points(labels, projections, loss, spread=1.0)
+
+
+def anchors_without_positives(labels, projections, unlabeled_label=None):
+    """How many anchors have no positive, and so a loss of 0.
+
+    With two or more views there are none.
+
+    Args:
+      labels: as for `supcon_loss`.
+      projections: `[B, V, D]` or `[B, D]`; only the shape matters.
+      unlabeled_label: as for `supcon_loss`.
+
+    Returns:
+      A float32 scalar from 0 to B.
+
+    Example:
+      >>> anchors_without_positives([0, 1, 0], keras.ops.zeros((3, 128)))  # 1
+    """
     views = projections.shape[1] if len(projections.shape) == 3 else 1
-    batch = ops.shape(projections)[0]
-    others = ops.cast(batch * views - 1, "float32")
-    value = ops.log(ops.maximum(others, 1.0))
     if views > 1:
-        return value
-    if labels is None:
-        return ops.zeros_like(value)
-    ids = ops.reshape(ops.convert_to_tensor(labels), (-1,))
-    same_class = ops.cast(ids[:, None] == ids[None, :], "int32")
-    has_positive = ops.sum(same_class, axis=1) > 1
-    return value * ops.mean(ops.cast(has_positive, "float32"))
+        return ops.zeros((), "float32")
+    _, sizes = _class_sizes(labels, projections, unlabeled_label)
+    return ops.sum(ops.cast(sizes == 1, "float32"))
+
+
+def contrastive_top_1(labels, projections, unlabeled_label=None):
+    """Share of the anchors whose nearest contrast is a positive.
+
+    A positive that is no nearer than a negative does not count, so that
+    identical projections have 0. Anchors without positives are left out.
+
+    Args:
+      labels: as for `supcon_loss`.
+      projections: `[B, V, D]` or `[B, D]` floats.
+      unlabeled_label: as for `supcon_loss`.
+
+    Returns:
+      A float32 scalar in [0, 1]; 0 if no anchor has a positive.
+
+    Example:
+      >>> contrastive_top_1([0, 0, 1, 1], [[1, 0], [1, 0], [0, 1], [0, 1]])
+      <tf.Tensor: shape=(), dtype=float32, numpy=1.0>
+    """
+    z, classes = _unit_vectors(labels, projections, unlabeled_label)
+    tiles = Tiles(ops.shape(z)[0], classes)
+    blocks = tiles.cut(z)
+    is_real = tiles.cut(ops.ones_like(z[:, :1])) > 0
+    lowest = -2.0  # below any cosine
+
+    def nearest(i, j, diagonal):
+        similarities = ops.matmul(blocks[i], ops.transpose(blocks[j]))
+
+        def of_parts(values, axis):
+            _, positives = tiles.parts(values, lowest, i, j, diagonal)
+            same_group = tiles.same_group(i, j)
+            negatives = ops.where(same_group, lowest, values)
+            best = [ops.max(part, axis=axis) for part in (positives, negatives)]
+            return ops.stack(best, axis=1)  # [rows, 2]
+
+        return (
+            of_parts(
+                ops.where(is_real[j][None, :, 0], similarities, lowest), 1
+            ),
+            of_parts(ops.where(is_real[i], similarities, lowest), 0),
+        )
+
+    best = tiles.accumulate(
+        nearest, ops.maximum, tiles.filled(lowest, 2, z.dtype)
+    )
+    positive, negative = ops.unstack(tiles.join(best), axis=1)
+    has_positive = ops.cast(positive > lowest, "float32")
+    is_right = ops.cast(positive > negative, "float32") * has_positive
+    return ops.sum(is_right) / ops.maximum(ops.sum(has_positive), 1.0)
+
+
+def alignment(labels, projections):
+    """Mean squared distance of the positive pairs (Wang & Isola 2020).
+
+    With `labels=None` the pairs are the views of an image, as in the paper.
+
+    Args:
+      labels: as for `supcon_loss`.
+      projections: `[B, V, D]` or `[B, D]` floats; scaled to unit length.
+
+    Returns:
+      A float32 scalar in [0, 4], 0 where positives coincide; 0 without pairs.
+
+    Example:
+      >>> alignment([0, 0], [[1.0, 0.0], [0.0, 1.0]])   # 2
+
+    Reference:
+      Wang & Isola, "Understanding Contrastive Representation Learning through
+      Alignment and Uniformity on the Hypersphere", ICML 2020, alpha = 2,
+      https://arxiv.org/abs/2005.10242
+    """
+    squares, products, pairs = _sums_over_positive_pairs(labels, projections)
+    return ops.cast(2 * (squares - products) / ops.maximum(pairs, 1), "float32")
+
+
+def tolerance(labels, projections):
+    """Mean similarity of the pairs of a class (Wang & Liu 2021).
+
+    High where the classes' clusters are tight: small temperatures, which push
+    images of a class apart, lower it. (The paper's expectation runs over all
+    pairs, with 0 for those of two classes: it is this value times the share of
+    pairs of a class. Of unit vectors this is `1 - alignment / 2`.)
+
+    Args:
+      labels: as for `supcon_loss`.
+      projections: `[B, V, D]` or `[B, D]` floats; scaled to unit length.
+
+    Returns:
+      A float32 scalar in [-1, 1]; 0 without pairs.
+
+    Example:
+      >>> tolerance([0, 0], [[1.0, 0.0], [1.0, 0.0]])   # 1
+
+    Reference:
+      Wang & Liu, "Understanding the Behaviour of Contrastive Loss", CVPR 2021,
+      https://arxiv.org/abs/2012.09740
+    """
+    _, products, pairs = _sums_over_positive_pairs(labels, projections)
+    return ops.cast(products / ops.maximum(pairs, 1), "float32")
+
+
+def uniformity(labels, projections):
+    """Log of the mean of exp(-2 squared distance) over all pairs.
+
+    The lower, the more evenly the projections fill the sphere: 0 if all are
+    identical, about -3.9 for random vectors of 128 dimensions.
+
+    Args:
+      labels: not used; there so that this is a Keras metric.
+      projections: `[B, V, D]` or `[B, D]` floats; scaled to unit length.
+
+    Returns:
+      A float32 scalar in [-8, 0]; 0 without pairs.
+
+    Example:
+      >>> uniformity(None, [[1.0, 0.0], [-1.0, 0.0]])   # -8
+
+    Reference:
+      Wang & Isola, ICML 2020, t = 2, https://arxiv.org/abs/2005.10242
+    """
+    del labels
+    z, _ = _unit_vectors(None, projections)
+    size = ops.cast(ops.shape(z)[0], z.dtype)
+    # -2 |x - y|^2 = 4 x.y - 4, so that 2 x and 2 y have the product 4 x.y.
+    sums = log_sum_exps(2 * z, bound=4.0)
+    value = ops.logsumexp(sums) - ops.log(ops.maximum(size * (size - 1), 1)) - 4
+    return ops.cast(ops.where(size > 1, value, 0.0), "float32")
 
 
 def top_1_accuracy(scores, labels):
@@ -51,3 +233,80 @@ def top_1_accuracy(scores, labels):
     predicted = keras.ops.argmax(scores, axis=-1)
     labels = ops.cast(ops.convert_to_tensor(labels), predicted.dtype)
     return float(ops.mean(ops.cast(predicted == labels, "float32")))
+
+
+def _loss_of_points(labels, projections, loss, spread):
+    """The loss if each class were a point: all the same, or a simplex.
+
+    Similarities are then 1 within a class and 1 - gap between classes, where
+    gap is `spread` times K / (K - 1): the loss depends on counts alone.
+    """
+    loss = SupConLoss() if loss is None else loss
+    views = projections.shape[1] if len(projections.shape) == 3 else 1
+    batch, sizes = _class_sizes(labels, projections, loss.unlabeled_label)
+    others = sizes - 1
+    if loss.positives_cap is not None:
+        others = ops.minimum(others, loss.positives_cap // views)
+    positives = others * views + (views - 1)
+    negatives = (ops.cast(batch, "float32") - sizes) * views
+    num_classes = ops.sum(1 / sizes)
+    gap = spread * num_classes / ops.maximum(num_classes - 1, 1)
+
+    numerators = {
+        "all": positives,
+        "one_positive": ops.ones_like(positives),
+        "only_negatives": ops.zeros_like(positives),
+    }
+    in_numerator = numerators[loss.denominator]
+    losses = ops.logaddexp(
+        _log(in_numerator), _log(negatives) - gap / loss.temperature
+    )
+    is_valid = ops.logical_and(positives > 0, in_numerator + negatives > 0)
+    losses = ops.where(is_valid, losses, 0.0)
+    scale = loss.temperature if loss.scale_by_temperature else 1.0
+    return scale * ops.sum(losses) / ops.maximum(ops.cast(batch, "float32"), 1)
+
+
+def _log(counts):
+    """Log of counts, very low for 0."""
+    return ops.where(counts > 0, ops.log(ops.maximum(counts, 1e-9)), -1e30)
+
+
+def _class_sizes(labels, projections, unlabeled_label):
+    """B, and `[B]` float32: how many images each image's class has."""
+    batch = ops.shape(projections)[0]
+    groups = group_by_class(
+        as_ids(labels, batch), batch, unlabeled_label=unlabeled_label
+    )
+    ones = ops.ones_like(groups, "float32")
+    return batch, ops.take(ops.segment_sum(ones, groups, batch), groups)
+
+
+def _unit_vectors(labels, projections, unlabeled_label=None):
+    """`[N, D]` unit vectors and `[N]` int32, equal for those of a class."""
+    projections = as_views(projections)
+    batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
+    groups = group_by_class(
+        as_ids(labels, batch), batch, unlabeled_label=unlabeled_label
+    )
+    z = ops.reshape(unit_length(projections), (-1, dim))
+    return z, ops.repeat(groups, views)
+
+
+def _sums_over_positive_pairs(labels, projections):
+    """Over all (x, y) of a class, x not y: sum of (x.x + y.y) / 2, of x.y, 1.
+
+    By class: with n vectors of the sum S, the n (n - 1) pairs have the sums
+    (n - 1) sum(x.x), S.S - sum(x.x) and n (n - 1).
+    """
+    z, classes = _unit_vectors(labels, projections)
+    size = ops.shape(z)[0]
+    squares = ops.sum(ops.square(z), axis=1)
+    counts = ops.segment_sum(ops.ones_like(squares), classes, size)
+    squares = ops.segment_sum(squares, classes, size)
+    sums = ops.segment_sum(z, classes, size)
+    return (
+        ops.sum((counts - 1) * squares),
+        ops.sum(ops.sum(ops.square(sums), axis=1) - squares),
+        ops.sum(counts * (counts - 1)),
+    )

@@ -55,8 +55,11 @@ class Tiles:
             values = ops.where(is_self, nothing, values)
         if self.groups is None:
             return [values]
-        same_group = self.groups[i] == self.groups[j][None, :, 0]
-        return [values, ops.where(same_group, values, nothing)]
+        return [values, ops.where(self.same_group(i, j), values, nothing)]
+
+    def same_group(self, i, j):
+        """`[rows, rows]` bool: whether row and column have the same group."""
+        return self.groups[i] == self.groups[j][None, :, 0]
 
     def filled(self, number, width, dtype):
         """`[count, rows, width]` of one number."""
