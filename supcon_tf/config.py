@@ -122,6 +122,28 @@ class PretrainConfig(_Checked):
     )
     epochs: int = setting(100, "Passes over the images.", _AT_LEAST_1)
     temperature: float = setting(0.1, "Temperature of the loss.", _POSITIVE)
+    summation: str = setting(
+        "outside",
+        "Sum over positives outside (L_out) or inside (L_in) the log.",
+    )
+    denominator: str = setting(
+        "all",
+        "Contrasts in the loss's denominator: all, one_positive or "
+        "only_negatives.",
+    )
+    anchors: str = setting(
+        "all", "Which views of an image are anchors: all or first."
+    )
+    scale_by_temperature: bool = setting(
+        False,
+        "Multiply the loss by the temperature, as the official code does: its "
+        "learning rates assume it.",
+    )
+    positives_cap: int | None = setting(
+        None,
+        "Projections of other images that an image keeps as positives, at "
+        "most; a multiple of num_views.",
+    )
     base_learning_rate: float = setting(
         0.05,
         "Peak learning rate for 256 images a batch; scaled with the batch.",
@@ -154,6 +176,14 @@ class PretrainConfig(_Checked):
             raise ValueError(
                 f"`warmup_epochs` must be < epochs={self.epochs}. "
                 f"Received: warmup_epochs={self.warmup_epochs}"
+            )
+        if self.positives_cap is not None and (
+            self.positives_cap < 0 or self.positives_cap % self.num_views
+        ):
+            raise ValueError(
+                "`positives_cap` must be >= 0 and a multiple of "
+                f"num_views={self.num_views}. "
+                f"Received: positives_cap={self.positives_cap}"
             )
 
     @property

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from supcon_tf import metrics
+from supcon_tf.losses import SupConLoss
 from supcon_tf.projections import unit_length
 
 
@@ -113,10 +114,11 @@ class SupConModel(keras.Model):
 
     Folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
     BatchNormalization sees all of them at once, and unfolds the projections.
-    While it trains it logs, beside `loss`: `contrastive_loss`, which is the
-    loss without regularisers, and `collapsed_loss`, the value that identical
-    projections would give for this batch. A run whose `contrastive_loss` stays
-    at `collapsed_loss` is stuck.
+    While it trains it logs, beside `loss`: `contrastive_loss`, the mean over
+    the images without regularisers, and, if the loss is a `SupConLoss`, its
+    `collapsed_loss`, the value that identical projections would give for this
+    batch, and `loss_position`: 1 at that value, 0 at `metrics.loss_floor`. A
+    run whose `contrastive_loss` stays at `collapsed_loss` is stuck.
 
     Args:
       encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
@@ -166,6 +168,7 @@ class SupConModel(keras.Model):
         self.normalize_representation = normalize_representation
         self.contrastive_loss_tracker = keras.metrics.Mean("contrastive_loss")
         self.collapsed_loss_tracker = keras.metrics.Mean("collapsed_loss")
+        self.loss_position_tracker = keras.metrics.Mean("loss_position")
 
     def build(self, input_shape):
         """Builds encoder and head for images of `input_shape`."""
@@ -228,15 +231,35 @@ class SupConModel(keras.Model):
                 "SupConModel must be compiled with a keras.losses.Loss, such "
                 f"as loss=SupConLoss(). Received: loss={self.loss!r}"
             )
-        contrastive_loss = self.loss(y, y_pred, sample_weight)
+        loss = self.loss(y, y_pred, sample_weight)
         images = ops.shape(y_pred)[0]
-        self.contrastive_loss_tracker.update_state(
-            contrastive_loss, sample_weight=images
-        )
-        self.collapsed_loss_tracker.update_state(
-            metrics.collapsed_loss(y, y_pred), sample_weight=images
-        )
-        return contrastive_loss + sum(self.losses)
+        contrastive_loss = ops.cast(loss, "float32")
+        if self.loss.reduction == "sum":
+            contrastive_loss /= ops.cast(images, "float32")
+        self.contrastive_loss_tracker.update_state(contrastive_loss, images)
+        if isinstance(self.loss, SupConLoss):
+            collapse = metrics.collapsed_loss(y, y_pred, self.loss)
+            floor = metrics.loss_floor(y, y_pred, self.loss)
+            position = ops.where(
+                collapse > floor,
+                (contrastive_loss - floor) / (collapse - floor),
+                ops.zeros_like(collapse),
+            )
+            self.collapsed_loss_tracker.update_state(collapse, images)
+            self.loss_position_tracker.update_state(position, images)
+        return loss + sum(self.losses)
+
+    @property
+    def metrics(self):
+        """Those of Keras; without the values that only a `SupConLoss` has."""
+        if isinstance(getattr(self, "loss", None), SupConLoss):
+            return super().metrics
+        of_supcon = (self.collapsed_loss_tracker, self.loss_position_tracker)
+        return [
+            metric
+            for metric in super().metrics
+            if not any(metric is tracker for tracker in of_supcon)
+        ]
 
     def get_config(self):
         """Every argument of the constructor."""

@@ -40,6 +40,7 @@ from supcon_tf.files import (
 )
 from supcon_tf.losses import SupConLoss
 from supcon_tf.models import ProjectionHead, SupConModel
+from supcon_tf.monitoring import StuckLossWarning
 from supcon_tf.optimizers import SGD, learning_rate_schedule
 from supcon_tf.recipes import RECIPES
 from supcon_tf.views import view_batches
@@ -105,6 +106,7 @@ def prepare(config, workdir):
         StopIfDiverged(),
         EpochHistory(workdir / "history.csv"),
         keras.callbacks.TensorBoard(workdir / "logs"),
+        StuckLossWarning(),
         EpochCheckpoint(workdir / "checkpoint.npz"),
     ]
 
@@ -174,7 +176,14 @@ def _compile(model, config, steps_per_epoch):
         optimizer=SGD(
             schedule, l2=config.weight_decay, momentum=config.momentum
         ),
-        loss=SupConLoss(config.temperature),
+        loss=SupConLoss(
+            config.temperature,
+            summation=config.summation,
+            denominator=config.denominator,
+            anchors=config.anchors,
+            scale_by_temperature=config.scale_by_temperature,
+            positives_cap=config.positives_cap,
+        ),
     )
 
 

@@ -4,7 +4,11 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import augmentations, linear_probe, load_dataset
-from supcon_tf.evaluation import encode_all, nearest_neighbor_accuracy
+from supcon_tf.evaluation import (
+    encode_all,
+    knn_accuracy,
+    nearest_neighbor_accuracy,
+)
 from supcon_tf.metrics import top_1_accuracy
 
 
@@ -156,3 +160,48 @@ def test_the_nearest_neighbor_is_that_of_scikit_learn():
         expected.score(test.images.reshape(len(test), -1), test.labels),
         abs=1.5 / 360,  # equal distances
     )
+
+
+def test_the_vote_of_the_neighbors_is_that_of_a_loop():
+    random = np.random.default_rng(0)
+    train, test = random.normal(size=(60, 3)), random.normal(size=(40, 3))
+    train_labels = random.integers(0, 3, 60)
+    test_labels = random.integers(0, 3, 40)
+
+    def unit(x):
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    def correct(neighbors):
+        for row, label in zip(
+            unit(test) @ unit(train).T, test_labels, strict=True
+        ):
+            votes = np.zeros(3)
+            for index in np.argsort(-row)[:neighbors]:
+                votes[train_labels[index]] += np.exp(row[index] / 0.07)
+            yield votes.argmax() == label
+
+    for neighbors in (1, 7, 20, 60):
+        accuracy = knn_accuracy(
+            train, train_labels, test, test_labels, neighbors=neighbors
+        )
+        assert accuracy == pytest.approx(np.mean(list(correct(neighbors))))
+
+
+def test_the_length_of_a_representation_does_not_change_its_neighbors():
+    (train, train_labels), (test, test_labels) = (
+        encode_all(flatten_encoder(4), blobs(count, count))
+        for count in (100, 50)
+    )
+    lengths = np.random.default_rng(0).uniform(0.1, 9, (100, 1))
+    accuracies = [
+        knn_accuracy(scale * train, train_labels, test, test_labels)
+        for scale in (1, lengths)
+    ]
+    assert accuracies[0] == accuracies[1] > 0.9
+
+
+@pytest.mark.parametrize("neighbors", [0, 6, 1.5])
+def test_more_neighbors_than_training_images_are_refused(neighbors):
+    x, labels = np.eye(5), np.arange(5)
+    with pytest.raises(ValueError, match="must be an int from 1 to the number"):
+        knn_accuracy(x, labels, x, labels, neighbors=neighbors)

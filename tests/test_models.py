@@ -225,3 +225,51 @@ def test_a_saved_model_goes_on_as_it_was(tmp_path):
     for each in (model, again):
         each.fit(x, labels, batch_size=8, shuffle=False, verbose=0)
     np.testing.assert_allclose(again(x), model(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {},
+        {"denominator": "one_positive"},
+        {"denominator": "only_negatives", "scale_by_temperature": True},
+    ],
+)
+def test_a_constant_encoder_sits_at_collapse_with_regularisers_on(
+    reduction, variant
+):
+    encoder = keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(
+                5,
+                kernel_initializer="zeros",
+                bias_initializer="ones",
+                kernel_regularizer=keras.regularizers.L2(0.1),
+                bias_regularizer=keras.regularizers.L2(0.1),
+            ),
+        ]
+    )
+    model = SupConModel(encoder)
+    loss = SupConLoss(0.2, reduction=reduction, **variant)
+    model.compile(optimizer="sgd", loss=loss)
+    x, labels = images(8, 2, 4, 4, 3), np.arange(8) % 3
+    logs = model.evaluate(x, labels, batch_size=8, verbose=0, return_dict=True)
+    assert logs["loss"] > logs["contrastive_loss"] + 0.4
+    np.testing.assert_allclose(
+        logs["contrastive_loss"], logs["collapsed_loss"], rtol=1e-6
+    )
+    np.testing.assert_allclose(logs["loss_position"], 1, rtol=1e-5)
+
+
+def test_a_loss_of_ones_own_has_no_value_of_collapse():
+    class Mine(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return keras.ops.mean(keras.ops.square(y_pred), axis=(1, 2))
+
+    model = SupConModel(small_encoder())
+    model.compile(optimizer="sgd", loss=Mine())
+    logs = model.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0).history
+    assert set(logs) == {"loss", "contrastive_loss"}

@@ -286,6 +286,24 @@ def test_a_run_that_diverges_is_one_line_and_leaves_no_encoder(
 
 
 @pytest.mark.parametrize(
+    ("variant", "collapse"),
+    [
+        ({"scale_by_temperature": True}, 0.1 * math.log(1023)),
+        ({"denominator": "one_positive"}, math.log(1024 * 0.9)),
+        ({"positives_cap": 0}, math.log(1024 * 0.9)),
+        ({"summation": "inside", "anchors": "first"}, math.log(1023)),
+    ],
+    ids=str,
+)
+def test_the_variant_of_the_loss_is_a_setting(variant, collapse, tmp_path):
+    config = dataclasses.replace(TINY, epochs=1, **variant)
+    pretrain.pretrain(config, tmp_path)
+    with open(tmp_path / "history.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["collapsed_loss"]) == pytest.approx(collapse, abs=0.02)
+
+
+@pytest.mark.parametrize(
     ("flags", "words"),
     [
         (["--recipe=digit"], ["`recipe`", "'digit'", *RECIPES]),
@@ -295,6 +313,8 @@ def test_a_run_that_diverges_is_one_line_and_leaves_no_encoder(
         (["--stem=vgg"], ["`stem`", "'vgg'", "small_image"]),
         (["--schedule=linear"], ["`schedule`", "'linear'", "cosine"]),
         (["--temperature=0"], ["`temperature` must be > 0", "0.0"]),
+        (["--denominator=one"], ["`denominator` must be one of", "'one'"]),
+        (["--positives_cap=3"], ["`positives_cap`", "num_views=2", "3"]),
         (["--batch_size=0"], ["`batch_size` must be >= 1", "0"]),
         (["--batch_size=1438"], ["`batch_size` must be at most", "1437"]),
         (["--epochs=-1"], ["`epochs` must be >= 1", "-1"]),
