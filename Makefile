@@ -1,9 +1,9 @@
-# make demo | test | check | lint | install | wheel | clean
+# make demo | test | check | lint | benchmark | install | wheel | clean
 PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/pip install --quiet --constraint .ci/constraints.txt
 
-.PHONY: install demo test check lint wheel clean
+.PHONY: install demo test check lint benchmark wheel clean
 
 install: .venv/.installed
 
@@ -26,6 +26,9 @@ check: lint  ## the fast tests, before a commit
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+benchmark: install  ## time and memory of the loss, beside other codes
+	$(BIN)/python -m benchmarks.loss --json=runs/benchmark_loss.json
 
 wheel: install
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -4,7 +4,7 @@ Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020,
 https://arxiv.org/abs/2004.11362
 """
 
-from supcon_tf import augmentations, encoders
+from supcon_tf import augmentations, encoders, metrics
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
 from supcon_tf.encoders import ENCODERS
@@ -12,21 +12,25 @@ from supcon_tf.evaluation import linear_probe
 from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.losses import SupConLoss, supcon_loss
 from supcon_tf.models import ProjectionHead, SupConModel
+from supcon_tf.monitoring import KNNCallback, StuckLossWarning
 from supcon_tf.views import view_batches
 
 __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "ENCODERS",
+    "KNNCallback",
     "LabelledImages",
     "LinearClassifier",
     "ProjectionHead",
+    "StuckLossWarning",
     "SupConLoss",
     "SupConModel",
     "augmentations",
     "encoders",
     "linear_probe",
     "load_dataset",
+    "metrics",
     "supcon_loss",
     "view_batches",
 ]

@@ -20,10 +20,6 @@ from supcon_tf.labels import (
 )
 from supcon_tf.projections import as_views, unit_length
 
-# From this many projections on, `implementation="auto"` is tiled
-# (benchmarks/loss.py).
-TILED_FROM = 1024
-
 _CHOICES = {
     "summation": ("outside", "inside"),
     "denominator": ("all", "one_positive", "only_negatives"),
@@ -97,7 +93,7 @@ def supcon_loss(
       implementation: `"dense"` holds all N x N similarities, N = B * V;
         `"tiled"` never does, and is for `denominator="all"` without
         `positives_cap` and `positives_mask`; `"auto"` is tiled where that is
-        possible and faster, that is with N unknown or >= 1024.
+        possible, which is as fast or faster at any N (benchmarks/loss.py).
 
     Returns:
       `[B]` floats: for each image, the mean over its anchors. At least
@@ -141,7 +137,7 @@ def supcon_loss(
         and positives_cap is None
         and positives_mask is None
     )
-    is_tiled = _is_tiled(implementation, batch * views, is_eq_2_or_3)
+    is_tiled = _is_tiled(implementation, is_eq_2_or_3)
     if positives_mask is None:
         ids = as_ids(labels, batch)
         groups = group_by_class(ids, batch, unlabeled_label=unlabeled_label)
@@ -249,7 +245,7 @@ class SupConLoss(keras.losses.Loss):
         )
         _check_positives_cap(positives_cap, views=1)
         _is_tiled(
-            implementation, 0, denominator == "all" and positives_cap is None
+            implementation, denominator == "all" and positives_cap is None
         )
         if dtype is None and keras.backend.floatx() != "float64":
             dtype = "float32"
@@ -330,19 +326,14 @@ def _losses_by_class(z, groups, views, step, *, summation, is_tiled, bound):
     return ops.where(positives > 0, losses, ops.zeros_like(losses))
 
 
-def _is_tiled(implementation, num_projections, is_possible):
+def _is_tiled(implementation, is_possible):
     if implementation == "tiled" and not is_possible:
         raise ValueError(
             "implementation='tiled' must go with denominator='all' and without "
             "positives_cap and positives_mask; 'dense' and 'auto' do all. "
             "Received: a variant that only 'dense' computes"
         )
-    if implementation != "auto":
-        return implementation == "tiled"
-    is_large = (
-        not isinstance(num_projections, int) or num_projections >= TILED_FROM
-    )
-    return is_possible and is_large
+    return is_possible and implementation != "dense"
 
 
 def _as_mask(positives_mask, labels, batch):

@@ -66,19 +66,28 @@ def unit_length(vectors):
       >>> unit_length([[3.0, 4.0], [0.0, 0.0]])   # [[0.6, 0.8], [0, 0]]
     """
     vectors = ops.convert_to_tensor(vectors)
-    # The largest entry is divided out first, so that no square overflows or
-    # underflows. The direction does not depend on it, so neither does the
-    # gradient: it is a constant here.
-    largest = ops.max(ops.abs(vectors), axis=-1, keepdims=True)
-    largest = ops.stop_gradient(largest)
-    # (Numbers below the normal ones are zeros to the CPU kernels.)
     dtype = keras.backend.standardize_dtype(vectors.dtype)
-    is_zero = largest < _SMALLEST_NORMAL[dtype]
-    one = ops.ones_like(largest)
-    vectors = vectors / ops.where(is_zero, one, largest)
-    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-    lengths = ops.sqrt(ops.where(is_zero, one, squares))
-    return ops.where(is_zero, ops.zeros_like(vectors), vectors / lengths)
+
+    @ops.custom_gradient
+    def scaled(vectors):
+        # The largest entry is divided out first, so that no square overflows
+        # or underflows. (What is below the normal numbers is 0 to the kernels.)
+        largest = ops.max(ops.abs(vectors), axis=-1, keepdims=True)
+        is_zero = largest < _SMALLEST_NORMAL[dtype]
+        largest = ops.where(is_zero, ops.ones_like(largest), largest)
+        vectors = vectors / largest
+        lengths = ops.sqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True))
+        factors = ops.where(is_zero, ops.zeros_like(largest), 1 / lengths)
+        unit = vectors * factors
+
+        def gradient(*upstream):
+            # What is along the vector does not turn it.
+            along = ops.sum(unit * upstream[-1], axis=-1, keepdims=True)
+            return (upstream[-1] - unit * along) * (factors / largest)
+
+        return unit, gradient
+
+    return scaled(vectors)
 
 
 def _in_full_precision(x):

@@ -11,6 +11,8 @@ The similarities are symmetric, and so are these weights: a tile off the
 diagonal serves its rows and its columns, which halves the work of both passes.
 """
 
+import operator
+
 import keras
 from keras import ops
 
@@ -63,7 +65,7 @@ def _log_of_sums(tiles):
             )
 
         zeros = tiles.filled(0.0, tiles.num_parts, z.dtype)
-        totals = tiles.join(tiles.accumulate(sums, ops.add, zeros))
+        totals = tiles.join(tiles.accumulate(sums, operator.add, zeros))
         is_empty = totals == 0
         totals = ops.where(is_empty, ops.ones_like(totals), totals)
 
@@ -85,7 +87,7 @@ def _log_of_sums(tiles):
                 return _weighted(weights, z[i], z[j])
 
             zeros = ops.zeros_like(z)
-            return tiles.join(tiles.accumulate(products, ops.add, zeros))
+            return tiles.join(tiles.accumulate(products, operator.add, zeros))
 
         return ops.log(totals), gradient
 
@@ -147,7 +149,7 @@ def _shifted_log_sum_exp(tiles):
                 return _weighted(weights, z[i], z[j])
 
             zeros = ops.zeros_like(z)
-            return tiles.join(tiles.accumulate(products, ops.add, zeros))
+            return tiles.join(tiles.accumulate(products, operator.add, zeros))
 
         return outputs, gradient
 

@@ -1,0 +1,233 @@
+"""Time and memory of the loss on the CPU, beside other codes for Eq. 2.
+
+    python -m benchmarks.loss --json=runs/benchmark_loss.json
+
+Each case runs in a process of its own, forward and backward; one table.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+from benchmarks.loss_cases import (
+    CASES,
+    DIM,
+    LARGE_CASE,
+    MOST_CLASSES,
+    TEMPERATURE,
+    TORCH_CASES,
+)
+from benchmarks.loss_table import (
+    add_ratios,
+    disagreements,
+    milliseconds,
+    report_text,
+    slopes,
+    targets,
+)
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+TENSORFLOW_PACKAGES = ("tensorflow", "keras")
+TORCH_PACKAGES = ("torch", "pytorch-metric-learning")
+
+
+def main(argv=None):
+    """The command of `make benchmark`; returns its exit status."""
+    options = _parse(argv)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+    versions = {
+        **_versions(sys.executable, TENSORFLOW_PACKAGES),
+        **_versions(options.torch_python, TORCH_PACKAGES),
+    }
+    has_torch = all(versions[name] for name in TORCH_PACKAGES)
+    left_out = [] if has_torch else list(TORCH_CASES)
+    wanted = [case for case in CASES if case in (options.cases or CASES)]
+    runs = [
+        (case, size)
+        for size in options.sizes
+        for case in wanted
+        if case not in left_out
+    ]
+    if options.large not in (0, *options.sizes) and LARGE_CASE in wanted:
+        runs.append((LARGE_CASE, options.large))
+
+    machine = _machine(versions)
+    rows = []
+    for index, (case, size) in enumerate(runs, start=1):
+        python = sys.executable
+        if case in TORCH_CASES:
+            python = options.torch_python
+        # A small case takes little time, and is the more easily disturbed.
+        repeats = options.repeats * max(1, min(20, 8192 // size))
+        row = _measure_in_a_process(python, case, size, repeats)
+        print(
+            f"[{index}/{len(runs)}] N = {size}, {case}: "
+            f"{milliseconds(row['median_s'])} ms",
+            file=sys.stderr,
+            flush=True,
+        )
+        rows.append(row)
+    add_ratios(rows)
+
+    report = {
+        "machine": machine,
+        "problem": {
+            "dim": DIM,
+            "classes": MOST_CLASSES,
+            "temperature": TEMPERATURE,
+            "dtype": "float32",
+        },
+        "repeats": options.repeats,
+        "rows": rows,
+        "left_out": left_out,
+        "slopes": slopes(rows),
+        "targets": targets(rows),
+    }
+    print(report_text(report, options.torch_python))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    errors = list(disagreements(rows))
+    for error in errors:
+        print(f"benchmarks.loss: error: {error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.loss",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--sizes",
+        default="512,2048,8192",
+        type=_sizes,
+        help="numbers of projections N, each >= 2 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--large",
+        default=65536,
+        type=int,
+        help=f"N for `{LARGE_CASE}` alone; 0: none (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repeats",
+        default=7,
+        type=int,
+        help="timed calls of each case (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--torch_python",
+        default=sys.executable,
+        metavar="PATH",
+        help="a Python with torch and pytorch-metric-learning "
+        "(default: this one)",
+    )
+    parser.add_argument(
+        "--cases",
+        nargs="+",
+        choices=CASES,
+        metavar="CASE",
+        help=f"some of: {'; '.join(CASES)} (default: all)",
+    )
+    parser.add_argument(
+        "--json", type=pathlib.Path, metavar="PATH", help="file to write"
+    )
+    options = parser.parse_args(argv)
+    if options.repeats < 1:
+        parser.error(f"`repeats` must be >= 1. Received: {options.repeats}")
+    if options.large < 0 or options.large == 1:
+        parser.error(f"`large` must be 0 or >= 2. Received: {options.large}")
+    python = shutil.which(options.torch_python)
+    if python is None:
+        parser.error(
+            "`torch_python` must be a Python interpreter. "
+            f"Received: {options.torch_python}"
+        )
+    options.torch_python = os.path.abspath(python)
+    return options
+
+
+def _sizes(text):
+    try:
+        sizes = sorted({int(size) for size in text.split(",")})
+    except ValueError:
+        sizes = [0]
+    if sizes[0] < 2:
+        raise argparse.ArgumentTypeError(
+            f"must be comma-separated ints, each >= 2. Received: {text!r}"
+        )
+    return sizes
+
+
+def _versions(python, packages):
+    """Version of each package in that Python; None where it is not."""
+    code = (
+        "import importlib.metadata as m, json, sys; print(json.dumps("
+        "{p: next((d.version for d in m.distributions(name=p)), None) "
+        "for p in sys.argv[1:]}))"
+    )
+    return json.loads(
+        subprocess.check_output([python, "-c", code, *packages], text=True)
+    )
+
+
+def _measure_in_a_process(python, case, size, repeats):
+    code = (
+        "from benchmarks.loss_cases import measure; "
+        f"measure({case!r}, {size}, {repeats})"
+    )
+    process = subprocess.run(
+        [python, "-c", code],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "KERAS_BACKEND": "tensorflow",
+        },
+        capture_output=True,
+        text=True,
+    )
+    if process.returncode:
+        raise SystemExit(
+            f"{process.stderr}\nbenchmarks.loss: error: `{case}` with N = "
+            f"{size} ended with status {process.returncode}"
+        )
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def _machine(versions):
+    """What the numbers depend on, before the first is measured.
+
+    That others keep the cores busy costs some cases little, and PyTorch, whose
+    threads wait for each other in a loop, a factor of up to a hundred.
+    """
+    cpu = platform.processor()
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.partition(":")[2].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        cpu = names[0] if names else cpu
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "date": datetime.date.today().isoformat(),
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The benchmark of the loss: it runs, and judges numbers as it says."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import loss, loss_cases
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Seconds, MB and loss of each case, in place of what takes minutes."""
+    numbers = {case: (1.0, 100.0, 5.0) for case in loss_cases.CASES}
+
+    def measure(python, case, size, repeats):
+        seconds, extra_mb, value = numbers[case]
+        scale = (size / 8192) ** 2
+        return {
+            "case": case,
+            "n": size,
+            "median_s": seconds * scale,
+            "seconds": [seconds * scale] * repeats,
+            "extra_mb": None if case == "gemm" else extra_mb * scale**0.5,
+            "loss": None if case == "gemm" else value,
+        }
+
+    def versions(python, packages):
+        return dict.fromkeys(packages, "1.0")
+
+    monkeypatch.setattr(loss, "_measure_in_a_process", measure)
+    monkeypatch.setattr(loss, "_versions", versions)
+    return numbers
+
+
+@pytest.mark.slow
+def test_every_case_runs_and_all_compute_the_same_loss(tmp_path):
+    path = tmp_path / "new" / "loss.json"
+    without_torch = tmp_path / "python"
+    without_torch.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    without_torch.chmod(0o755)
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.loss", "--sizes=64"),
+            *("--large=0", "--repeats=1", f"--json={path}"),
+            f"--torch_python={without_torch}",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    table, _, rest = process.stdout.partition("ms: median")
+    lines = table.splitlines()
+    report = json.loads(path.read_text())
+    for case in loss_cases.CASES:
+        starts = [line for line in lines if line.startswith(f"{case}  ")]
+        rows = [row for row in report["rows"] if row["case"] == case]
+        expected = [] if case in loss_cases.TORCH_CASES else [64]
+        assert [int(line[len(case) :].split()[0]) for line in starts] == (
+            expected
+        )
+        assert [row["n"] for row in rows] == expected
+    assert all(len(line) <= 100 for line in lines)
+
+    losses = [
+        row["loss"]
+        for row in report["rows"]
+        if row["case"] not in loss_cases.NOT_EQ_2
+    ]
+    assert len(losses) == 8
+    assert losses == pytest.approx([losses[0]] * 8, rel=1e-4)
+    assert all(len(row["seconds"]) == 20 for row in report["rows"])
+    assert report["left_out"] == list(loss_cases.TORCH_CASES)
+    assert f"Left out: {'; '.join(loss_cases.TORCH_CASES)}." in rest
+    assert report["machine"]["tensorflow"]
+    assert report["machine"]["torch"] is None
+
+
+def test_ratios_slopes_and_targets_come_from_the_rows(
+    measured, tmp_path, capsys
+):
+    path = tmp_path / "loss.json"
+    measured["gemm"] = (0.25, None, None)
+    measured["dense formula, XLA"] = (0.75, 800.0, 5.0)
+    measured["dense formula, N unknown"] = (2.0, 800.0, 5.0)
+    measured["supcon_tf tiled"] = (0.5, 60.0, 5.0)
+    assert loss.main([f"--json={path}", "--repeats=3"]) == 0
+    report = json.loads(path.read_text())
+    rows = {(row["case"], row["n"]): row for row in report["rows"]}
+    assert rows["supcon_tf tiled", 8192]["to_gemm"] == 2
+    assert rows["supcon_tf tiled", 8192]["to_dense"] == pytest.approx(2 / 3)
+    assert rows["supcon_tf tiled, N unknown", 8192]["to_dense"] == 0.5
+    assert rows["supcon_tf tiled", 65536]["to_dense"] is None
+    assert [n for case, n in rows if case in loss_cases.TORCH_CASES] == [
+        *(512, 512, 2048, 2048, 8192, 8192),
+    ]
+    slopes = report["slopes"]["supcon_tf tiled"]
+    assert slopes == pytest.approx({"median_s": 2, "extra_mb": 1})
+    assert [
+        (row["target"], row["measured"], row["verdict"])
+        for row in report["targets"]
+    ] == [
+        ("N = 8192: dense formula / tiled", 1.5, "MISS"),
+        ("N = 8192 unknown: dense formula / tiled", 2.0, "PASS"),
+        ("N = 8192: tiled / gemm", 2.0, "MISS"),
+        ("N = 512: auto / dense formula", 1.0, "PASS"),
+        ("N = 8192: extra MB of tiled", 60.0, "PASS"),
+        ("N = 65536: extra MB of tiled", 480.0, "PASS"),
+    ]
+    out = capsys.readouterr().out
+    assert "Left out" not in out
+    assert out.count("PASS") == 4
+
+
+@pytest.mark.parametrize("value", [5.001, float("nan")])
+def test_cases_that_compute_another_loss_are_an_error(measured, value, capsys):
+    measured["supcon_tf auto"] = (1.0, 100.0, value)
+    assert loss.main(["--large=0", "--sizes=512"]) == 1
+    assert "the losses for N = 512 differ" in capsys.readouterr().err
+
+
+def test_l_in_need_not_agree(measured):
+    measured["supcon_tf L_in tiled"] = (1.0, 100.0, 4.0)
+    assert loss.main(["--large=0", "--sizes=512"]) == 0
+
+
+def test_what_some_cases_leave_unknown_is_not_judged(measured, capsys):
+    assert loss.main(["--cases", "gemm", "supcon_tf dense"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("not measured") == 6
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--sizes=1", "--sizes=x", "--large=1", "--repeats=0", "--cases=other",
+     "--torch_python=/no/python"],
+)  # fmt: skip
+def test_wrong_arguments_are_refused(argument):
+    with pytest.raises(SystemExit) as error:
+        loss.main([argument])
+    assert error.value.code == 2
