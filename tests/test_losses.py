@@ -39,15 +39,17 @@ def test_value_and_gradient_are_those_of_eq_2(
 
 
 @pytest.mark.parametrize(
-    ("summation", "denominator", "anchors", "views"),
+    ("summation", "denominator", "anchors"),
     list(
         itertools.product(
             ["outside", "inside"],
             ["all", "one_positive", "only_negatives"],
             ["all", "first"],
-            [1, 2, 3],
         )
     ),
+)
+@pytest.mark.parametrize(
+    "views", [2, *(pytest.param(v, marks=pytest.mark.slow) for v in (1, 3))]
 )
 @pytest.mark.parametrize(
     "options",
@@ -90,7 +92,7 @@ def test_every_variant_is_that_of_the_equations(
 
 @pytest.mark.parametrize("summation", ["outside", "inside"])
 @pytest.mark.parametrize("anchors", ["all", "first"])
-@pytest.mark.parametrize("views", [1, 2, 3])
+@pytest.mark.parametrize("views", [1, 3])
 @pytest.mark.parametrize(
     "options",
     [

@@ -238,6 +238,7 @@ def test_the_accuracy_of_the_encoder_is_in_the_history():
     assert accuracies[-1] == expected > 0.8
 
 
+@pytest.mark.slow
 def test_between_the_epochs_that_are_asked_for_the_last_value_stands():
     knows = [False, True, True, False, True, True]
     callback = KNNCallback(bright_rows(60), bright_rows(40, seed=1), every=3)
@@ -252,6 +253,7 @@ def test_between_the_epochs_that_are_asked_for_the_last_value_stands():
     assert again["val_knn_accuracy"] == [1, 1, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_early_stopping_and_the_best_checkpoint_go_by_it(tmp_path):
     knows = [False, False, True, False, False, False, True]
     monitor = {"monitor": "val_knn_accuracy", "mode": "max"}
@@ -273,6 +275,7 @@ def test_early_stopping_and_the_best_checkpoint_go_by_it(tmp_path):
     assert np.any(best.layers[-1].kernel)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_plain", [True, False])
 def test_a_fit_with_the_callback_is_the_fit_without_it(is_plain):
     def weights(callbacks):
@@ -338,6 +341,7 @@ def test_the_encoder_may_be_a_bare_layer():
     assert history.history["val_knn_accuracy"][0] > 0.9
 
 
+@pytest.mark.slow
 def test_labelled_images_and_datasets_are_taken_too():
     def as_strings(pair):
         images, labels = pair

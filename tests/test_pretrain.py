@@ -285,13 +285,18 @@ def test_a_run_that_diverges_is_one_line_and_leaves_no_encoder(
     assert not (tmp_path / "encoder.keras").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "collapse"),
     [
-        ({"scale_by_temperature": True}, 0.1 * math.log(1023)),
-        ({"denominator": "one_positive"}, math.log(1024 * 0.9)),
-        ({"positives_cap": 0}, math.log(1024 * 0.9)),
-        ({"summation": "inside", "anchors": "first"}, math.log(1023)),
+        (
+            {"scale_by_temperature": True, "denominator": "one_positive"},
+            0.1 * math.log(1024 * 0.9),
+        ),
+        (
+            {"summation": "inside", "anchors": "first", "positives_cap": 0},
+            math.log(1024 * 0.9),
+        ),
     ],
     ids=str,
 )

@@ -30,7 +30,9 @@ def problem(size, scale=1.0):
 
 
 @pytest.mark.parametrize("size", [1, 7, 12])
-@pytest.mark.parametrize("tile_size", [1, 5, 100])
+@pytest.mark.parametrize(
+    "tile_size", [pytest.param(1, marks=pytest.mark.slow), 5, 100]
+)
 @pytest.mark.parametrize("with_groups", [False, True])
 @pytest.mark.parametrize("bound", [40, None])
 @pytest.mark.parametrize("compiled", [False, True])
@@ -127,7 +129,7 @@ def test_no_array_of_all_pairs_is_in_the_graph():
         for op in function.get_operations():
             for output in op.outputs:
                 largest = max(largest, output.shape.num_elements() or 0)
-    assert largest == tiles.TILE_SIZE**2
+    assert 500**2 < largest <= tiles.TILE_SIZE**2
 
 
 def _functions_of(graph):
