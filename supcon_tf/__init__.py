@@ -12,7 +12,7 @@ from supcon_tf.evaluation import linear_probe
 from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.losses import SupConLoss, supcon_loss
 from supcon_tf.models import ProjectionHead, SupConModel
-from supcon_tf.monitoring import KNNCallback, StuckLossWarning
+from supcon_tf.monitoring import KNNCallback, StuckLoss, StuckLossWarning
 from supcon_tf.views import view_batches
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "LabelledImages",
     "LinearClassifier",
     "ProjectionHead",
+    "StuckLoss",
     "StuckLossWarning",
     "SupConLoss",
     "SupConModel",

@@ -9,6 +9,9 @@ from keras import ops
 # float32 (24 bits of mantissa) holds exactly.
 _PIECE_BITS = 22
 
+# dtypes of TensorFlow; NumPy's are told by their kind.
+_NO_NUMBERS = ("string", "complex64", "complex128")
+
 
 def as_ids(labels, batch):
     """Labels of any form as one integer per image.
@@ -24,8 +27,8 @@ def as_ids(labels, batch):
       `[B]` int64 (int32 on other backends), or None.
 
     Raises:
-      ValueError: if labels are strings, not whole, not one-hot or not B. What
-        a compiled step hides, which is the values, is not checked there.
+      ValueError: if labels are strings, not whole, not one-hot or not B.
+        Inside a compiled step values are not known, and not checked.
 
     Example:
       >>> as_ids([[0, 1, 0], [1, 0, 0]], batch=2)   # [1, 0]
@@ -41,7 +44,8 @@ def as_ids(labels, batch):
         if isinstance(labels, np.ndarray):
             # (A list of large integers would lose bits as a tensor.)
             labels = labels.astype(_id_dtype())
-    labels = ops.convert_to_tensor(labels)
+    # (Also makes a tensor of a variable.)
+    labels = ops.stop_gradient(ops.convert_to_tensor(labels))
     shape = labels.shape
     if getattr(shape, "rank", 1) is None or (
         len(shape) == 2 and shape[1] is None
@@ -130,16 +134,16 @@ def from_float_pieces(pieces):
 
 
 def refuse_names(labels):
-    """Refuses strings, with the way to turn them into ids.
+    """Refuses strings and what else is no number, with the way out.
 
     Raises:
-      ValueError: if `labels` are strings.
+      ValueError: if `labels` are neither integers nor floats.
     """
     dtype = getattr(labels, "dtype", None)
     if dtype is None:
         dtype = np.asarray(labels).dtype
     name = getattr(dtype, "name", str(dtype))
-    if getattr(dtype, "kind", None) in ("U", "S", "O") or name == "string":
+    if getattr(dtype, "kind", "i") not in "biufV" or name in _NO_NUMBERS:
         raise ValueError(
             "`labels` must be integers; "
             "`names, labels = np.unique(names, return_inverse=True)` makes "
@@ -154,18 +158,19 @@ def _id_dtype():
 def _values(labels):
     """The labels as an array, or None inside a compiled step."""
     try:
-        return ops.convert_to_numpy(labels)
+        values = ops.convert_to_numpy(labels)
     except (TypeError, ValueError, NotImplementedError, AttributeError):
         return None
+    return values if isinstance(values, np.ndarray) else None
 
 
 def _check_values(values):
     if np.issubdtype(values.dtype, np.inexact) or values.dtype.kind == "V":
         values = values.astype(np.float64)  # bfloat16 is of NumPy's kind V
-        wrong = ~(np.isfinite(values) & (values == np.round(values)))
+        wrong = ~((np.abs(values) < 2.0**63) & (values == np.round(values)))
         if wrong.any():
             raise ValueError(
-                "`labels` must be whole numbers. "
+                "`labels` must be whole numbers, of at most 64 bits. "
                 f"Received: {values[wrong].ravel()[0]}"
             )
     if values.ndim == 2 and values.shape[1] > 1:

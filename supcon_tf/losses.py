@@ -6,12 +6,12 @@ else in the package exists to feed it.
 """
 
 import math
-import numbers
 
 import keras
 from keras import ops
 
 from supcon_tf import dense, tiled
+from supcon_tf.arguments import as_mask, check_variant
 from supcon_tf.labels import (
     as_ids,
     from_float_pieces,
@@ -20,14 +20,8 @@ from supcon_tf.labels import (
 )
 from supcon_tf.projections import as_views, unit_length
 
-_CHOICES = {
-    "summation": ("outside", "inside"),
-    "denominator": ("all", "one_positive", "only_negatives"),
-    "anchors": ("all", "first"),
-    "implementation": ("auto", "dense", "tiled"),
-}
 
-
+@keras.saving.register_keras_serializable("supcon_tf")
 def supcon_loss(
     labels,
     projections,
@@ -59,10 +53,12 @@ def supcon_loss(
     Args:
       labels: ids of the classes, `[B]` or `[B, 1]` integers (whole floats,
         too), exact over the whole int64 range; or `[B, C]`, C > 1, one-hot; or
-        None. Images with equal labels are positives of each other.
+        None. Images with equal labels are positives of each other. In a
+        compiled step values cannot be checked: rows that are not one-hot count
+        as their largest entry there, and fractions are cut off.
       projections: `[B, V, D]` floats, V views of each of B images; `[B, D]` is
         one view.
-      temperature: positive float `t`, default 0.1 as in the paper. Smaller
+      temperature: float `t` >= 1e-6, default 0.1 as in the paper. Smaller
         values weigh hard negatives more.
       normalize: whether to scale each projection to unit length first (a zero
         vector stays zero, with similarity 0 to all). Turn it off only for
@@ -86,20 +82,25 @@ def supcon_loss(
         that is 4 projections and its own other view.
       unlabeled_label: None, or the label of images whose class is not known.
         Such an image has its own views as positives and is a negative of all
-        others.
+        others. (Of one-hot labels it is a column.)
       positives_mask: `[B, B]` bool in place of labels: which images (columns)
         are positives of which (rows), for several classes an image, or graphs.
         The diagonal does not count: other views of the image always are.
       implementation: `"dense"` holds all N x N similarities, N = B * V;
         `"tiled"` never does, and is for `denominator="all"` without
-        `positives_cap` and `positives_mask`; `"auto"` is tiled where that is
-        possible, which is as fast or faster at any N (benchmarks/loss.py).
+        `positives_cap` and `positives_mask`; with `normalize=False` it is as
+        exact as the sums of a class, in which a vector that is 1000 times
+        longer hides the others' digits. `"auto"` is tiled where that is
+        possible, but for small N where dense is faster: below 8192 with
+        `anchors="first"`, below 4096 with `normalize=False` or a temperature
+        below 0.025.
 
     Returns:
       `[B]` floats: for each image, the mean over its anchors. At least
       float32, whatever the dtype of `projections` (float64 stays float64). An
       anchor without positives contributes 0, as does one without negatives
-      with `"only_negatives"`. Value and gradient are finite.
+      with `"only_negatives"`. Value and gradient are finite (with
+      `normalize=False` as far as the similarities are).
 
     Raises:
       ValueError: if an argument is none of the above, or if the shapes or the
@@ -115,21 +116,26 @@ def supcon_loss(
       https://arxiv.org/abs/2004.11362; the variants: its official code,
       https://github.com/google-research/google-research/tree/master/supcon
     """
-    _check_arguments(
+    projections = as_views(projections)  # [B, V, D]
+    batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
+    check_variant(
         temperature=temperature,
+        normalize=normalize,
         summation=summation,
         denominator=denominator,
         anchors=anchors,
+        scale_by_temperature=scale_by_temperature,
+        positives_cap=positives_cap,
         unlabeled_label=unlabeled_label,
+        positives_mask=positives_mask,
         implementation=implementation,
+        views=views,
     )
-    projections = as_views(projections)  # [B, V, D]
-    batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
-    _check_positives_cap(positives_cap, views)
     if normalize:
         projections = unit_length(projections)
     # Similarities over the temperature are products of these.
     z = ops.reshape(projections / math.sqrt(temperature), (-1, dim))  # [N, D]
+    bound = 1 / temperature if normalize else None  # of their size
     step = views if anchors == "first" else 1  # every which row is an anchor
 
     is_eq_2_or_3 = (
@@ -137,11 +143,16 @@ def supcon_loss(
         and positives_cap is None
         and positives_mask is None
     )
-    is_tiled = _is_tiled(implementation, is_eq_2_or_3)
+    is_tiled = is_eq_2_or_3 and (
+        implementation == "tiled"
+        or (implementation == "auto" and _is_large(batch * views, step, bound))
+    )
     if positives_mask is None:
         ids = as_ids(labels, batch)
         groups = group_by_class(ids, batch, unlabeled_label=unlabeled_label)
-    if is_eq_2_or_3 and (is_tiled or summation == "outside"):
+    # (Sums over a class are exact if no vector of it is far longer than the
+    # others.)
+    if is_tiled or (is_eq_2_or_3 and summation == "outside" and normalize):
         losses = _losses_by_class(
             z,
             groups,
@@ -149,13 +160,13 @@ def supcon_loss(
             step,
             summation=summation,
             is_tiled=is_tiled,
-            bound=1 / temperature if normalize else None,
+            bound=bound,
         )
     else:
         if positives_mask is None:
             is_same = groups[:, None] == groups[None, :]
         else:
-            is_same = _as_mask(positives_mask, labels, batch)
+            is_same = as_mask(positives_mask, labels, batch)
         losses = dense.pair_losses(
             z[::step],
             z,
@@ -235,17 +246,16 @@ class SupConLoss(keras.losses.Loss):
         name="supcon_loss",
         dtype=None,
     ):
-        _check_arguments(
-            temperature,
-            unlabeled_label,
+        check_variant(
+            temperature=temperature,
+            normalize=normalize,
             summation=summation,
             denominator=denominator,
             anchors=anchors,
+            scale_by_temperature=scale_by_temperature,
+            positives_cap=positives_cap,
+            unlabeled_label=unlabeled_label,
             implementation=implementation,
-        )
-        _check_positives_cap(positives_cap, views=1)
-        _is_tiled(
-            implementation, denominator == "all" and positives_cap is None
         )
         if dtype is None and keras.backend.floatx() != "float64":
             dtype = "float32"
@@ -266,7 +276,11 @@ class SupConLoss(keras.losses.Loss):
         self.implementation = implementation
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        """Reduced loss; the labels get through Keras' float cast unharmed."""
+        """Reduced loss; labels and gradients get through Keras' casts unharmed.
+
+        A Keras mask of the projections does not count.
+        """
+        y_pred = as_views(y_pred)
         ids = as_ids(y_true, ops.shape(y_pred)[0])
         return super().__call__(
             to_float_pieces(ids), y_pred, sample_weight=sample_weight
@@ -294,6 +308,21 @@ class SupConLoss(keras.losses.Loss):
     def get_config(self):
         """Every argument of the constructor."""
         return {**super().get_config(), **self.variant, "dtype": self.dtype}
+
+
+def _is_large(num_projections, step, bound):
+    """Whether tiles are faster, or so much smaller that it counts more.
+
+    Measured on two CPU cores, compiled. Dense, the anchors "first" are fewer
+    rows, while tiles compute all; and shifted tiles take longer.
+    """
+    if not isinstance(num_projections, int):
+        return True
+    if step > 1:
+        return num_projections >= 8192
+    if bound is None or bound > tiled.LARGEST_BOUND:
+        return num_projections >= 4096
+    return True
 
 
 def _losses_by_class(z, groups, views, step, *, summation, is_tiled, bound):
@@ -324,77 +353,3 @@ def _losses_by_class(z, groups, views, step, *, summation, is_tiled, bound):
         similarities = ops.sum(anchors * (sums - anchors), axis=1)
         losses = log_denominators - similarities / counts
     return ops.where(positives > 0, losses, ops.zeros_like(losses))
-
-
-def _is_tiled(implementation, is_possible):
-    if implementation == "tiled" and not is_possible:
-        raise ValueError(
-            "implementation='tiled' must go with denominator='all' and without "
-            "positives_cap and positives_mask; 'dense' and 'auto' do all. "
-            "Received: a variant that only 'dense' computes"
-        )
-    return is_possible and implementation != "dense"
-
-
-def _as_mask(positives_mask, labels, batch):
-    """`[B, B]` bool."""
-    if labels is not None:
-        raise ValueError(
-            "`labels` must be None with `positives_mask`, which takes their "
-            "place. Received: both"
-        )
-    mask = ops.convert_to_tensor(positives_mask)
-    dtype = keras.backend.standardize_dtype(mask.dtype)
-    shape = tuple(mask.shape)
-    if (
-        dtype != "bool"
-        or len(shape) != 2
-        or any(n not in (None, batch) for n in shape if isinstance(batch, int))
-    ):
-        raise ValueError(
-            "`positives_mask` must be bool of shape [B, B]. "
-            f"Received: dtype={dtype}, shape={shape}"
-        )
-    return mask
-
-
-def _check_arguments(temperature, unlabeled_label, **choices):
-    if (
-        not isinstance(temperature, numbers.Real)
-        or isinstance(temperature, bool)
-        or not 0 < temperature < math.inf
-    ):
-        raise ValueError(
-            "`temperature` must be a finite number > 0. "
-            f"Received: temperature={temperature!r}"
-        )
-    if unlabeled_label is not None and (
-        not isinstance(unlabeled_label, numbers.Integral)
-        or isinstance(unlabeled_label, bool)
-    ):
-        raise ValueError(
-            "`unlabeled_label` must be None or an integer. "
-            f"Received: unlabeled_label={unlabeled_label!r}"
-        )
-    for name, value in choices.items():
-        if value not in _CHOICES[name]:
-            allowed = ", ".join(repr(choice) for choice in _CHOICES[name])
-            raise ValueError(
-                f"`{name}` must be one of {allowed}. Received: {name}={value!r}"
-            )
-
-
-def _check_positives_cap(positives_cap, views):
-    if positives_cap is None:
-        return
-    if (
-        not isinstance(positives_cap, numbers.Integral)
-        or isinstance(positives_cap, bool)
-        or positives_cap < 0
-        or positives_cap % views
-    ):
-        raise ValueError(
-            "`positives_cap` must be None or an int >= 0, a multiple of the "
-            f"number of views. Received: positives_cap={positives_cap!r}"
-            + (f" with {views} views" if views > 1 else "")
-        )

@@ -1,8 +1,7 @@
 """What a value of the loss means, and what the projections look like.
 
 Each of these takes `(labels, projections)`, so that it also serves as a metric:
-`model.compile(..., metrics=[metrics.uniformity])`. (Keras hands labels to such
-metrics as floats: ids must then be below 2**24.) None needs the N x N matrix.
+`model.compile(..., metrics=[metrics.uniformity])`. None needs the N x N matrix.
 """
 
 import keras
@@ -15,6 +14,7 @@ from supcon_tf.tiled import log_sum_exps
 from supcon_tf.tiles import Tiles
 
 
+@keras.saving.register_keras_serializable("supcon_tf")
 def collapsed_loss(labels, projections, loss=None):
     """The value of the loss if all projections were identical.
 
@@ -39,6 +39,7 @@ def collapsed_loss(labels, projections, loss=None):
     return _loss_of_points(labels, projections, loss, spread=0.0)
 
 
+@keras.saving.register_keras_serializable("supcon_tf")
 def loss_floor(labels, projections, loss=None):
     """The value of the loss if each class were one point, as far as can be.
 
@@ -69,6 +70,7 @@ def loss_floor(labels, projections, loss=None):
     return _loss_of_points(labels, projections, loss, spread=1.0)
 
 
+@keras.saving.register_keras_serializable("supcon_tf")
 def anchors_without_positives(labels, projections, unlabeled_label=None):
     """How many anchors have no positive, and so a loss of 0.
 
@@ -85,13 +87,13 @@ def anchors_without_positives(labels, projections, unlabeled_label=None):
     Example:
       >>> anchors_without_positives([0, 1, 0], keras.ops.zeros((3, 128)))  # 1
     """
-    views = projections.shape[1] if len(projections.shape) == 3 else 1
-    if views > 1:
-        return ops.zeros((), "float32")
+    projections = as_views(projections)
     _, sizes = _class_sizes(labels, projections, unlabeled_label)
-    return ops.sum(ops.cast(sizes == 1, "float32"))
+    positives = sizes * projections.shape[1] - 1
+    return ops.sum(ops.cast(positives == 0, "float32"))
 
 
+@keras.saving.register_keras_serializable("supcon_tf")
 def contrastive_top_1(labels, projections, unlabeled_label=None):
     """Share of the anchors whose nearest contrast is a positive.
 
@@ -142,6 +144,7 @@ def contrastive_top_1(labels, projections, unlabeled_label=None):
     return ops.sum(is_right) / ops.maximum(ops.sum(has_positive), 1.0)
 
 
+@keras.saving.register_keras_serializable("supcon_tf")
 def alignment(labels, projections):
     """Mean squared distance of the positive pairs (Wang & Isola 2020).
 
@@ -166,6 +169,7 @@ def alignment(labels, projections):
     return ops.cast(2 * (squares - products) / ops.maximum(pairs, 1), "float32")
 
 
+@keras.saving.register_keras_serializable("supcon_tf")
 def tolerance(labels, projections):
     """Mean similarity of the pairs of a class (Wang & Liu 2021).
 
@@ -192,6 +196,7 @@ def tolerance(labels, projections):
     return ops.cast(products / ops.maximum(pairs, 1), "float32")
 
 
+@keras.saving.register_keras_serializable("supcon_tf")
 def uniformity(labels, projections):
     """Log of the mean of exp(-2 squared distance) over all pairs.
 
@@ -217,7 +222,8 @@ def uniformity(labels, projections):
     # -2 |x - y|^2 = 4 x.y - 4, so that 2 x and 2 y have the product 4 x.y.
     sums = log_sum_exps(2 * z, bound=4.0)
     value = ops.logsumexp(sums) - ops.log(ops.maximum(size * (size - 1), 1)) - 4
-    return ops.cast(ops.where(size > 1, value, 0.0), "float32")
+    value = ops.where(size > 1, ops.minimum(value, 0.0), 0.0)
+    return ops.cast(value, "float32")
 
 
 def top_1_accuracy(scores, labels):
@@ -242,7 +248,8 @@ def _loss_of_points(labels, projections, loss, spread):
     gap is `spread` times K / (K - 1): the loss depends on counts alone.
     """
     loss = SupConLoss() if loss is None else loss
-    views = projections.shape[1] if len(projections.shape) == 3 else 1
+    projections = as_views(projections)
+    views = projections.shape[1]
     batch, sizes = _class_sizes(labels, projections, loss.unlabeled_label)
     others = sizes - 1
     if loss.positives_cap is not None:

@@ -115,10 +115,11 @@ class SupConModel(keras.Model):
     Folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
     BatchNormalization sees all of them at once, and unfolds the projections.
     While it trains it logs, beside `loss`: `contrastive_loss`, the mean over
-    the images without regularisers, and, if the loss is a `SupConLoss`, its
-    `collapsed_loss`, the value that identical projections would give for this
-    batch, and `loss_position`: 1 at that value, 0 at `metrics.loss_floor`. A
-    run whose `contrastive_loss` stays at `collapsed_loss` is stuck.
+    the images without regularisers and sample weights, and, if the loss is a
+    `SupConLoss`, its `collapsed_loss`, the value that identical projections
+    would give for this batch, and `loss_position`: 1 at that value, 0 at
+    `metrics.loss_floor`. A run whose `contrastive_loss` stays at
+    `collapsed_loss` is stuck.
 
     Args:
       encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
@@ -233,7 +234,9 @@ class SupConModel(keras.Model):
             )
         loss = self.loss(y, y_pred, sample_weight)
         images = ops.shape(y_pred)[0]
-        contrastive_loss = ops.cast(loss, "float32")
+        # Collapse is that of the loss without weights, so look at that.
+        unweighted = loss if sample_weight is None else self.loss(y, y_pred)
+        contrastive_loss = ops.cast(unweighted, "float32")
         if self.loss.reduction == "sum":
             contrastive_loss /= ops.cast(images, "float32")
         self.contrastive_loss_tracker.update_state(contrastive_loss, images)

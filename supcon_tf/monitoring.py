@@ -1,5 +1,6 @@
 """Keras callbacks that watch a fit: a loss that is stuck, k-NN accuracy."""
 
+import numbers
 import warnings
 
 import keras
@@ -23,9 +24,12 @@ class StuckLossWarning(keras.callbacks.Callback):
     failure: nothing is infinite, and the value differs from run to run.
 
     SupConModel logs what it takes. Compile any other model with
-    `metrics=[metrics.collapsed_loss]`; compared with it is then `loss`. If the
-    model has regularisers, which `loss` includes, add a metric of the loss
-    alone that is named `contrastive_loss`.
+    `metrics=[metrics.collapsed_loss]`; compared with it is then `loss`. For
+    another variant than `SupConLoss()` that is `keras.metrics.
+    MeanMetricWrapper(metrics.collapsed_loss, name="collapsed_loss",
+    loss=loss)`. If the model has regularisers, which `loss` includes, add a
+    metric of the loss alone that is named `contrastive_loss`. A batch in which
+    no anchor has a positive, where both are 0, does not count as stuck.
 
     Args:
       steps: int >= 1, batches in a row, also over the ends of epochs, after
@@ -44,14 +48,14 @@ class StuckLossWarning(keras.callbacks.Callback):
 
     def __init__(self, steps=200, tolerance=0.01):
         super().__init__()
-        if not isinstance(steps, int) or steps < 1:
+        if not isinstance(steps, numbers.Integral) or steps < 1:
             raise ValueError(
                 f"`steps` must be an int >= 1. Received: steps={steps}"
             )
-        if not 0 < tolerance < 1:
+        if not isinstance(tolerance, numbers.Real) or not 0 < tolerance < 1:
             raise ValueError(
                 "`tolerance` must lie between 0 and 1. "
-                f"Received: tolerance={tolerance}"
+                f"Received: tolerance={tolerance!r}"
             )
         self.steps = steps
         self.tolerance = tolerance
@@ -87,7 +91,8 @@ class StuckLossWarning(keras.callbacks.Callback):
             return
         sums = (batch + 1) * means
         loss, collapsed_loss = (sums - self._epoch_sums) / batches
-        if abs(loss - collapsed_loss) <= self.tolerance * collapsed_loss:
+        distance = abs(loss - collapsed_loss)
+        if 0 < collapsed_loss and distance <= self.tolerance * collapsed_loss:
             self._stuck_batches += batches
         elif self._epoch_batches == 0:
             self._stuck_batches = 0

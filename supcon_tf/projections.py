@@ -20,7 +20,9 @@ def as_views(projections):
     """`[B, D]` or `[B, V, D]` -> `[B, V, D]`, in at least float32.
 
     The gradient of half-precision projections is clipped to their finite range
-    before it is cast back: it is large, not infinite.
+    before it is cast back: it is large, not infinite. (With loss scaling in
+    float16 the overflow is then not seen, and the scale not lowered for it;
+    ProjectionHead gives float32, which has no such limit.)
 
     Args:
       projections: `[B, V, D]` floats, or `[B, D]`, which is one view.
@@ -32,7 +34,8 @@ def as_views(projections):
       ValueError: if the shape is another, or V or D is unknown or 0.
     """
     projections = ops.convert_to_tensor(projections)
-    shape = tuple(projections.shape)
+    rank = getattr(projections.shape, "rank", 0)
+    shape = () if rank is None else tuple(projections.shape)
     if len(shape) not in (2, 3):
         raise ValueError(
             "`projections` must have shape [B, V, D] or [B, D]. "
@@ -46,11 +49,13 @@ def as_views(projections):
         )
     dtype = keras.backend.standardize_dtype(projections.dtype)
     if "float" not in dtype:
+        if "complex" in dtype:
+            raise ValueError(
+                f"`projections` must be floats. Received: dtype={dtype}"
+            )
         projections = ops.cast(projections, keras.backend.floatx())
-    projections = _in_full_precision(projections)
-    if len(shape) == 2:
-        projections = ops.expand_dims(projections, 1)
-    return projections
+    views = shape[1] if len(shape) == 3 else 1
+    return _in_full_precision(ops.reshape(projections, (-1, views, shape[-1])))
 
 
 def unit_length(vectors):
@@ -72,7 +77,7 @@ def unit_length(vectors):
     def scaled(vectors):
         # The largest entry is divided out first, so that no square overflows
         # or underflows. (What is below the normal numbers is 0 to the kernels.)
-        largest = ops.max(ops.abs(vectors), axis=-1, keepdims=True)
+        largest = ops.max(ops.abs(vectors), axis=-1, keepdims=True, initial=0.0)
         is_zero = largest < _SMALLEST_NORMAL[dtype]
         largest = ops.where(is_zero, ops.ones_like(largest), largest)
         vectors = vectors / largest

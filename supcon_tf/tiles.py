@@ -23,12 +23,7 @@ class Tiles:
     def __init__(self, size, groups=None, tile_size=None):
         tile_size = tile_size or TILE_SIZE
         self.size = size
-        ceiling = _ceiling_of_quotient(size, tile_size)
-        self.count = (
-            max(1, ceiling)
-            if isinstance(ceiling, int)
-            else ops.maximum(1, ceiling)
-        )
+        self.count = _ceiling_of_quotient(size, tile_size)
         self.rows = _ceiling_of_quotient(size, self.count)
         self.groups = None if groups is None else self.cut(groups[:, None])
         self.num_parts = 1 if groups is None else 2
@@ -121,4 +116,8 @@ def _loop(start, stop, body, state):
 
 
 def _ceiling_of_quotient(dividend, divisor):
-    return -(-dividend // divisor)
+    """At least 1, also of 0 rows."""
+    quotient = -(-dividend // divisor)
+    if isinstance(quotient, int):
+        return max(1, quotient)
+    return ops.maximum(1, quotient)

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # From the ground up. A module may import those of its own or a lower floor.
 FLOORS = [
     ["supcon_tf.files"],
-    ["supcon_tf.labels", "supcon_tf.projections"],
+    ["supcon_tf.arguments", "supcon_tf.labels", "supcon_tf.projections"],
     ["supcon_tf.tiles"],
     ["supcon_tf.dense", "supcon_tf.tiled"],
     ["supcon_tf.losses", "supcon_tf.encoders", "supcon_tf.augmentations"],

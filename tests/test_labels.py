@@ -67,19 +67,34 @@ def test_the_number_of_columns_may_show_only_at_run_time(spec, labels):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0.5, 1, 2], "`labels` must be whole numbers. Received: 0.5"),
-        ([np.nan, 1, 2], "`labels` must be whole numbers. Received: nan"),
-        ([np.inf, 1, 2], "`labels` must be whole numbers. Received: inf"),
+        (
+            [0.5, 1, 2],
+            "`labels` must be whole numbers, of at most 64 bits. Received: 0.5",
+        ),
+        (
+            [np.nan, 1, 2],
+            "`labels` must be whole numbers, of at most 64 bits. Received: nan",
+        ),
+        (
+            [np.inf, 1, 2],
+            "`labels` must be whole numbers, of at most 64 bits. Received: inf",
+        ),
         ([0, 1], "same batch size. Received: 2 labels and 3 rows"),
         (np.zeros((3, 1, 1)), "or, one-hot, [B, C]. Received: shape=(3, 1, 1)"),
         (7, "or, one-hot, [B, C]. Received: shape=()"),
         ([[0, 1], [1, 0], [1, 1]], "Received: row 2 = [1, 1]"),
         ([[0, 1], [0, 0], [1, 0]], "Received: row 1 = [0, 0]"),
         ([[0, 1], [1, 0], [0.0, 2]], "Received: row 2 = [0.0, 2.0]"),
-        ([[0.5, 0.5], [1, 0], [1, 0]], "whole numbers. Received: 0.5"),
+        (
+            [[0.5, 0.5], [1, 0], [1, 0]],
+            "whole numbers, of at most 64 bits. Received: 0.5",
+        ),
         (["cat", "dog", "cat"], "np.unique(names, return_inverse=True)"),
         (tf.constant(["cat", "dog", "cat"]), "Received: dtype=string"),
         (np.array(["a", "b", 3], object), "Received: dtype=object"),
+        (np.array([1, 2j, 3]), "Received: dtype=complex128"),
+        (np.array([1, 2, 3], "datetime64[s]"), "Received: dtype=datetime64"),
+        ([1e19, 2e19, 3e19], "of at most 64 bits. Received: 1e+19"),
     ],
 )
 def test_other_labels_are_refused(labels, message):

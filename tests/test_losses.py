@@ -13,7 +13,7 @@ from equations import (
     value_and_gradient,
 )
 
-from supcon_tf import SupConLoss, supcon_loss, tiles
+from supcon_tf import SupConLoss, supcon_loss, tiled, tiles
 
 LABELS = [0, 1, 0, 2, 1, 0]  # class 2 has a single image
 
@@ -316,21 +316,36 @@ def test_the_loss_is_serialisable():
     [
         (
             {"temperature": 0},
-            "`temperature` must be a finite number > 0. Received: temp",
+            "`temperature` must be a finite number > 0, at least 1e-06. Rec",
         ),
         (
             {"temperature": -1.0},
-            "`temperature` must be a finite number > 0. Received: temp",
+            "`temperature` must be a finite number > 0, at least 1e-06. Rec",
         ),
         ({"labels": [0, 1]}, "same batch size. Received: 2 labels and 6"),
         ({"temperature": float("inf")}, "must be a finite number > 0"),
         ({"temperature": "0.1"}, "Received: temperature='0.1'"),
         ({"labels": np.ones((6, 2, 1))}, "shape [B], [B, 1] or, one-hot"),
-        ({"labels": [0.5] * 6}, "must be whole numbers. Received: 0.5"),
+        (
+            {"labels": [0.5] * 6},
+            "whole numbers, of at most 64 bits. Received: 0.5",
+        ),
         ({"labels": ["cat"] * 6}, "np.unique(names, return_inverse=True)"),
         ({"summation": "in"}, "must be one of 'outside', 'inside'. Received"),
         ({"denominator": None}, "'only_negatives'. Received: denominator=None"),
         ({"anchors": "one"}, "must be one of 'all', 'first'. Received"),
+        ({"temperature": 1e-300}, "at least 1e-06. Received: temperature=1e"),
+        ({"normalize": "no"}, "`normalize` must be True or False. Received"),
+        ({"scale_by_temperature": 1}, "`scale_by_temperature` must be True"),
+        (
+            {
+                "labels": None,
+                "positives_mask": np.eye(6) > 0,
+                "unlabeled_label": 0,
+            },
+            "`unlabeled_label` must be None with `positives_mask`",
+        ),
+        ({"projections": np.ones((6, 2, 4)) * 1j}, "must be floats. Received"),
         ({"implementation": "xla"}, "one of 'auto', 'dense', 'tiled'. Rec"),
         ({"positives_cap": 3}, "Received: positives_cap=3 with 2 views"),
         ({"positives_cap": -2}, "`positives_cap` must be None or an int >= 0"),
@@ -350,7 +365,7 @@ def test_the_loss_is_serialisable():
         ),
         (
             {"implementation": "tiled", "positives_cap": 2},
-            "without positives_cap and positives_mask",
+            "Received: positives_cap, which only 'dense' computes",
         ),
         ({"projections": np.ones((6, 0, 4))}, "each >= 1"),
         ({"projections": np.ones(6)}, "must have shape [B, V, D] or [B, D]"),
@@ -373,7 +388,7 @@ def test_float_labels_must_be_whole_numbers():
     np.testing.assert_allclose(
         whole, supcon_by_loops(LABELS, z).mean(), rtol=1e-5
     )
-    with pytest.raises(ValueError, match=r"whole numbers. Received: 0.5"):
+    with pytest.raises(ValueError, match=r"whole numbers.* Received: 0.5"):
         SupConLoss()(np.array([0.5, 1, 2, 0, 1, 2]), z)
 
 
@@ -381,3 +396,91 @@ def test_float_labels_must_be_whole_numbers():
 def test_a_half_precision_loss_is_refused(dtype):
     with pytest.raises(ValueError, match="'float32' or 'float64'"):
         SupConLoss(dtype=dtype)
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+@pytest.mark.parametrize("summation", ["outside", "inside"])
+def test_an_empty_batch_has_no_losses_and_no_gradient(
+    implementation, summation
+):
+    """A replica may be left with none of the last images."""
+    losses, gradient = value_and_gradient(
+        np.zeros(0, int),
+        np.zeros((0, 2, 4)),
+        implementation=implementation,
+        summation=summation,
+    )
+    assert losses.shape == (0,)
+    assert gradient.shape == (0, 2, 4)
+
+
+def test_the_loss_object_clips_gradients_of_half_precision_too():
+    z = tf.cast(random_projections(4, 2, 8) * 1e-6, tf.float16)
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        loss = SupConLoss()([0, 1, 0, 1], z)
+    gradient = tape.gradient(loss, z).numpy()
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient).max() == np.finfo(np.float16).max
+
+
+def test_variables_are_projections_and_labels_as_well():
+    z = random_projections(6, 2, 4).astype("float32")
+    expected = supcon_by_loops(LABELS, z).mean()
+    one_hot = tf.Variable(np.eye(3)[LABELS])
+    for variable in (keras.Variable(z), tf.Variable(z)):
+        compiled = tf.function(lambda z=variable: SupConLoss()(one_hot, z))
+        np.testing.assert_allclose(compiled(), expected, rtol=1e-5)
+        np.testing.assert_allclose(
+            np.mean(supcon_loss(LABELS, variable)), expected, rtol=1e-5
+        )
+
+
+def test_a_keras_mask_does_not_count():
+    x = random_projections(6, 2, 4).astype("float32")
+    x[2, 1] = 0  # which Masking takes for padding
+    model = keras.Sequential([keras.Input((2, 4)), keras.layers.Masking()])
+    model.compile(loss=SupConLoss())
+    loss = model.evaluate(x, np.array(LABELS), batch_size=6, verbose=0)
+    np.testing.assert_allclose(loss, np.mean(supcon_loss(LABELS, x)), rtol=1e-5)
+
+
+def test_unnormalised_vectors_of_unequal_length_lose_no_digits():
+    z = random_projections(6, 4).astype("float32")
+    z[0] *= 1e5
+    variant = {"normalize": False, "temperature": 1e6}
+    np.testing.assert_allclose(
+        supcon_loss(LABELS, z, **variant),
+        supcon_by_loops(LABELS, z, **variant),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "is_tiled"),
+    [
+        ({}, 2, True),
+        ({"anchors": "first"}, 4, False),
+        ({"anchors": "first"}, 8192, True),
+        ({"temperature": 0.02}, 4, False),
+        ({"temperature": 0.02}, 4096, True),
+        ({"normalize": False, "summation": "inside"}, 4, False),
+        ({"denominator": "one_positive"}, 4, False),
+        ({"implementation": "dense"}, 4, False),
+        ({"implementation": "tiled", "anchors": "first"}, 4, True),
+    ],
+)
+def test_auto_is_tiled_where_that_is_faster(
+    monkeypatch, options, size, is_tiled
+):
+    calls = []
+    log_sum_exps = tiled.log_sum_exps
+
+    def spy(*args, **kwargs):
+        calls.append(args)
+        return log_sum_exps(*args, **kwargs)
+
+    monkeypatch.setattr(tiled, "log_sum_exps", spy)
+    z = random_projections(size // 2, 2, 2)
+    supcon_loss(np.arange(size // 2) // 2, z, **options)
+    assert bool(calls) == is_tiled

@@ -195,6 +195,22 @@ def test_metrics_are_finite_without_pairs_and_serve_as_keras_metrics(metric):
     )
 
 
+@pytest.mark.parametrize("metric", [uniformity, contrastive_top_1, loss_floor])
+def test_a_model_with_metrics_can_be_saved_and_loaded(metric, tmp_path):
+    x, labels = random_projections(8, 4).astype("float32"), np.arange(8) % 3
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile(loss=SupConLoss(), metrics=[metric])
+    logged = model.evaluate(x, labels, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.evaluate(x, labels, verbose=0), logged)
+
+
+def test_metrics_of_an_empty_batch_are_0():
+    for metric in (uniformity, contrastive_top_1, alignment, collapsed_loss):
+        assert metric(np.zeros(0, int), np.zeros((0, 2, 4))) == 0
+
+
 def test_top_1_accuracy_is_the_share_of_right_argmaxes():
     scores = np.array([[0.1, 0.9], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]])
     assert top_1_accuracy(scores, np.array([1, 0, 0, 0])) == 0.5

@@ -262,6 +262,11 @@ def test_a_constant_encoder_sits_at_collapse_with_regularisers_on(
         logs["contrastive_loss"], logs["collapsed_loss"], rtol=1e-6
     )
     np.testing.assert_allclose(logs["loss_position"], 1, rtol=1e-5)
+    weighted = model.evaluate(
+        x, labels, sample_weight=np.full(8, 0.5), verbose=0, return_dict=True
+    )
+    for name in ("contrastive_loss", "collapsed_loss", "loss_position"):
+        np.testing.assert_allclose(weighted[name], logs[name], rtol=1e-6)
 
 
 def test_a_loss_of_ones_own_has_no_value_of_collapse():

@@ -140,6 +140,26 @@ def test_a_plain_model_with_regularisers_is_judged_by_a_metric_of_the_loss():
     assert not warnings_of_fit(model, callback, epochs=2)
 
 
+def test_a_plain_model_with_another_variant_logs_the_collapse_of_that():
+    loss = SupConLoss(denominator="only_negatives", scale_by_temperature=True)
+    collapse = keras.metrics.MeanMetricWrapper(
+        metrics.collapsed_loss, name="collapsed_loss", loss=loss
+    )
+    model = constant_encoder()
+    model.compile(optimizer="sgd", loss=loss, metrics=[collapse])
+    images, labels = bright_rows(8)
+    logs = model.evaluate(images, labels, verbose=0, return_dict=True)
+    penalty = float(sum(model.losses))
+    np.testing.assert_allclose(
+        logs["collapsed_loss"], logs["loss"] - penalty, rtol=1e-5
+    )
+
+
+def test_a_loss_of_0_that_has_no_positives_is_not_stuck():
+    callback = StuckLossWarning(steps=2)
+    assert not warnings_of_losses(callback, [[0.0] * 9], collapsed_loss=0.0)
+
+
 def test_a_model_that_does_not_log_the_collapsed_loss_is_refused():
     model = small_encoder()
     model.compile("sgd", SupConLoss())

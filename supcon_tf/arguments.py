@@ -1,0 +1,125 @@
+"""The arguments of the loss: what they may be, and what goes together."""
+
+import math
+import numbers
+
+import keras
+from keras import ops
+
+_CHOICES = {
+    "summation": ("outside", "inside"),
+    "denominator": ("all", "one_positive", "only_negatives"),
+    "anchors": ("all", "first"),
+    "implementation": ("auto", "dense", "tiled"),
+}
+# Below, float32 has no similarities over the temperature.
+_LOWEST_TEMPERATURE = 1e-6
+
+
+def check_variant(
+    *,
+    temperature,
+    normalize,
+    scale_by_temperature,
+    positives_cap,
+    unlabeled_label,
+    views=None,
+    positives_mask=None,
+    **choices,
+):
+    """Raises a ValueError unless the arguments of `supcon_loss` are allowed.
+
+    Args:
+      temperature: and the others, as for `supcon_loss`.
+      normalize: see there.
+      scale_by_temperature: see there.
+      positives_cap: see there.
+      unlabeled_label: see there.
+      views: V, where it is known.
+      positives_mask: see there.
+      **choices: summation, denominator, anchors, implementation.
+    """
+    if not _is_number(temperature) or not (
+        _LOWEST_TEMPERATURE <= temperature < math.inf
+    ):
+        raise ValueError(
+            "`temperature` must be a finite number > 0, at least "
+            f"{_LOWEST_TEMPERATURE}. Received: temperature={temperature!r}"
+        )
+    for name, value in (
+        ("normalize", normalize),
+        ("scale_by_temperature", scale_by_temperature),
+    ):
+        if not isinstance(value, bool):
+            raise ValueError(
+                f"`{name}` must be True or False. Received: {name}={value!r}"
+            )
+    for name, value in choices.items():
+        if value not in _CHOICES[name]:
+            allowed = ", ".join(repr(choice) for choice in _CHOICES[name])
+            raise ValueError(
+                f"`{name}` must be one of {allowed}. Received: {name}={value!r}"
+            )
+    if positives_cap is not None and (
+        not _is_number(positives_cap, numbers.Integral)
+        or positives_cap < 0
+        or positives_cap % (views or 1)
+    ):
+        raise ValueError(
+            "`positives_cap` must be None or an int >= 0, a multiple of the "
+            f"number of views. Received: positives_cap={positives_cap!r}"
+            + (f" with {views} views" if views else "")
+        )
+    if unlabeled_label is not None:
+        if not _is_number(unlabeled_label, numbers.Integral):
+            raise ValueError(
+                "`unlabeled_label` must be None or an integer. "
+                f"Received: unlabeled_label={unlabeled_label!r}"
+            )
+        if positives_mask is not None:
+            raise ValueError(
+                "`unlabeled_label` must be None with `positives_mask`, which "
+                "takes the place of labels. Received: both"
+            )
+    only_dense = {
+        "denominator": choices["denominator"] != "all",
+        "positives_cap": positives_cap is not None,
+        "positives_mask": positives_mask is not None,
+    }
+    if choices["implementation"] == "tiled" and any(only_dense.values()):
+        name = next(name for name, is_set in only_dense.items() if is_set)
+        raise ValueError(
+            "implementation='tiled' must go with denominator='all' and without "
+            "positives_cap and positives_mask; 'dense' and 'auto' do all. "
+            f"Received: {name}, which only 'dense' computes"
+        )
+
+
+def as_mask(positives_mask, labels, batch):
+    """The positives_mask of `supcon_loss` as a `[B, B]` bool tensor.
+
+    Raises:
+      ValueError: if it is none, or there are labels as well.
+    """
+    if labels is not None:
+        raise ValueError(
+            "`labels` must be None with `positives_mask`, which takes their "
+            "place. Received: both"
+        )
+    mask = ops.convert_to_tensor(positives_mask)
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    shape = tuple(mask.shape)
+    if (
+        dtype != "bool"
+        or len(shape) != 2
+        or (isinstance(batch, int) and set(shape) - {None, batch})
+    ):
+        raise ValueError(
+            "`positives_mask` must be bool of shape [B, B]. "
+            f"Received: dtype={dtype}, shape={shape}"
+        )
+    return mask
+
+
+def _is_number(value, kind=numbers.Real):
+    return isinstance(value, kind) and not isinstance(value, bool)
