@@ -301,13 +301,38 @@ def test_it_compiles_under_xla():
     )
 
 
+@pytest.mark.parametrize("variant", [{}, {"denominator": "one_positive"}])
+def test_a_model_compiled_with_xla_learns(variant):
+    x = random_projections(32, 6).astype("float32")
+    labels = (x[:, 0] > 0).astype("int32")
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+    model.compile(
+        loss=SupConLoss(**variant),
+        optimizer=keras.optimizers.SGD(0.05),
+        jit_compile=True,
+    )
+    history = model.fit(x, labels, batch_size=32, epochs=9, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0] - 0.1
+
+
 def test_the_loss_is_serialisable():
     loss = SupConLoss(
-        0.3, normalize=False, reduction="sum", name="mine", dtype="float64"
+        0.3,
+        normalize=False,
+        summation="inside",
+        anchors="first",
+        scale_by_temperature=True,
+        unlabeled_label=-1,
+        implementation="dense",
+        reduction="sum",
+        name="mine",
+        dtype="float64",
     )
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert again.get_config() == loss.get_config()
+    assert again.variant == loss.variant
     assert again.temperature == 0.3
+    assert again.unlabeled_label == -1
     assert again.dtype == "float64"
 
 

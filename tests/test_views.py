@@ -195,7 +195,11 @@ def test_image_size_may_be_height_and_width():
         (None, {"first_epoch": -1}, "`first_epoch` must be >= 0. Received"),
         ((arrays()[0] * 1.0, [0] * 23), {}, "Float images must lie in [0, 1]"),
         (as_dataset(*arrays()).take(0), {}, "an empty one"),
-        ((arrays()[0], ["cat"] * 23), {}, "`labels` must be integers"),
+        (
+            (arrays()[0], ["cat"] * 23),
+            {},
+            "np.unique(names, return_inverse=True)",
+        ),
         ((arrays()[0], [0.5] * 23), {}, "`labels` must be integers"),
         ((arrays()[0], [0, 1]), {}, "23 images, labels of shape (2,)"),
         (as_dataset(*arrays()).batch(5), {}, "leave out .batch()"),
