@@ -94,6 +94,7 @@ def test_the_names_of_the_classes_do_not_matter(case, offset):
     np.testing.assert_array_equal(others, losses)
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(batches())
 def test_a_rotation_does_not_matter(case):
@@ -109,6 +110,7 @@ def test_a_rotation_does_not_matter(case):
     )
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(batches(), st.floats(1e-3, 1e3))
 def test_the_length_of_projections_does_not_matter(case, size):
@@ -136,6 +138,7 @@ def test_views_are_images_of_their_own_with_the_label_repeated(case):
     )
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(batches())
 def test_two_equal_images_have_equal_losses_and_gradients(case):

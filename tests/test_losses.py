@@ -92,7 +92,9 @@ def test_every_variant_is_that_of_the_equations(
 
 @pytest.mark.parametrize("summation", ["outside", "inside"])
 @pytest.mark.parametrize("anchors", ["all", "first"])
-@pytest.mark.parametrize("views", [1, 3])
+@pytest.mark.parametrize(
+    "views", [2, *(pytest.param(v, marks=pytest.mark.slow) for v in (1, 3))]
+)
 @pytest.mark.parametrize(
     "options",
     [

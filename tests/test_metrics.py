@@ -61,7 +61,7 @@ def test_collapsed_loss_takes_projections_without_a_views_axis():
 
 
 @pytest.mark.parametrize("views", [1, 2])
-@pytest.mark.parametrize("temperature", [0.005, 0.1, 1.0])
+@pytest.mark.parametrize("temperature", [0.005, 1.0])
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_loss_floor_is_the_loss_of_a_simplex(views, temperature, variant):
     labels = [0, 1, 0, 2, 1, 2]
