@@ -35,6 +35,18 @@ CASES = {
     "supcon_tf L_in tiled": lambda y, z: _supcon_tf(
         "tiled", y, z, summation="inside"
     ),
+    "supcon_tf dense, first of 2 views": lambda y, z: _supcon_tf(
+        "dense", *_in_two_views(y, z), anchors="first"
+    ),
+    "supcon_tf tiled, first of 2 views": lambda y, z: _supcon_tf(
+        "tiled", *_in_two_views(y, z), anchors="first"
+    ),
+    "supcon_tf dense, t = 0.02": lambda y, z: _supcon_tf(
+        "dense", y, z, temperature=0.02
+    ),
+    "supcon_tf tiled, t = 0.02": lambda y, z: _supcon_tf(
+        "tiled", y, z, temperature=0.02
+    ),
     "SupContrast's formula, PyTorch": lambda y, z: _pytorch(
         _supcontrast_formula, y, z
     ),
@@ -45,7 +57,14 @@ CASES = {
 
 TORCH_CASES = ("SupContrast's formula, PyTorch", "pytorch-metric-learning")
 LARGE_CASE = "supcon_tf tiled"
-NOT_EQ_2 = ("gemm", "supcon_tf L_in tiled")
+NOT_EQ_2 = (
+    "gemm",
+    "supcon_tf L_in tiled",
+    "supcon_tf dense, first of 2 views",
+    "supcon_tf tiled, first of 2 views",
+    "supcon_tf dense, t = 0.02",
+    "supcon_tf tiled, t = 0.02",
+)
 
 
 def measure(case, size, repeats):
@@ -158,23 +177,27 @@ def _tensorflow(loss, labels, z, *, xla=False, n_unknown=False):
 
 
 def _supcon_tf(
-    implementation, labels, z, *, summation="outside", **compilation
+    implementation, labels, z, *, xla=False, n_unknown=False, **variant
 ):
     import tensorflow as tf
 
     from supcon_tf import supcon_loss
 
-    def loss(labels, z):
-        losses = supcon_loss(
-            labels,
-            z,
-            temperature=TEMPERATURE,
-            summation=summation,
-            implementation=implementation,
-        )
-        return tf.reduce_mean(losses)
+    variant = {
+        "temperature": TEMPERATURE,
+        "implementation": implementation,
+        **variant,
+    }
 
-    return _tensorflow(loss, labels, z, **compilation)
+    def loss(labels, z):
+        return tf.reduce_mean(supcon_loss(labels, z, **variant))
+
+    return _tensorflow(loss, labels, z, xla=xla, n_unknown=n_unknown)
+
+
+def _in_two_views(labels, z):
+    """The same N projections, as N / 2 images of two views."""
+    return labels[::2], z.reshape(-1, 2, z.shape[1])
 
 
 def _dense_formula(labels, z):

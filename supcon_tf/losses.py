@@ -91,9 +91,9 @@ def supcon_loss(
         `positives_cap` and `positives_mask`; with `normalize=False` it is as
         exact as the sums of a class, in which a vector that is 1000 times
         longer hides the others' digits. `"auto"` is tiled where that is
-        possible, but for small N where dense is faster: below 8192 with
-        `anchors="first"`, below 4096 with `normalize=False` or a temperature
-        below 0.025.
+        possible, but dense below N = 4096 with `normalize=False` or a
+        temperature below 0.025, where that is faster, and below 8192 with
+        `anchors="first"` and V > 1.
 
     Returns:
       `[B]` floats: for each image, the mean over its anchors. At least
@@ -246,17 +246,6 @@ class SupConLoss(keras.losses.Loss):
         name="supcon_loss",
         dtype=None,
     ):
-        check_variant(
-            temperature=temperature,
-            normalize=normalize,
-            summation=summation,
-            denominator=denominator,
-            anchors=anchors,
-            scale_by_temperature=scale_by_temperature,
-            positives_cap=positives_cap,
-            unlabeled_label=unlabeled_label,
-            implementation=implementation,
-        )
         if dtype is None and keras.backend.floatx() != "float64":
             dtype = "float32"
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -274,6 +263,7 @@ class SupConLoss(keras.losses.Loss):
         self.positives_cap = positives_cap
         self.unlabeled_label = unlabeled_label
         self.implementation = implementation
+        check_variant(**self.variant)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Reduced loss; labels and gradients get through Keras' casts unharmed.
@@ -313,8 +303,9 @@ class SupConLoss(keras.losses.Loss):
 def _is_large(num_projections, step, bound):
     """Whether tiles are faster, or so much smaller that it counts more.
 
-    Measured on two CPU cores, compiled. Dense, the anchors "first" are fewer
-    rows, while tiles compute all; and shifted tiles take longer.
+    Measured on two CPU cores, compiled (benchmarks/loss.py). Dense, the anchors
+    "first" are fewer rows, while tiles compute all: dense stays about a fifth
+    faster, and gives way for the memory. Shifted tiles are faster from 4096 on.
     """
     if not isinstance(num_projections, int):
         return True

@@ -32,7 +32,7 @@ def log_sum_exps(vectors, groups=None, *, bound=None, tile_size=None):
         group is then computed as well.
       bound: float that no product exceeds in size, or None if there is none.
         Above 40 and with None each tile is shifted by the maxima of its rows
-        and columns, which takes about twice the time.
+        and columns, which takes up to twice the time.
       tile_size: positive int, rows of a tile; None is `tiles.TILE_SIZE`.
 
     Returns:

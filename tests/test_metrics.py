@@ -47,8 +47,8 @@ def test_collapsed_loss_is_the_loss_of_identical_projections(
     np.testing.assert_allclose(
         collapsed_loss(labels, z, SupConLoss(0.2, **variant)),
         np.mean(supcon_loss(labels, z, temperature=0.2, **variant)),
-        rtol=1e-5,
-        atol=1e-6,
+        rtol=1e-6,
+        atol=1e-7,
     )
 
 
