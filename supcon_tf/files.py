@@ -1,8 +1,10 @@
 """Files that are whole or absent, folders that one process writes at a time."""
 
 import contextlib
+import errno
 import os
 import pathlib
+import re
 
 try:
     import fcntl
@@ -12,6 +14,10 @@ except ImportError:  # Windows: no lock
 
 class FolderInUseError(Exception):
     """Another process is writing to the folder."""
+
+
+class NoSpaceError(OSError):
+    """The disk is full, or what the user may have of it."""
 
 
 def check_folder(path, name):
@@ -47,6 +53,9 @@ def written_whole(path):
     Yields:
       A `pathlib.Path` beside it.
 
+    Raises:
+      NoSpaceError: if the block, or the renaming, failed for want of space.
+
     Example:
       >>> with written_whole("run/encoder.keras") as path:
       ...   encoder.save(path)
@@ -58,6 +67,15 @@ def written_whole(path):
         with open(aside, "rb") as file:
             os.fsync(file.fileno())
         os.replace(aside, path)
+    except Exception as error:
+        number = _want_of_space(error)
+        if number is None:
+            raise
+        raise NoSpaceError(
+            f"{path} must fit on its disk, which is full; what was there "
+            "before is kept, and the same command goes on once there is "
+            f"space. Received: {os.strerror(number)}"
+        ) from error
     finally:
         aside.unlink(missing_ok=True)
 
@@ -88,3 +106,17 @@ def only_writer(folder):
         for stale in folder.glob(".*.partial*"):
             stale.unlink()
         yield
+
+
+def _want_of_space(error):
+    """The errno that says so, of an error or what it was raised from."""
+    chain = [error]
+    for link in chain:
+        # h5py has errors, of closing a file, with the number in the text.
+        numbers = [int(n) for n in re.findall(r"errno = (\d+)", str(link))]
+        for number in (*numbers, getattr(link, "errno", None)):
+            if number in (errno.ENOSPC, errno.EDQUOT):
+                return number
+        following = (link.__cause__, link.__context__)
+        chain += [e for e in following if e is not None and e not in chain]
+    return None

@@ -4,7 +4,7 @@
 
 Writes to W: config.json, encoder.keras (images in [0, 1] -> representations),
 supcon_model.keras (with the projection head), history.csv, logs/ for
-TensorBoard, and checkpoint.npz, from which the same command goes on after a
+TensorBoard, and checkpoint-*.npz, from which the same command goes on after a
 kill.
 """
 
@@ -34,6 +34,7 @@ from supcon_tf.encoders import ENCODERS
 from supcon_tf.encoders.saved import load_encoder
 from supcon_tf.files import (
     FolderInUseError,
+    NoSpaceError,
     check_folder,
     only_writer,
     written_whole,
@@ -101,13 +102,13 @@ def prepare(config, workdir):
     )
     views()  # refuses what it cannot do
     _compile(model, config, len(train) // config.batch_size)
-    first_epoch = restore_checkpoint(workdir / "checkpoint.npz", model)
+    first_epoch = restore_checkpoint(workdir, model)
     callbacks = [
         StopIfDiverged(),
         EpochHistory(workdir / "history.csv"),
         keras.callbacks.TensorBoard(workdir / "logs"),
         StuckLossWarning(),
-        EpochCheckpoint(workdir / "checkpoint.npz"),
+        EpochCheckpoint(workdir),
     ]
 
     def run():
@@ -312,7 +313,7 @@ def main(argv=None):
         values,
         _prepare_command,
         argv,
-        failures=(DivergedError, FolderInUseError),
+        failures=(DivergedError, FolderInUseError, NoSpaceError),
     )
 
 

@@ -23,6 +23,8 @@ def view_batches(
     image_size,
     seed,
     first_epoch=0,
+    num_shards=1,
+    shard=0,
 ):
     """Augmented views of labelled images, shuffled anew each epoch, endless.
 
@@ -31,6 +33,9 @@ def view_batches(
     remainder is dropped, and view v of the image at position k of the stream
     has the augmentation seed `(seed, k * num_views + v)`. A run that starts
     again with `first_epoch=e` goes on with the very batches of epoch e.
+
+    Several workers share the work as shards: each computes its rows of every
+    batch, and one after the other they are the batch of the whole stream.
 
     Args:
       source: `(images, labels)`, `LabelledImages` or a finite `tf.data.Dataset`
@@ -45,10 +50,14 @@ def view_batches(
       image_size: int, or (height, width), of the views.
       seed: integer.
       first_epoch: int >= 0, the epoch to start with.
+      num_shards: int S >= 1 that divides B: each shard yields B / S images of
+        a batch.
+      shard: int >= 0 and < S, which of them to yield: rows `shard * B / S` up
+        to `(shard + 1) * B / S`.
 
     Returns:
-      An infinite `tf.data.Dataset` of `([B, V, h, w, C] float32 in [0, 1],
-      [B] integers)`.
+      An infinite `tf.data.Dataset` of `([B / S, V, h, w, C] float32 in [0, 1],
+      [B / S] integers)`.
 
     Raises:
       ValueError: if an argument is out of its range, labels are not integers,
@@ -63,11 +72,22 @@ def view_batches(
         ("num_views", num_views, 1),
         ("batch_size", batch_size, 1),
         ("first_epoch", first_epoch, 0),
+        ("num_shards", num_shards, 1),
     ):
         if value < least:
             raise ValueError(
                 f"`{name}` must be >= {least}. Received: {name}={value}"
             )
+    if not 0 <= shard < num_shards:
+        raise ValueError(
+            "`shard` must be >= 0 and < num_shards. "
+            f"Received: shard={shard}, num_shards={num_shards}"
+        )
+    if batch_size % num_shards:
+        raise ValueError(
+            "`batch_size` must be divisible by num_shards. "
+            f"Received: batch_size={batch_size}, num_shards={num_shards}"
+        )
     if isinstance(source, tf.data.Dataset):
         source = _in_memory(source)
     source = _checked(source)
@@ -99,20 +119,21 @@ def view_batches(
         return views(image[None], number[None])[0], label
 
     seed64 = tf.constant(seed, tf.int64)
+    rows = batch_size // num_shards
     chunks = _shuffled(
         source,
-        epoch_size=size // batch_size * batch_size,
-        chunk=_largest_divisor(batch_size, _CHUNK),
+        batch_size=batch_size,
+        rows=range(shard * rows, (shard + 1) * rows),
         seed=seed64,
         first_epoch=first_epoch,
     )
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
     if source.decode is None:
         dataset = chunks.map(views_of_chunk, **parallel)
-        dataset = dataset.rebatch(batch_size, drop_remainder=True)
+        dataset = dataset.rebatch(rows, drop_remainder=True)
     else:
         dataset = chunks.unbatch().map(views_of_one, **parallel)
-        dataset = dataset.batch(batch_size, drop_remainder=True)
+        dataset = dataset.batch(rows, drop_remainder=True)
     if source.labels is None:
         dataset = dataset.map(lambda images, label: images)
     return dataset.prefetch(tf.data.AUTOTUNE)
@@ -168,15 +189,23 @@ def image_batches(source, *, image_size, batch_size=256):
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def _shuffled(source, *, epoch_size, chunk, seed, first_epoch):
-    """Endless chunks of images, labels and their numbers in the stream."""
+def _shuffled(source, *, batch_size, rows, seed, first_epoch):
+    """Endless chunks of images, labels and their numbers in the stream.
+
+    Of each batch they hold the rows in `rows` (a range) alone.
+    """
     size = len(source.images)
+    epoch_batches = size // batch_size
+    epoch_size = epoch_batches * batch_size
+    chunk = _largest_divisor(len(rows), _CHUNK)
     labels = np.zeros(size, int) if source.labels is None else source.labels
     with tf.device("CPU"):
         images = tf.convert_to_tensor(source.images)
         labels = tf.convert_to_tensor(labels)
 
-    def gather(first):
+    def gather(position):
+        batch, row = position // len(rows), position % len(rows)
+        first = batch * batch_size + rows.start + row
         numbers = first + tf.range(chunk, dtype=tf.int64)
         epoch = first // epoch_size  # a chunk lies within one epoch
         index = tf.random.experimental.index_shuffle(
@@ -188,7 +217,7 @@ def _shuffled(source, *, epoch_size, chunk, seed, first_epoch):
         return tf.gather(images, index), tf.gather(labels, index), numbers
 
     return tf.data.Dataset.range(
-        first_epoch * epoch_size, np.iinfo(np.int64).max, chunk
+        first_epoch * epoch_batches * len(rows), np.iinfo(np.int64).max, chunk
     ).map(gather)
 
 

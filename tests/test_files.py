@@ -1,9 +1,12 @@
+import errno
 import multiprocessing
+import os
 
 import pytest
 
 from supcon_tf.files import (
     FolderInUseError,
+    NoSpaceError,
     check_folder,
     only_writer,
     written_whole,
@@ -23,11 +26,85 @@ def test_the_file_is_there_when_the_block_has_ended(tmp_path):
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with pytest.raises(OSError, match="full"), written_whole(target) as path:
-        path.write_text("half")
-        raise OSError("disk full")
+    with pytest.raises(OSError, match="lost") as error:
+        with written_whole(target) as path:
+            path.write_text("half")
+            raise OSError(errno.EIO, "connection lost")
+    assert not isinstance(error.value, NoSpaceError)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def _raise_from(error):
+    raise ValueError("cannot close an archive that is half written") from error
+
+
+def _raise_while_handling(error):
+    try:
+        raise error
+    finally:
+        raise ValueError("cannot close an archive that is half written")
+
+
+def _raise(error):
+    raise error
+
+
+# As h5py 3.14 has it, abridged, of a model that a full disk cuts short.
+H5PY = (
+    "Can't decrement id ref count (file write failed: time = Sun Nov 22 "
+    "13:27:33 2026\n, filename = 'a.keras', file descriptor = 5, errno = 28, "
+    "error message = 'No space left on device', offset = 4096)"
+)
+
+
+@pytest.mark.parametrize("how", [_raise, _raise_from, _raise_while_handling])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+        OSError(H5PY),
+        RuntimeError(H5PY),
+    ],
+    ids=["disk", "quota", "h5py", "h5py_on_close"],
+)
+def test_a_full_disk_is_one_line_and_keeps_the_old_file(how, error, tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(NoSpaceError) as raised, written_whole(target) as path:
+        path.write_text("half")
+        how(error)
+    why = os.strerror(getattr(error, "errno", None) or errno.ENOSPC)
+    assert str(raised.value) == (
+        f"{target} must fit on its disk, which is full; what was there before "
+        "is kept, and the same command goes on once there is space. "
+        f"Received: {why}"
+    )
+    assert isinstance(raised.value, OSError)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_is_full_at_the_end_is_named_too(
+    call, tmp_path, monkeypatch
+):
+    def no_space(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, no_space)
+    with pytest.raises(NoSpaceError, match=r"a.txt must fit on its disk"):
+        with written_whole(tmp_path / "a.txt") as path:
+            path.write_text("whole")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_failure_that_h5py_numbers_is_no_full_disk(tmp_path):
+    with pytest.raises(OSError, match="errno = 5,") as error:
+        with written_whole(tmp_path / "a.txt"):
+            raise OSError("file write failed: errno = 5, offset = 28")
+    assert not isinstance(error.value, NoSpaceError)
 
 
 def test_folders_that_are_or_can_be_made_are_fine(tmp_path):

@@ -56,7 +56,8 @@ def test_a_run_writes_what_it_says(finished):
     workdir, encoder = finished
     assert {path.name for path in workdir.iterdir()} == {
         ".lock",
-        "checkpoint.npz",
+        "checkpoint-00002.npz",
+        "checkpoint-00003.npz",
         "config.json",
         "encoder.keras",
         "history.csv",
@@ -358,8 +359,8 @@ def test_wrong_input_is_one_line_and_nothing_is_written(
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
     workdir = pathlib.Path(tmp_path)
-    (workdir / "checkpoint.npz").write_bytes(b"damaged")
+    (workdir / "checkpoint-00001.npz").write_bytes(b"damaged")
     assert pretrain.main([*TINY_FLAGS, f"--workdir={workdir}"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "checkpoint.npz must be a whole checkpoint" in err
+    assert "checkpoint-00001.npz, or one before it, must be a whole" in err

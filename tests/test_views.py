@@ -116,16 +116,21 @@ def random_images():
     return images.astype(np.uint8), np.arange(NUM_IMAGES)
 
 
-def test_arrays_and_files_of_the_same_images_give_the_same_views():
-    images, labels = random_images()
-    files = LabelledImages(
+def random_files(images, labels):
+    """Names of the images, decoded to these."""
+    return LabelledImages(
         np.arange(NUM_IMAGES).astype(str),
         labels,
         (),
         lambda s: tf.gather(images, tf.strings.to_number(s, tf.int32)),
     )
+
+
+def test_arrays_and_files_of_the_same_images_give_the_same_views():
+    images = random_images()
+    files = random_files(*images)
     for (a, a_labels), (b, b_labels) in zip(
-        batches((images, labels), 6), batches(files, 6), strict=True
+        batches(images, 6), batches(files, 6), strict=True
     ):
         np.testing.assert_allclose(a, b, atol=1e-5)
         np.testing.assert_array_equal(a_labels, b_labels)
@@ -151,6 +156,64 @@ def test_the_views_do_not_depend_on_the_batch_size():
         np.concatenate([v for v, _ in parts]),
         atol=1e-6,
     )
+
+
+@pytest.mark.parametrize("kind", ["arrays", "files"])
+@pytest.mark.parametrize("first_epoch", [0, 2])
+@pytest.mark.parametrize(
+    ("batch_size", "num_shards"), [(5, 1), (6, 3), (8, 2), (4, 4)]
+)
+def test_the_shards_of_a_batch_are_the_batch_bit_for_bit(
+    batch_size, num_shards, first_epoch, kind, monkeypatch
+):
+    # The four rows of (8, 2) are two chunks.
+    monkeypatch.setattr("supcon_tf.views._CHUNK", 2)
+    source = random_images()
+    if kind == "files":
+        source = random_files(*source)
+    kwargs = {"batch_size": batch_size, "first_epoch": first_epoch}
+    count = 2 * (NUM_IMAGES // batch_size) + 1  # reaches the third epoch
+    whole = batches(source, count, **kwargs)
+    shards = [
+        batches(source, count, num_shards=num_shards, shard=shard, **kwargs)
+        for shard in range(num_shards)
+    ]
+    for (images, labels), *parts in zip(whole, *shards, strict=True):
+        assert all(len(x) == batch_size // num_shards for x, _ in parts)
+        np.testing.assert_array_equal(
+            images, np.concatenate([x for x, _ in parts])
+        )
+        np.testing.assert_array_equal(
+            labels, np.concatenate([y for _, y in parts])
+        )
+
+
+@pytest.mark.parametrize("kind", ["arrays", "files"])
+def test_a_shard_augments_its_own_rows_alone(kind):
+    augmented = []
+
+    def record(images, seeds, image_size):
+        tf.numpy_function(lambda s: augmented.extend(s), [seeds[:, 1]], [])
+        return augmentations.center_crop(images, None, image_size)
+
+    source = random_images()
+    if kind == "files":
+        source = random_files(*source)
+    shard = view_batches(
+        source,
+        record,
+        num_views=2,
+        batch_size=6,
+        image_size=8,
+        seed=7,
+        num_shards=3,
+        shard=1,
+    )
+    list(itertools.islice(shard, 5))
+    # Seeds 2 k and 2 k + 1 are of the image at position k of the stream.
+    rows = np.array(augmented) // 2 % 6
+    assert len(augmented) >= 5 * 2 * 2
+    assert set(rows) == {2, 3}
 
 
 def test_the_dtype_of_the_labels_is_kept_and_column_labels_are_taken():
@@ -193,6 +256,19 @@ def test_image_size_may_be_height_and_width():
         (None, {"batch_size": 0}, "`batch_size` must be >= 1. Received"),
         (None, {"num_views": 0}, "`num_views` must be >= 1. Received"),
         (None, {"first_epoch": -1}, "`first_epoch` must be >= 0. Received"),
+        (None, {"num_shards": 0}, "`num_shards` must be >= 1. Received"),
+        (None, {"shard": -1}, "`shard` must be >= 0 and < num_shards. Rec"),
+        (
+            None,
+            {"num_shards": 5, "shard": 5},
+            "Received: shard=5, num_shards=5",
+        ),
+        (
+            None,
+            {"num_shards": 2},
+            "`batch_size` must be divisible by num_shards. "
+            "Received: batch_size=5, num_shards=2",
+        ),
         ((arrays()[0] * 1.0, [0] * 23), {}, "Float images must lie in [0, 1]"),
         (as_dataset(*arrays()).take(0), {}, "an empty one"),
         (
