@@ -25,6 +25,7 @@ def check_variant(
     unlabeled_label,
     views=None,
     positives_mask=None,
+    queue=None,
     **choices,
 ):
     """Raises a ValueError unless the arguments of `supcon_loss` are allowed.
@@ -37,6 +38,7 @@ def check_variant(
       unlabeled_label: see there.
       views: V, where it is known.
       positives_mask: see there.
+      queue: see there.
       **choices: summation, denominator, anchors, implementation.
     """
     if not _is_number(temperature) or not (
@@ -81,6 +83,16 @@ def check_variant(
                 "`unlabeled_label` must be None with `positives_mask`, which "
                 "takes the place of labels. Received: both"
             )
+    if queue is not None:
+        for name, value in (
+            ("positives_cap", positives_cap),
+            ("positives_mask", positives_mask),
+        ):
+            if value is not None:
+                raise ValueError(
+                    f"`{name}` must be None with a queue, whose projections "
+                    f"it does not tell apart. Received: {name} and a queue"
+                )
     only_dense = {
         "denominator": choices["denominator"] != "all",
         "positives_cap": positives_cap is not None,
@@ -95,8 +107,14 @@ def check_variant(
         )
 
 
-def as_mask(positives_mask, labels, batch):
+def as_mask(positives_mask, labels, rows, columns):
     """The positives_mask of `supcon_loss` as a `[B, B]` bool tensor.
+
+    Args:
+      positives_mask: as for `supcon_loss`.
+      labels: as for `supcon_loss`.
+      rows: how many rows it must have, an int or an integer tensor.
+      columns: the same of the columns.
 
     Raises:
       ValueError: if it is none, or there are labels as well.
@@ -112,13 +130,52 @@ def as_mask(positives_mask, labels, batch):
     if (
         dtype != "bool"
         or len(shape) != 2
-        or (isinstance(batch, int) and set(shape) - {None, batch})
+        or any(
+            isinstance(allowed, int) and size not in (None, allowed)
+            for allowed, size in zip((rows, columns), shape, strict=True)
+        )
     ):
         raise ValueError(
             "`positives_mask` must be bool of shape [B, B]. "
             f"Received: dtype={dtype}, shape={shape}"
         )
     return mask
+
+
+def as_queue(queue, dim, dtype):
+    """The queue of `supcon_loss` as tensors of one size.
+
+    Args:
+      queue: as for `supcon_loss`.
+      dim: int D.
+      dtype: of the projections.
+
+    Returns:
+      Labels, `[Q, D]` projections of that dtype, and `[Q]` bool, is_filled.
+
+    Raises:
+      ValueError: if it is none, or of another D.
+    """
+    if not isinstance(queue, (tuple, list)) or len(queue) != 3:
+        raise ValueError(
+            "`queue` must be a tuple (labels, projections, is_filled). "
+            f"Received: {type(queue).__name__}"
+        )
+    labels, projections, is_filled = queue
+    projections = ops.convert_to_tensor(projections)
+    shape = tuple(projections.shape)
+    if len(shape) != 2 or None in shape or shape[1] != dim:
+        raise ValueError(
+            f"`queue` must hold projections of shape [Q, {dim}], as many "
+            f"dimensions as the batch's. Received: shape={shape}"
+        )
+    is_filled = ops.convert_to_tensor(is_filled)
+    if tuple(is_filled.shape) != shape[:1]:
+        raise ValueError(
+            f"`queue` must hold as many is_filled as projections, {shape[0]}. "
+            f"Received: shape={tuple(is_filled.shape)}"
+        )
+    return labels, ops.cast(projections, dtype), is_filled
 
 
 def _is_number(value, kind=numbers.Real):

@@ -7,55 +7,60 @@ import keras
 from keras import ops
 
 
-def log_denominators(anchors, contrasts, step):
+def log_denominators(anchors, contrasts, step, is_real=None):
     """Log-sum-exp of the similarities of each anchor to all but itself.
 
     Args:
       anchors: `[M, D]` floats; similarities are products of anchors and
         contrasts as they are.
-      contrasts: `[N, D]` floats, of which every `step`-th is an anchor.
+      contrasts: `[C, D]` floats; anchor i is the contrast in row `i * step`.
       step: positive int.
+      is_real: None, or `[C]` floats, 0 for contrasts that do not count.
 
     Returns:
       `[M]` floats; a finite number where there is no other contrast.
     """
-    similarities = ops.matmul(anchors, ops.transpose(contrasts))  # [M, N]
-    is_other = ops.logical_not(_is_self(ops.shape(contrasts)[0], step))
+    similarities = ops.matmul(anchors, ops.transpose(contrasts))  # [M, C]
+    is_other = ops.logical_not(_is_self(similarities, step))
+    if is_real is not None:
+        is_other = ops.logical_and(is_other, is_real[None, :] > 0)
     return _log_sum_exp(similarities, is_other)
 
 
-def pair_masks(is_same, views, step, positives_cap):
-    """Which projections are positives, and which negatives, of each anchor.
+def pair_masks(
+    is_same, views, step, *, positives_cap=None, first=0, is_real=None
+):
+    """Which contrasts are positives, and which negatives, of each anchor.
 
     Args:
-      is_same: `[B, B]` bool, which images (columns) are positives of which.
-      views: V, a positive int.
-      step: every `step`-th of the N = B * V projections is an anchor.
+      is_same: `[M, C]` bool, which contrasts are of the anchor's class.
+      views: int V; V contrasts in a row are views of an image.
+      step: int; anchor i is the contrast in row `i * step`.
       positives_cap: as for `supcon_loss`.
+      first: how many contrasts from the end come before row 0 in the order in
+        which the cap counts.
+      is_real: None, or `[C]` floats, 0 for contrasts that do not count.
 
     Returns:
-      `[M, N]` bool, positives, and `[M, N]` bool, negatives.
+      `[M, C]` bool, positives, and `[M, C]` bool, negatives.
     """
-    batch = ops.shape(is_same)[0]
-    is_own = ops.eye(batch, dtype="bool")
+    columns = ops.arange(ops.shape(is_same)[1]) // views
+    rows = ops.arange(ops.shape(is_same)[0]) * step // views
+    is_own = rows[:, None] == columns[None, :]  # of the anchor's image
     is_same = ops.logical_or(is_same, is_own)
-    is_kept = is_same
+    is_positive = is_same
     if positives_cap is not None:
         is_other = ops.logical_and(is_same, ops.logical_not(is_own))
-        rank = ops.cumsum(ops.cast(is_other, "int32"), axis=1)
-        is_kept = ops.logical_or(
-            is_own,
-            ops.logical_and(is_other, rank <= positives_cap // views),
-        )
-
-    def of_projections(mask):  # [B, B] -> [M, N]
-        mask = ops.repeat(mask, views // step, axis=0)
-        return ops.repeat(mask, views, axis=1)
-
-    is_other = ops.logical_not(_is_self(batch * views, step))
+        rank = ops.roll(ops.cast(is_other, "int32"), first, axis=1)
+        rank = ops.roll(ops.cumsum(rank, axis=1), -first, axis=1)
+        is_kept = ops.logical_and(is_other, rank <= positives_cap)
+        is_positive = ops.logical_or(is_own, is_kept)
+    is_other = ops.logical_not(_is_self(is_same, step))
+    if is_real is not None:
+        is_other = ops.logical_and(is_other, is_real[None, :] > 0)
     return (
-        ops.logical_and(of_projections(is_kept), is_other),
-        ops.logical_not(of_projections(is_same)),
+        ops.logical_and(is_positive, is_other),
+        ops.logical_and(ops.logical_not(is_same), is_other),
     )
 
 
@@ -66,10 +71,10 @@ def pair_losses(
 
     Args:
       anchors: `[M, D]` floats.
-      contrasts: `[N, D]` floats.
-      is_positive: `[M, N]` bool. The anchor itself is neither positive nor
+      contrasts: `[C, D]` floats.
+      is_positive: `[M, C]` bool. The anchor itself is neither positive nor
         negative.
-      is_negative: `[M, N]` bool.
+      is_negative: `[M, C]` bool.
       summation: as for `supcon_loss`.
       denominator: as for `supcon_loss`.
 
@@ -77,7 +82,7 @@ def pair_losses(
       `[M]` floats, 0 for anchors without positives, and with
       `"only_negatives"` also for those without negatives.
     """
-    similarities = ops.matmul(anchors, ops.transpose(contrasts))  # [M, N]
+    similarities = ops.matmul(anchors, ops.transpose(contrasts))  # [M, C]
     zeros = ops.zeros_like(similarities)
     positives = ops.sum(ops.cast(is_positive, zeros.dtype), axis=1)
     counts = ops.maximum(positives, 1)
@@ -105,10 +110,11 @@ def pair_losses(
     return ops.where(is_valid, losses, ops.zeros_like(losses))
 
 
-def _is_self(size, step):
-    """`[M, N]` bool, where row and column are the same projection."""
-    columns = ops.arange(size)
-    return columns[::step, None] == columns[None, :]
+def _is_self(pairs, step):
+    """`[M, C]` bool, where row and column are the same projection."""
+    rows = ops.arange(ops.shape(pairs)[0]) * step
+    columns = ops.arange(ops.shape(pairs)[1])
+    return rows[:, None] == columns[None, :]
 
 
 def _log_sum_exp(values, mask):

@@ -4,11 +4,6 @@ import keras
 import numpy as np
 from keras import ops
 
-# Keras casts whatever a loss is given as `y_true` to the loss's float dtype. An
-# integer label travels through that cast as floats of 22 bits each, which
-# float32 (24 bits of mantissa) holds exactly.
-_PIECE_BITS = 22
-
 # dtypes of TensorFlow; NumPy's are told by their kind.
 _NO_NUMBERS = ("string", "complex64", "complex128")
 
@@ -104,33 +99,6 @@ def group_by_class(ids, batch, *, unlabeled_label=None):
         ops.concatenate([ops.zeros_like(ids[:1], "int32"), starts])
     )
     return ops.take(groups, ops.argsort(order))
-
-
-def to_float_pieces(ids):
-    """Integer ids -> a tuple of floats; None -> ()."""
-    if ids is None:
-        return ()
-    bits = 64 if keras.backend.standardize_dtype(ids.dtype) == "int64" else 32
-    shifts = range(0, bits, _PIECE_BITS)
-    mask = 2**_PIECE_BITS - 1
-    pieces = [ops.bitwise_right_shift(ids, shift) for shift in shifts]
-    # The highest piece keeps the sign.
-    return (
-        *(ops.bitwise_and(piece, mask) for piece in pieces[:-1]),
-        pieces[-1],
-    )
-
-
-def from_float_pieces(pieces):
-    """The inverse of `to_float_pieces`."""
-    if len(pieces) == 0:
-        return None
-    return sum(
-        ops.bitwise_left_shift(
-            ops.cast(piece, _id_dtype()), index * _PIECE_BITS
-        )
-        for index, piece in enumerate(pieces)
-    )
 
 
 def refuse_names(labels):

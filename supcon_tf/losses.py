@@ -11,13 +11,11 @@ import keras
 from keras import ops
 
 from supcon_tf import dense, tiled
-from supcon_tf.arguments import as_mask, check_variant
-from supcon_tf.labels import (
-    as_ids,
-    from_float_pieces,
-    group_by_class,
-    to_float_pieces,
-)
+from supcon_tf.arguments import as_mask, as_queue, check_variant
+from supcon_tf.by_class import losses_by_class
+from supcon_tf.contrasts import compared_with
+from supcon_tf.distribution import part_of_sum, sum_over_replicas
+from supcon_tf.labels import as_ids
 from supcon_tf.projections import as_views, unit_length
 
 
@@ -35,6 +33,7 @@ def supcon_loss(
     positives_cap=None,
     unlabeled_label=None,
     positives_mask=None,
+    queue=None,
     implementation="auto",
 ):
     """Supervised contrastive loss, by default Eq. 2 of Khosla et al. 2020.
@@ -49,6 +48,12 @@ def supcon_loss(
 
     With `labels=None` the positives are the other views of the image alone:
     the self-supervised NT-Xent loss of SimCLR (Chen et al. 2020).
+
+    In a step on several replicas (`tf.distribute`) the anchors are the
+    replica's own, and contrasts are the projections of all replicas. The
+    gradient of the sum of all replicas' losses flows to each: an optimizer
+    that sums the replicas' gradients, as those of Keras do, makes the step
+    that one device would make on the global batch.
 
     Args:
       labels: ids of the classes, `[B]` or `[B, 1]` integers (whole floats,
@@ -85,7 +90,14 @@ def supcon_loss(
         others. (Of one-hot labels it is a column.)
       positives_mask: `[B, B]` bool in place of labels: which images (columns)
         are positives of which (rows), for several classes an image, or graphs.
-        The diagonal does not count: other views of the image always are.
+        The diagonal does not count: other views of the image always are. (On
+        several replicas the rows are the replica's own images, the columns
+        those of all, in the order of the replicas.)
+      queue: None, or more contrasts, which are no anchors and get no gradient:
+        `(labels [Q], projections [Q, D] floats, is_filled [Q] bool)`, such as
+        `momentum.LabelledQueue` keeps of earlier batches; rows that are not
+        filled do not count. The same on all replicas. Not with
+        `positives_cap` and `positives_mask`.
       implementation: `"dense"` holds all N x N similarities, N = B * V;
         `"tiled"` never does, and is for `denominator="all"` without
         `positives_cap` and `positives_mask`; with `normalize=False` it is as
@@ -128,15 +140,29 @@ def supcon_loss(
         positives_cap=positives_cap,
         unlabeled_label=unlabeled_label,
         positives_mask=positives_mask,
+        queue=queue,
         implementation=implementation,
         views=views,
     )
     if normalize:
         projections = unit_length(projections)
     # Similarities over the temperature are products of these.
-    z = ops.reshape(projections / math.sqrt(temperature), (-1, dim))  # [N, D]
+    z = ops.reshape(projections / math.sqrt(temperature), (-1, dim))  # [n, D]
     bound = 1 / temperature if normalize else None  # of their size
     step = views if anchors == "first" else 1  # every which row is an anchor
+    if queue is not None:
+        queue_labels, vectors, is_filled = as_queue(queue, dim, z.dtype)
+        if normalize:
+            vectors = unit_length(vectors)
+        queue_ids = as_ids(queue_labels, vectors.shape[0])
+        queue = (queue_ids, vectors / math.sqrt(temperature), is_filled)
+    contrasts = compared_with(
+        z,
+        None if positives_mask is not None else as_ids(labels, batch),
+        views=views,
+        unlabeled_label=unlabeled_label,
+        queue=queue,
+    )
 
     is_eq_2_or_3 = (
         denominator == "all"
@@ -145,32 +171,41 @@ def supcon_loss(
     )
     is_tiled = is_eq_2_or_3 and (
         implementation == "tiled"
-        or (implementation == "auto" and _is_large(batch * views, step, bound))
+        or (
+            implementation == "auto"
+            and _is_large(ops.shape(contrasts.vectors)[0], step, bound)
+        )
     )
-    if positives_mask is None:
-        ids = as_ids(labels, batch)
-        groups = group_by_class(ids, batch, unlabeled_label=unlabeled_label)
     # (Sums over a class are exact if no vector of it is far longer than the
     # others.)
     if is_tiled or (is_eq_2_or_3 and summation == "outside" and normalize):
-        losses = _losses_by_class(
-            z,
-            groups,
-            views,
+        losses = losses_by_class(
+            contrasts,
             step,
             summation=summation,
             is_tiled=is_tiled,
             bound=bound,
         )
     else:
-        if positives_mask is None:
-            is_same = groups[:, None] == groups[None, :]
-        else:
-            is_same = as_mask(positives_mask, labels, batch)
+        classes = contrasts.classes
+        is_same = classes[: batch * views : step, None] == classes[None, :]
+        if positives_mask is not None:
+            images = ops.shape(contrasts.vectors)[0] // views
+            is_same = as_mask(positives_mask, labels, batch, images)
+            is_same = ops.roll(is_same, -(contrasts.first // views), axis=1)
+            is_same = ops.repeat(is_same, views // step, axis=0)
+            is_same = ops.repeat(is_same, views, axis=1)  # [M, N]
         losses = dense.pair_losses(
             z[::step],
-            z,
-            *dense.pair_masks(is_same, views, step, positives_cap),
+            contrasts.vectors,
+            *dense.pair_masks(
+                is_same,
+                views,
+                step,
+                positives_cap=positives_cap,
+                first=contrasts.first,
+                is_real=contrasts.is_real,
+            ),
             summation=summation,
             denominator=denominator,
         )
@@ -186,8 +221,10 @@ class SupConLoss(keras.losses.Loss):
     The model's output is `[B, V, D]` (V views of each image) or `[B, D]`. Works
     on any Keras model with such an output; `SupConModel` is the one that folds
     views into the batch. `model.fit(x)` without labels trains with NT-Xent.
-    Contrasts are those of the batch on the device: under a `tf.distribute`
-    strategy with several replicas, each replica's own only.
+    Under a `tf.distribute` strategy contrasts are those of the global batch:
+    loss and weights are those of one device, also where replicas have unequal
+    parts. (`"none"` reduces nothing: the losses are of the replica's own
+    images.)
 
         loss_i = -1/|P(i)| * sum_{p in P(i)} log(exp(z_i.z_p / t)
                                                / sum_{a != i} exp(z_i.z_a / t))
@@ -217,6 +254,7 @@ class SupConLoss(keras.losses.Loss):
         float32 has one value for both.
       y_pred: `[B, V, D]` or `[B, D]` floats.
       sample_weight: optional `[B]` weights of the images.
+      queue: as for `supcon_loss`.
 
     Raises:
       ValueError: if an argument is none of the above, or the dtype is a half
@@ -265,20 +303,20 @@ class SupConLoss(keras.losses.Loss):
         self.implementation = implementation
         check_variant(**self.variant)
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """Reduced loss; labels and gradients get through Keras' casts unharmed.
+    def __call__(self, y_true, y_pred, sample_weight=None, queue=None):
+        """Reduced loss.
 
-        A Keras mask of the projections does not count.
+        (Not Keras' own: that casts integer labels to floats, which float32
+        cannot tell apart, takes the mean over the replica, and heeds a mask.)
         """
-        y_pred = as_views(y_pred)
-        ids = as_ids(y_true, ops.shape(y_pred)[0])
-        return super().__call__(
-            to_float_pieces(ids), y_pred, sample_weight=sample_weight
-        )
+        with keras.name_scope(self.name):
+            losses = self.call(y_true, y_pred, queue=queue)
+            return _reduced(losses, sample_weight, self.reduction)
 
-    def call(self, y_true, y_pred):
-        """`[B]` losses of the images; `y_true` as `__call__` packed it."""
-        return supcon_loss(from_float_pieces(y_true), y_pred, **self.variant)
+    def call(self, y_true, y_pred, queue=None):
+        """`[B]` losses of the images."""
+        y_pred = ops.cast(as_views(y_pred), self.dtype)
+        return supcon_loss(y_true, y_pred, queue=queue, **self.variant)
 
     @property
     def variant(self):
@@ -316,31 +354,31 @@ def _is_large(num_projections, step, bound):
     return True
 
 
-def _losses_by_class(z, groups, views, step, *, summation, is_tiled, bound):
-    """`[M]` losses of Eq. 2 or 3 with positives by class.
+def _reduced(losses, sample_weight, reduction):
+    """Weighted losses of the replica's images as Keras' reductions say.
 
-    The similarities of an anchor to all its positives have the sum
-    z_i.(sum of the class - z_i): Eq. 2 needs no matrix for them.
+    Of several replicas each has its part of the sum over the global batch,
+    over the global count.
     """
-    batch = ops.shape(groups)[0]
-    classes = ops.repeat(groups, views)  # [N]
-    anchors = z if step == 1 else z[::step]  # [M, D]
-    anchor_classes = classes if step == 1 else groups  # [M]
-
-    sizes = ops.segment_sum(ops.ones_like(z[:, 0]), classes, batch)
-    positives = ops.take(sizes, anchor_classes) - 1  # [M], how many
-    counts = ops.maximum(positives, 1)
-    if is_tiled:
-        log_sums = tiled.log_sum_exps(
-            z, classes if summation == "inside" else None, bound=bound
-        )[::step]
-        log_denominators = log_sums[:, 0]
-    else:
-        log_denominators = dense.log_denominators(anchors, z, step)
-    if summation == "inside":
-        losses = log_denominators - log_sums[:, 1] + ops.log(counts)
-    else:
-        sums = ops.take(ops.segment_sum(z, classes, batch), anchor_classes, 0)
-        similarities = ops.sum(anchors * (sums - anchors), axis=1)
-        losses = log_denominators - similarities / counts
-    return ops.where(positives > 0, losses, ops.zeros_like(losses))
+    weights = ops.ones_like(losses)
+    if sample_weight is not None:
+        sample_weight = ops.cast(sample_weight, losses.dtype)
+        given = sample_weight.shape
+        sample_weight = ops.reshape(sample_weight, (-1,))
+        size, allowed = sample_weight.shape[0], losses.shape[0]
+        if None not in (size, allowed) and size not in (1, allowed):
+            raise ValueError(
+                f"`sample_weight` must have shape [B], B = {allowed}. "
+                f"Received: shape={tuple(given)}"
+            )
+        weights = weights * sample_weight
+    losses = losses * weights
+    if reduction in (None, "none"):
+        return losses
+    total = ops.sum(losses)
+    if reduction != "sum":
+        if reduction != "mean_with_sample_weight":
+            weights = ops.ones_like(losses)
+        count = sum_over_replicas(ops.sum(weights))
+        total = ops.divide_no_nan(total, count)
+    return part_of_sum(total, sum_over_replicas(ops.stop_gradient(total)))

@@ -2,20 +2,24 @@
 
 Each of these takes `(labels, projections)`, so that it also serves as a metric:
 `model.compile(..., metrics=[metrics.uniformity])`. None needs the N x N matrix.
+On several replicas (`tf.distribute`) each gives every replica the value of the
+global batch.
 """
 
 import keras
 from keras import ops
 
+from supcon_tf.arguments import as_queue
+from supcon_tf.distribution import concat_over_replicas, sum_over_replicas
 from supcon_tf.labels import as_ids, group_by_class
 from supcon_tf.losses import SupConLoss
 from supcon_tf.projections import as_views, unit_length
 from supcon_tf.tiled import log_sum_exps
-from supcon_tf.tiles import Tiles
+from supcon_tf.tiles import Tiles, parts
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def collapsed_loss(labels, projections, loss=None):
+def collapsed_loss(labels, projections, loss=None, queue=None):
     """The value of the loss if all projections were identical.
 
     Then every contrast is as similar as every other. An anchor with positives
@@ -28,6 +32,7 @@ def collapsed_loss(labels, projections, loss=None):
       labels: as for `supcon_loss`.
       projections: `[B, V, D]` or `[B, D]`; only the shape matters.
       loss: the `SupConLoss` whose value it is; default `SupConLoss()`.
+      queue: as for `supcon_loss`.
 
     Returns:
       A float32 scalar: the mean over the B images.
@@ -36,11 +41,11 @@ def collapsed_loss(labels, projections, loss=None):
       >>> collapsed_loss([0, 1, 0, 1], keras.ops.zeros((4, 2, 128)))  # log(7)
       <tf.Tensor: shape=(), dtype=float32, numpy=1.9459102>
     """
-    return _loss_of_points(labels, projections, loss, spread=0.0)
+    return _loss_of_points(labels, projections, loss, queue, spread=0.0)
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def loss_floor(labels, projections, loss=None):
+def loss_floor(labels, projections, loss=None, queue=None):
     """The value of the loss if each class were one point, as far as can be.
 
     The classes are then the corners of a regular simplex: similarity 1 within
@@ -55,6 +60,7 @@ def loss_floor(labels, projections, loss=None):
       labels: as for `supcon_loss`.
       projections: `[B, V, D]` or `[B, D]`; only the shape matters.
       loss: the `SupConLoss` whose value it is; default `SupConLoss()`.
+      queue: as for `supcon_loss`.
 
     Returns:
       A float32 scalar: the mean over the B images.
@@ -67,7 +73,7 @@ def loss_floor(labels, projections, loss=None):
       Graf et al., "Dissecting Supervised Contrastive Learning", ICML 2021,
       https://arxiv.org/abs/2102.08817, Theorem 2.
     """
-    return _loss_of_points(labels, projections, loss, spread=1.0)
+    return _loss_of_points(labels, projections, loss, queue, spread=1.0)
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -88,7 +94,7 @@ def anchors_without_positives(labels, projections, unlabeled_label=None):
       >>> anchors_without_positives([0, 1, 0], keras.ops.zeros((3, 128)))  # 1
     """
     projections = as_views(projections)
-    _, sizes = _class_sizes(labels, projections, unlabeled_label)
+    sizes, *_ = _class_sizes(labels, projections, unlabeled_label)
     positives = sizes * projections.shape[1] - 1
     return ops.sum(ops.cast(positives == 0, "float32"))
 
@@ -113,32 +119,36 @@ def contrastive_top_1(labels, projections, unlabeled_label=None):
       <tf.Tensor: shape=(), dtype=float32, numpy=1.0>
     """
     z, classes = _unit_vectors(labels, projections, unlabeled_label)
-    tiles = Tiles(ops.shape(z)[0], classes)
-    blocks = tiles.cut(z)
-    is_real = tiles.cut(ops.ones_like(z[:, :1])) > 0
+    tiles = Tiles(ops.shape(z)[0])
     lowest = -2.0  # below any cosine
 
-    def nearest(i, j, diagonal):
-        similarities = ops.matmul(blocks[i], ops.transpose(blocks[j]))
+    def nearest(rows, columns, diagonal):
+        (z_i, real_i, classes_i), (z_j, real_j, classes_j) = rows, columns
+        similarities = ops.matmul(z_i, ops.transpose(z_j))
+        is_negative = classes_i != classes_j[None, :, 0]
 
-        def of_parts(values, axis):
-            _, positives = tiles.parts(values, lowest, i, j, diagonal)
-            same_group = tiles.same_group(i, j)
-            negatives = ops.where(same_group, lowest, values)
+        def of_parts(mask, axis):
+            values = ops.where(mask, similarities, lowest)
+            _, positives = parts(values, lowest, classes_i, classes_j, diagonal)
+            negatives = ops.where(is_negative, values, lowest)
             best = [ops.max(part, axis=axis) for part in (positives, negatives)]
             return ops.stack(best, axis=1)  # [rows, 2]
 
         return (
-            of_parts(
-                ops.where(is_real[j][None, :, 0], similarities, lowest), 1
-            ),
-            of_parts(ops.where(is_real[i], similarities, lowest), 0),
+            of_parts(real_j[None, :, 0] > 0, 1),
+            lambda: of_parts(real_i > 0, 0),
         )
 
     best = tiles.accumulate(
-        nearest, ops.maximum, tiles.filled(lowest, 2, z.dtype)
+        nearest,
+        ops.maximum,
+        tiles.own.filled(lowest, 2, z.dtype),
+        tuple(
+            tiles.own.cut(x)
+            for x in (z, ops.ones_like(z[:, :1]), classes[:, None])
+        ),
     )
-    positive, negative = ops.unstack(tiles.join(best), axis=1)
+    positive, negative = ops.unstack(tiles.own.join(best), axis=1)
     has_positive = ops.cast(positive > lowest, "float32")
     is_right = ops.cast(positive > negative, "float32") * has_positive
     return ops.sum(is_right) / ops.maximum(ops.sum(has_positive), 1.0)
@@ -241,7 +251,7 @@ def top_1_accuracy(scores, labels):
     return float(ops.mean(ops.cast(predicted == labels, "float32")))
 
 
-def _loss_of_points(labels, projections, loss, spread):
+def _loss_of_points(labels, projections, loss, queue, spread):
     """The loss if each class were a point: all the same, or a simplex.
 
     Similarities are then 1 within a class and 1 - gap between classes, where
@@ -250,13 +260,17 @@ def _loss_of_points(labels, projections, loss, spread):
     loss = SupConLoss() if loss is None else loss
     projections = as_views(projections)
     views = projections.shape[1]
-    batch, sizes = _class_sizes(labels, projections, loss.unlabeled_label)
+    if queue is not None:
+        queue = as_queue(queue, projections.shape[2], "float32")
+    sizes, in_queue, queue_size, num_classes = _class_sizes(
+        labels, projections, loss.unlabeled_label, queue
+    )
+    batch = ops.cast(ops.shape(sizes)[0], "float32")
     others = sizes - 1
     if loss.positives_cap is not None:
         others = ops.minimum(others, loss.positives_cap // views)
-    positives = others * views + (views - 1)
-    negatives = (ops.cast(batch, "float32") - sizes) * views
-    num_classes = ops.sum(1 / sizes)
+    positives = others * views + (views - 1) + in_queue
+    negatives = (batch - sizes) * views + queue_size - in_queue
     gap = spread * num_classes / ops.maximum(num_classes - 1, 1)
 
     numerators = {
@@ -271,7 +285,7 @@ def _loss_of_points(labels, projections, loss, spread):
     is_valid = ops.logical_and(positives > 0, in_numerator + negatives > 0)
     losses = ops.where(is_valid, losses, 0.0)
     scale = loss.temperature if loss.scale_by_temperature else 1.0
-    return scale * ops.sum(losses) / ops.maximum(ops.cast(batch, "float32"), 1)
+    return scale * ops.sum(losses) / ops.maximum(batch, 1)
 
 
 def _log(counts):
@@ -279,25 +293,56 @@ def _log(counts):
     return ops.where(counts > 0, ops.log(ops.maximum(counts, 1e-9)), -1e30)
 
 
-def _class_sizes(labels, projections, unlabeled_label):
-    """B, and `[B]` float32: how many images each image's class has."""
+def _class_sizes(labels, projections, unlabeled_label, queue=None):
+    """How many images of all replicas, and of the queue, are of a class.
+
+    Returns:
+      `[B]` float32, images of each image's class; `[B]` float32, projections of
+      the queue of that class; how many the queue holds; the number of classes.
+    """
     batch = ops.shape(projections)[0]
-    groups = group_by_class(
-        as_ids(labels, batch), batch, unlabeled_label=unlabeled_label
+    ids, batch = _of_all_replicas(as_ids(labels, batch), batch)
+    counted = ops.ones((batch,), "float32")
+    size = batch
+    if queue is not None:
+        queue_labels, _, is_filled = queue
+        counted = ops.concatenate([counted, ops.cast(is_filled, "float32")])
+        size = batch + is_filled.shape[0]
+        if ids is not None:
+            queue_ids = as_ids(queue_labels, is_filled.shape[0])
+            ids = ops.concatenate([ids, ops.cast(queue_ids, ids.dtype)])
+    groups = group_by_class(ids, size, unlabeled_label=unlabeled_label)
+
+    def of_class(values):
+        return ops.take(ops.segment_sum(values, groups, size), groups)
+
+    is_image = ops.cast(ops.arange(size) < batch, "float32")
+    images = of_class(is_image)
+    members = of_class(counted)
+    return (
+        images[:batch],
+        (members - images)[:batch],
+        ops.sum(counted) - ops.cast(batch, "float32"),
+        ops.sum(counted / ops.maximum(members, 1.0)),
     )
-    ones = ops.ones_like(groups, "float32")
-    return batch, ops.take(ops.segment_sum(ones, groups, batch), groups)
+
+
+def _of_all_replicas(ids, batch):
+    """The ids of the global batch, or None, and its size."""
+    if ids is None:
+        return None, sum_over_replicas(batch)
+    ids = concat_over_replicas(ids)
+    return ids, ops.shape(ids)[0]
 
 
 def _unit_vectors(labels, projections, unlabeled_label=None):
     """`[N, D]` unit vectors and `[N]` int32, equal for those of a class."""
     projections = as_views(projections)
     batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
-    groups = group_by_class(
-        as_ids(labels, batch), batch, unlabeled_label=unlabeled_label
-    )
+    ids, batch = _of_all_replicas(as_ids(labels, batch), batch)
+    groups = group_by_class(ids, batch, unlabeled_label=unlabeled_label)
     z = ops.reshape(unit_length(projections), (-1, dim))
-    return z, ops.repeat(groups, views)
+    return concat_over_replicas(z), ops.repeat(groups, views)
 
 
 def _sums_over_positive_pairs(labels, projections):

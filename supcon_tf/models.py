@@ -1,9 +1,15 @@
 """The models of pretraining: projection head and SupConModel."""
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
-from supcon_tf import metrics
+from supcon_tf import metrics, replicas
+from supcon_tf.distribution import (
+    num_replicas,
+    part_of_sum,
+    sum_over_replicas,
+)
 from supcon_tf.losses import SupConLoss
 from supcon_tf.projections import unit_length
 
@@ -28,7 +34,7 @@ class ProjectionHead(layers.Layer):
       representations: `[B, R]` floats.
 
     Returns:
-      `[B, D]` float32 projections of unit length.
+      `[B, D]` projections of unit length, float32 (float64 stays float64).
 
     Raises:
       ValueError: if `units` is empty or not positive.
@@ -93,7 +99,8 @@ class ProjectionHead(layers.Layer):
         x = representations
         for layer in self._stack:
             x = layer(x, training=training)
-        return unit_length(ops.cast(x, "float32"))
+        is_double = self.compute_dtype == "float64"
+        return unit_length(ops.cast(x, "float64" if is_double else "float32"))
 
     def compute_output_shape(self, input_shape):
         """`(B, R)` -> `(B, D)`."""
@@ -173,11 +180,13 @@ class SupConModel(keras.Model):
 
     def build(self, input_shape):
         """Builds encoder and head for images of `input_shape`."""
-        has_views = self._has_views(len(input_shape))
-        image_shape = (None, *input_shape[2 if has_views else 1 :])
-        representations = self.encoder(keras.KerasTensor(image_shape))
-        if self.projection_head is not None and not self.projection_head.built:
-            self.projection_head.build(representations.shape)
+        with replicas.scope_of(self):
+            has_views = self._has_views(len(input_shape))
+            image_shape = (None, *input_shape[2 if has_views else 1 :])
+            representations = self.encoder(keras.KerasTensor(image_shape))
+            head = self.projection_head
+            if head is not None and not head.built:
+                head.build(representations.shape)
         self.built = True
 
     def call(self, images, training=None):
@@ -226,23 +235,27 @@ class SupConModel(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """Contrastive loss plus regularisers; updates the logged values."""
-        del x, training
+        del x
         if not isinstance(self.loss, keras.losses.Loss):
             raise ValueError(
                 "SupConModel must be compiled with a keras.losses.Loss, such "
                 f"as loss=SupConLoss(). Received: loss={self.loss!r}"
             )
-        loss = self.loss(y, y_pred, sample_weight)
+        queue = {}
+        loss = self.loss(y, y_pred, sample_weight, **queue)
         images = ops.shape(y_pred)[0]
         # Collapse is that of the loss without weights, so look at that.
-        unweighted = loss if sample_weight is None else self.loss(y, y_pred)
-        contrastive_loss = ops.cast(unweighted, "float32")
+        unweighted = loss
+        if sample_weight is not None:
+            unweighted = self.loss(y, y_pred, **queue)
+        # (Its value is a replica's part of the sum over the replicas.)
+        contrastive_loss = ops.cast(unweighted, "float32") * num_replicas()
         if self.loss.reduction == "sum":
-            contrastive_loss /= ops.cast(images, "float32")
+            contrastive_loss /= ops.cast(sum_over_replicas(images), "float32")
         self.contrastive_loss_tracker.update_state(contrastive_loss, images)
         if isinstance(self.loss, SupConLoss):
-            collapse = metrics.collapsed_loss(y, y_pred, self.loss)
-            floor = metrics.loss_floor(y, y_pred, self.loss)
+            collapse = metrics.collapsed_loss(y, y_pred, self.loss, **queue)
+            floor = metrics.loss_floor(y, y_pred, self.loss, **queue)
             position = ops.where(
                 collapse > floor,
                 (contrastive_loss - floor) / (collapse - floor),
@@ -250,7 +263,62 @@ class SupConModel(keras.Model):
             )
             self.collapsed_loss_tracker.update_state(collapse, images)
             self.loss_position_tracker.update_state(position, images)
-        return loss + sum(self.losses)
+        penalty = sum(self.losses)
+        if num_replicas() > 1:
+            # By images, so that a replica without any has no part in the step.
+            share = ops.cast(images, loss.dtype) / ops.cast(
+                sum_over_replicas(images), loss.dtype
+            )
+            penalty = part_of_sum(share * penalty, penalty)
+        return loss + penalty
+
+    def train_step(self, *args):
+        """One step; on TensorFlow the same on one replica and on many."""
+        if keras.backend.backend() != "tensorflow":
+            return super().train_step(*args)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
+        x = ops.convert_to_tensor(x)
+
+        def loss_of(projections):
+            loss = self.compute_loss(x, y, projections, sample_weight)
+            replicas.log_loss(self, loss, ops.shape(x)[0])
+            return self.optimizer.scale_loss(loss)
+
+        variables = self.trainable_variables
+        averages = replicas.moving_averages(self, x)
+        with tf.GradientTape() as tape:
+            projections = self(x, training=True)
+            loss = loss_of(projections)
+        gradients = tape.gradient(loss, variables)
+        if averages:
+            gradients = replicas.without_empty(gradients, x, averages)
+        replicas.apply_gradients(self.optimizer, gradients, variables)
+        return replicas.reducible(
+            self, self.compute_metrics(x, y, projections, sample_weight)
+        )
+
+    def test_step(self, *args):
+        """One step of `evaluate`."""
+        logs = super().test_step(*args)
+        if keras.backend.backend() != "tensorflow":
+            return logs
+        return replicas.reducible(self, logs)
+
+    def make_train_function(self, *args, **kwargs):
+        """Keras' own, of a model compiled with what several replicas can do."""
+        replicas.check_compiled(self)
+        return super().make_train_function(*args, **kwargs)
+
+    def make_test_function(self, *args, **kwargs):
+        """Keras' own, of a model compiled with what several replicas can do."""
+        replicas.check_compiled(self)
+        return super().make_test_function(*args, **kwargs)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if iterator is not None and self._distribute_strategy is not None:
+            data_batch = replicas.symbolic_batch(iterator)
+            iterator = None
+        return super()._maybe_symbolic_build(iterator, data_batch)
 
     @property
     def metrics(self):

@@ -1,4 +1,4 @@
-"""All pairs of N vectors, as square tiles: a few are in memory at a time."""
+"""All pairs of vectors, as tiles: a few are in memory at a time."""
 
 import keras
 import tensorflow as tf
@@ -9,24 +9,21 @@ from keras import ops
 TILE_SIZE = 896
 
 
-class Tiles:
+class Blocks:
     """N rows in `count` blocks of equal size, the last one padded with zeros.
 
     The padding is less than a row for each block.
 
     Args:
       size: N, an int or, inside a compiled step, an integer tensor.
-      groups: None or `[N]` int32: `parts` then tells the pairs of a group.
       tile_size: positive int, the most rows of a block; None is `TILE_SIZE`.
     """
 
-    def __init__(self, size, groups=None, tile_size=None):
+    def __init__(self, size, tile_size=None):
         tile_size = tile_size or TILE_SIZE
         self.size = size
         self.count = _ceiling_of_quotient(size, tile_size)
         self.rows = _ceiling_of_quotient(size, self.count)
-        self.groups = None if groups is None else self.cut(groups[:, None])
-        self.num_parts = 1 if groups is None else 2
 
     def cut(self, x):
         """`[N, W]` -> `[count, rows, W]`."""
@@ -39,42 +36,46 @@ class Tiles:
         """The inverse of `cut`."""
         return ops.reshape(blocks, (-1, blocks.shape[-1]))[: self.size]
 
-    def parts(self, values, nothing, i, j, diagonal):
-        """A tile's values: of all pairs and, with groups, of those of a group.
-
-        `nothing` stands where a pair does not belong to a part, and where row
-        and column are the same.
-        """
-        if diagonal:
-            rows = ops.arange(self.rows)
-            is_self = rows[:, None] == rows[None, :]
-            values = ops.where(is_self, nothing, values)
-        if self.groups is None:
-            return [values]
-        return [values, ops.where(self.same_group(i, j), values, nothing)]
-
-    def same_group(self, i, j):
-        """`[rows, rows]` bool: whether row and column have the same group."""
-        return self.groups[i] == self.groups[j][None, :, 0]
-
     def filled(self, number, width, dtype):
         """`[count, rows, width]` of one number."""
         return ops.full((self.count, self.rows, width), number, dtype=dtype)
 
-    def accumulate(self, tile, combine, totals):
-        """What all tiles give to the rows of each block.
+
+class Tiles:
+    """The pairs of N rows with each other and, if any, with K rows of a rest.
+
+    Args:
+      size: N, an int or an integer tensor.
+      rest_size: K, or None if there is no rest.
+      tile_size: positive int, the most rows and columns of a tile.
+    """
+
+    def __init__(self, size, rest_size=None, tile_size=None):
+        self.own = Blocks(size, tile_size)
+        self.rest = None if rest_size is None else Blocks(rest_size, tile_size)
+
+    def accumulate(self, tile, combine, totals, own, rest=None):
+        """What all tiles give to the own rows.
 
         Args:
-          tile: function `(i, j, diagonal)`, i the block of the tile's rows and
-            j >= i that of its columns, to what it gives to its rows and to its
-            columns, `[rows, W]` each; for i == j only the first counts.
-          combine: function of two such arrays.
+          tile: function `(rows, columns, diagonal)` to what a tile gives to its
+            rows, `[rows, W]`, and a function without arguments to what it
+            gives to its columns. `rows` and `columns` are tuples, a block of
+            each array in `own` or, for columns, in `rest`; `diagonal` tells
+            whether both are the same block.
+          combine: function of two arrays that were given to the same rows.
           totals: `[count, rows, W]` floats to start with, which change nothing
             when combined.
+          own: tuple of arrays that `self.own` has cut.
+          rest: tuple of as many arrays that `self.rest` has cut; None if there
+            is none.
 
         Returns:
           `[count, rows, W]` floats.
         """
+
+        def block(arrays, i):
+            return tuple(array[i] for array in arrays)
 
         def add(i, given, totals):
             updated = combine(totals[i], given)
@@ -82,20 +83,55 @@ class Tiles:
                 totals, ops.reshape(i, (1, 1)), updated[None]
             )
 
-        def off_diagonal(j, i, own, totals):
-            for_rows, for_columns = tile(i, j, diagonal=False)
-            return i, combine(own, for_rows), add(j, for_columns, totals)
+        def off_diagonal(j, i, total, totals):
+            for_rows, for_columns = tile(block(own, i), block(own, j), False)
+            return i, combine(total, for_rows), add(j, for_columns(), totals)
+
+        def of_rest(j, i, total):
+            for_rows, _ = tile(block(own, i), block(rest, j), False)
+            return i, combine(total, for_rows)
 
         def row_of_tiles(i, totals):
-            own, _ = tile(i, i, diagonal=True)
-            _, own, totals = _loop(
-                i + 1, self.count, off_diagonal, (i, own, totals)
+            rows = block(own, i)
+            total, _ = tile(rows, rows, True)
+            _, total, totals = _loop(
+                i + 1, self.own.count, off_diagonal, (i, total, totals)
             )
-            return (add(i, own, totals),)
+            if rest is not None:
+                _, total = _loop(0, self.rest.count, of_rest, (i, total))
+            return (add(i, total, totals),)
 
-        if isinstance(self.count, int) and self.count == 1:
-            return tile(0, 0, diagonal=True)[0][None]
-        return _loop(0, self.count, row_of_tiles, (totals,))[0]
+        if isinstance(self.own.count, int) and self.own.count == 1:
+            rows = block(own, 0)
+            total, _ = tile(rows, rows, True)
+            if rest is not None:
+                _, total = _loop(0, self.rest.count, of_rest, (0, total))
+            return total[None]
+        return _loop(0, self.own.count, row_of_tiles, (totals,))[0]
+
+
+def parts(values, nothing, rows_groups, columns_groups, diagonal):
+    """A tile's values: of all pairs and, with groups, of those of a group.
+
+    Args:
+      values: `[rows, columns]`.
+      nothing: a number, which stands where a pair does not belong to a part,
+        and, on the diagonal, where row and column are the same.
+      rows_groups: None, or `[rows, 1]` int32.
+      columns_groups: None, or `[columns, 1]` int32.
+      diagonal: whether rows and columns are the same block.
+
+    Returns:
+      A list of one or two arrays like `values`.
+    """
+    if diagonal:
+        rows = ops.arange(values.shape[0] or ops.shape(values)[0])
+        is_self = rows[:, None] == rows[None, :]
+        values = ops.where(is_self, nothing, values)
+    if rows_groups is None:
+        return [values]
+    is_same = rows_groups == columns_groups[None, :, 0]
+    return [values, ops.where(is_same, values, nothing)]
 
 
 def _loop(start, stop, body, state):
@@ -107,6 +143,8 @@ def _loop(start, stop, body, state):
     def unfinished(index, *state):
         return index < stop
 
+    if isinstance(stop, int) and isinstance(start, int) and stop - start == 1:
+        return body(start, *state)
     state = (ops.convert_to_tensor(start, "int32"), *state)
     if keras.backend.backend() != "tensorflow":
         return ops.while_loop(unfinished, step, state)[1:]

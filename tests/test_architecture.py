@@ -10,10 +10,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # From the ground up. A module may import those of its own or a lower floor.
 FLOORS = [
-    ["supcon_tf.files"],
+    ["supcon_tf.files", "supcon_tf.distribution"],
     ["supcon_tf.arguments", "supcon_tf.labels", "supcon_tf.projections"],
-    ["supcon_tf.tiles"],
+    ["supcon_tf.tiles", "supcon_tf.contrasts"],
     ["supcon_tf.dense", "supcon_tf.tiled"],
+    ["supcon_tf.by_class", "supcon_tf.replicas"],
     ["supcon_tf.losses", "supcon_tf.encoders", "supcon_tf.augmentations"],
     ["supcon_tf.metrics", "supcon_tf.optimizers", "supcon_tf.callbacks"],
     ["supcon_tf.image_folder", "supcon_tf.datasets", "supcon_tf.views"],

@@ -55,8 +55,8 @@ def test_what_is_not_allowed_is_named_in_one_line(changes):
 
 def test_a_mask_takes_the_place_of_labels():
     mask = np.eye(3, dtype=bool)
-    np.testing.assert_array_equal(as_mask(mask, None, 3), mask)
+    np.testing.assert_array_equal(as_mask(mask, None, 3, 3), mask)
     with pytest.raises(ValueError, match="must be None with `positives_mask`"):
-        as_mask(mask, [0, 1, 2], 3)
+        as_mask(mask, [0, 1, 2], 3, 3)
     with pytest.raises(ValueError, match=r"shape=\(3, 3\)"):
-        as_mask(mask, None, 4)
+        as_mask(mask, None, 4, 4)

@@ -5,10 +5,8 @@ import tensorflow as tf
 
 from supcon_tf.labels import (
     as_ids,
-    from_float_pieces,
     group_by_class,
     refuse_names,
-    to_float_pieces,
 )
 
 INT64 = np.iinfo(np.int64)
@@ -150,22 +148,3 @@ def test_without_labels_each_image_is_a_group_of_its_own():
 
 def test_groups_of_no_image_are_none():
     assert group_by_class(as_ids(np.zeros(0, int), 0), 0).shape == (0,)
-
-
-@pytest.mark.parametrize("dtype", ["int64", "int32"])
-def test_float_pieces_hold_every_bit(dtype, monkeypatch):
-    if dtype == "int32":
-        monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    limits = np.iinfo(dtype)
-    labels = np.array(
-        [limits.min, limits.max, -1, 0, 1, 2**22, 2**24 + 1, -(2**22) - 1],
-        dtype,
-    )
-    pieces = to_float_pieces(as_ids(labels, 8))
-    pieces = tuple(tf.cast(piece, "float32") for piece in pieces)
-    np.testing.assert_array_equal(from_float_pieces(pieces), labels)
-
-
-def test_no_labels_have_no_pieces():
-    assert to_float_pieces(None) == ()
-    assert from_float_pieces(()) is None

@@ -395,6 +395,19 @@ def test_the_loss_is_serialisable():
             "Received: positives_cap, which only 'dense' computes",
         ),
         ({"projections": np.ones((6, 0, 4))}, "each >= 1"),
+        ({"queue": np.ones((3, 4))}, "(labels, projections, is_filled). Rec"),
+        (
+            {"queue": ([0], np.ones((1, 3)), [True])},
+            "shape [Q, 4], as many dimensions as the batch's. Received: shape",
+        ),
+        (
+            {"queue": ([0, 1], np.ones((2, 4)), [True])},
+            "as many is_filled as projections, 2. Received: shape=(1,)",
+        ),
+        (
+            {"queue": ([0], np.ones((1, 4)), [True]), "positives_cap": 2},
+            "`positives_cap` must be None with a queue",
+        ),
         ({"projections": np.ones(6)}, "must have shape [B, V, D] or [B, D]"),
     ],
 )
@@ -511,3 +524,62 @@ def test_auto_is_tiled_where_that_is_faster(
     z = random_projections(size // 2, 2, 2)
     supcon_loss(np.arange(size // 2) // 2, z, **options)
     assert bool(calls) == is_tiled
+
+
+@pytest.mark.parametrize(
+    ("labels", "views"), [(LABELS, 1), (LABELS, 2), (None, 2)]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"implementation": "dense"},
+        {"implementation": "tiled"},
+        {"implementation": "tiled", "temperature": 0.01},
+        {"implementation": "dense", "summation": "inside"},
+        {"implementation": "tiled", "summation": "inside"},
+        {"anchors": "first"},
+        {"denominator": "one_positive"},
+        {"denominator": "only_negatives"},
+        {"unlabeled_label": 1},
+        {"normalize": False, "temperature": 1.0},
+    ],
+)
+@pytest.mark.parametrize("tile_size", [896, 3])
+def test_a_queue_that_holds_the_rest_of_a_batch_is_the_big_batch(
+    monkeypatch, labels, options, views, tile_size
+):
+    monkeypatch.setattr(tiles, "TILE_SIZE", tile_size)
+    z = random_projections(6, views, 4)
+    ids = range(6) if labels is None else labels
+    with tf.GradientTape() as tape:
+        whole = tf.Variable(z)
+        expected = supcon_loss(labels, whole, **options)[:2]
+    expected_gradient = tape.gradient(expected, whole)[:2]
+    # Rows beyond what the queue has got so far do not count.
+    rest = np.concatenate([z[2:].reshape(-1, 4), np.full((3, 4), 7.0)])
+    queue = (
+        np.concatenate([np.repeat(ids[2:], views), [0, 1, 2]]),
+        rest,
+        np.arange(len(rest)) < len(rest) - 3,
+    )
+    losses, gradient = value_and_gradient(
+        None if labels is None else labels[:2], z[:2], queue=queue, **options
+    )
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient, expected_gradient, atol=1e-12)
+
+
+def test_the_loss_object_takes_a_queue():
+    z = random_projections(6, 2, 4)
+    queue = (np.repeat(LABELS[2:], 2), z[2:].reshape(-1, 4), [True] * 8)
+    loss = SupConLoss(dtype="float64")
+    np.testing.assert_allclose(
+        loss(LABELS[:2], z[:2], queue=queue),
+        np.mean(supcon_loss(LABELS, z)[:2]),
+        rtol=1e-12,
+    )
+
+
+def test_sample_weights_of_another_number_are_refused():
+    with pytest.raises(ValueError, match=r"`sample_weight` must have shape"):
+        SupConLoss()(LABELS, random_projections(6, 2, 4), np.ones(5))

@@ -52,6 +52,33 @@ def test_collapsed_loss_is_the_loss_of_identical_projections(
     )
 
 
+@pytest.mark.parametrize(
+    "variant",
+    [{}, {"denominator": "one_positive"}, {"denominator": "only_negatives"}],
+)
+def test_collapsed_loss_counts_what_the_queue_holds(variant):
+    z = np.ones((3, 2, 4), "float32")
+    queue = ([0, 1, 1, 5], z[:2].reshape(4, 4), [True, True, True, False])
+    loss = SupConLoss(0.2, **variant)
+    np.testing.assert_allclose(
+        collapsed_loss([0, 1, 0], z, loss, queue),
+        loss([0, 1, 0], z, queue=queue),
+        rtol=1e-6,
+    )
+
+
+def test_the_floor_counts_the_classes_of_the_queue():
+    # Three classes as a simplex; the third is in the queue alone.
+    simplex = np.eye(3) - 1 / 3
+    z, queue = simplex[[0, 0, 1, 1]], ([0, 1, 2], simplex, [True] * 3)
+    loss = SupConLoss(0.5)
+    np.testing.assert_allclose(
+        loss_floor([0, 0, 1, 1], z, loss, queue),
+        loss([0, 0, 1, 1], z, queue=queue),
+        rtol=1e-6,
+    )
+
+
 def test_collapsed_loss_takes_projections_without_a_views_axis():
     z = np.ones((4, 8), "float32")
     np.testing.assert_allclose(

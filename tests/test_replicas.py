@@ -1,0 +1,173 @@
+"""One device and many: the same weights, the same logged values."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import on_replicas
+import pytest
+import tensorflow as tf
+
+from supcon_tf import SupConLoss, SupConModel, replicas
+
+MISTAKES = ("no gather", "stopped gradient", "local batch norm")
+EXACT = [
+    *(case for case in on_replicas.PLAIN if case not in MISTAKES),
+    *(case for case in on_replicas.MODEL if "local" not in case),
+]
+FEW = ("dense", "tiled", "sum", "model", "empty replica", "first batch")
+
+
+def on_logical_cpus(count, floatx, *cases):
+    """What `on_replicas.py` prints: one result a case."""
+    done = subprocess.run(
+        [sys.executable, on_replicas.__file__, str(count), floatx, *cases],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [result["case"] for result in results] == list(cases)
+    return results
+
+
+@pytest.fixture(scope="module")
+def on_two():
+    cases = [*on_replicas.PLAIN, *on_replicas.MODEL]
+    results = on_logical_cpus(2, "float64", *cases)
+    return {result["case"]: result for result in results}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", EXACT)
+def test_two_replicas_end_with_the_weights_and_values_of_one(case, on_two):
+    result = on_two[case]
+    assert result["moved"] > 0.05
+    assert result["weights"] <= 1e-12
+    # (What SupConModel logs beside the loss is float32.)
+    for name, difference in result["logs"].items():
+        limit = 1e-12 if name.endswith("loss") and "_" not in name else 1e-6
+        assert difference <= limit, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", MISTAKES)
+def test_with_a_mistake_in_the_gather_the_weights_are_others(case, on_two):
+    assert on_two[case]["weights"] > 1e-2
+
+
+@pytest.mark.slow
+def test_a_replica_without_images_leaves_local_batch_norm_finite(on_two):
+    result = on_two["empty replica, local batch norm"]
+    assert np.isfinite(result["weights"])
+    assert np.isfinite(list(result["logs"].values())).all()
+
+
+@pytest.mark.slow
+def test_four_replicas_end_with_the_weights_and_values_of_one():
+    for result in on_logical_cpus(4, "float64", *FEW):
+        assert result["weights"] <= 1e-12, result
+        assert result["logs"]["loss"] <= 1e-12, result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+def test_in_float32_many_replicas_are_one_up_to_rounding(count):
+    for result in on_logical_cpus(count, "float32", *FEW):
+        assert result["weights"] <= 5e-6, result
+        # (The loss is about 4, with sum 60.)
+        assert result["logs"]["loss"] <= 5e-5, result
+
+
+GUARDS = """
+import os
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, numpy as np, tensorflow as tf
+from supcon_tf import SupConLoss, SupConModel
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+x = np.random.default_rng(0).normal(size=(15, 2, 4)).astype("float32")
+y = np.arange(15) % 3
+
+def fit(make_model=SupConModel, accumulation=None, size=14, **options):
+    with strategy.scope():
+        encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        model = make_model(encoder)
+        optimizer = keras.optimizers.SGD(
+            gradient_accumulation_steps=accumulation)
+        model.compile(optimizer, SupConLoss(), **options)
+    try:
+        model.fit(x[:size], y[:size], batch_size=size, verbose=0)
+        print("fit")
+    except Exception as error:
+        print(type(error).__name__, str(error).replace("\\n", " ")[:400])
+
+fit(jit_compile=True)
+fit(steps_per_execution=2)
+fit(accumulation=2)
+fit(size=15)
+plain = lambda encoder: keras.Sequential(
+    [keras.Input((2, 4)), keras.layers.TimeDistributed(encoder)])
+fit(plain)
+fit(plain, jit_compile=True)
+fit(plain, steps_per_execution=2)
+fit(plain, accumulation=2)
+fit(plain, size=15)
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    done = subprocess.run(
+        [sys.executable, "-c", GUARDS], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_what_several_replicas_cannot_do_is_refused_with_the_way_out(guarded):
+    jit, steps, accumulation, indivisible, *_ = guarded
+    assert jit.startswith("ValueError `jit_compile` must be False or 'auto'")
+    assert steps.startswith("ValueError `steps_per_execution` must be 1 on 2")
+    assert "num_microbatches" in accumulation
+    assert indivisible == "fit"
+
+
+@pytest.mark.slow
+def test_keras_still_needs_what_supcon_model_adds(guarded):
+    # When one of these fits, the guard (or hook) for it can go.
+    fits, *fail = guarded[4:]
+    assert fits == "fit"
+    assert len(fail) == 4
+    assert "fit" not in fail
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"jit_compile": True},
+        {"steps_per_execution": 2},
+        {"optimizer": keras.optimizers.SGD(gradient_accumulation_steps=2)},
+    ],
+)
+def test_one_replica_can_do_all_of_it(options):
+    model = SupConModel(
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    )
+    model.compile(**{"optimizer": "sgd", "loss": SupConLoss(), **options})
+    replicas.check_compiled(model)
+    images = np.random.default_rng(0).random((8, 2, 4), "float32")
+    history = model.fit(images, np.arange(8) % 2, batch_size=4, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_gradients_on_one_replica_are_left_to_the_optimizer():
+    variable = keras.Variable([1.0, 1.0])
+    optimizer = keras.optimizers.SGD(1.0, clipnorm=1.0)
+    replicas.apply_gradients(optimizer, [tf.constant([3.0, 4.0])], [variable])
+    np.testing.assert_allclose(variable, [0.4, 0.2], rtol=1e-6)
