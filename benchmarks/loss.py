@@ -6,13 +6,10 @@ Each case runs in a process of its own, forward and backward; one table.
 """
 
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import shutil
-import subprocess
 import sys
 
 from benchmarks.loss_cases import (
@@ -31,8 +28,7 @@ from benchmarks.loss_table import (
     slopes,
     targets,
 )
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from benchmarks.machine import describe, last_line_of, versions_in
 
 TENSORFLOW_PACKAGES = ("tensorflow", "keras")
 TORCH_PACKAGES = ("torch", "pytorch-metric-learning")
@@ -44,8 +40,8 @@ def main(argv=None):
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
     versions = {
-        **_versions(sys.executable, TENSORFLOW_PACKAGES),
-        **_versions(options.torch_python, TORCH_PACKAGES),
+        **versions_in(sys.executable, TENSORFLOW_PACKAGES),
+        **versions_in(options.torch_python, TORCH_PACKAGES),
     }
     has_torch = all(versions[name] for name in TORCH_PACKAGES)
     left_out = [] if has_torch else list(TORCH_CASES)
@@ -59,7 +55,7 @@ def main(argv=None):
     if options.large not in (0, *options.sizes) and LARGE_CASE in wanted:
         runs.append((LARGE_CASE, options.large))
 
-    machine = _machine(versions)
+    machine = describe(versions)
     rows = []
     for index, (case, size) in enumerate(runs, start=1):
         python = sys.executable
@@ -168,65 +164,13 @@ def _sizes(text):
     return sizes
 
 
-def _versions(python, packages):
-    """Version of each package in that Python; None where it is not."""
-    code = (
-        "import importlib.metadata as m, json, sys; print(json.dumps("
-        "{p: next((d.version for d in m.distributions(name=p)), None) "
-        "for p in sys.argv[1:]}))"
-    )
-    return json.loads(
-        subprocess.check_output([python, "-c", code, *packages], text=True)
-    )
-
-
 def _measure_in_a_process(python, case, size, repeats):
-    code = (
-        "from benchmarks.loss_cases import measure; "
-        f"measure({case!r}, {size}, {repeats})"
+    return last_line_of(
+        python,
+        f"from benchmarks.loss_cases import measure; "
+        f"measure({case!r}, {size}, {repeats})",
+        f"`{case}` with N = {size}",
     )
-    process = subprocess.run(
-        [python, "-c", code],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "KERAS_BACKEND": "tensorflow",
-        },
-        capture_output=True,
-        text=True,
-    )
-    if process.returncode:
-        raise SystemExit(
-            f"{process.stderr}\nbenchmarks.loss: error: `{case}` with N = "
-            f"{size} ended with status {process.returncode}"
-        )
-    return json.loads(process.stdout.splitlines()[-1])
-
-
-def _machine(versions):
-    """What the numbers depend on, before the first is measured.
-
-    That others keep the cores busy costs some cases little, and PyTorch, whose
-    threads wait for each other in a loop, a factor of up to a hundred.
-    """
-    cpu = platform.processor()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.partition(":")[2].strip()
-            for line in cpuinfo.read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        cpu = names[0] if names else cpu
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
-        "date": datetime.date.today().isoformat(),
-        "python": platform.python_version(),
-        **versions,
-    }
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ A case imports TensorFlow or PyTorch, never both, and only when it is called.
 
 import json
 import math
-import resource
 import statistics
-import sys
 import time
+
+from benchmarks.machine import peak_mb
 
 DIM = 128
 TEMPERATURE = 0.1
@@ -76,7 +76,7 @@ def measure(case, size, repeats):
       repeats: how many calls are timed, after two that are not.
     """
     call = CASES[case](*_problem(size))
-    before = _peak_mb()
+    before = peak_mb()
     for _ in range(2):
         loss = call()
     seconds = []
@@ -89,7 +89,7 @@ def measure(case, size, repeats):
         "n": size,
         "median_s": statistics.median(seconds),
         "seconds": seconds,
-        "extra_mb": None if case == "gemm" else _peak_mb() - before,
+        "extra_mb": None if case == "gemm" else peak_mb() - before,
         "loss": loss,
     }
     print(json.dumps(row))
@@ -107,12 +107,6 @@ def _problem(size):
     classes = min(MOST_CLASSES, size // 2)
     labels = rng.permutation(size).astype("int32") % classes
     return labels, rng.standard_normal((size, DIM), dtype="float32")
-
-
-def _peak_mb():
-    """Peak resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def _gemm(z):

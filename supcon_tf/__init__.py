@@ -11,8 +11,9 @@ from supcon_tf.encoders import ENCODERS
 from supcon_tf.evaluation import linear_probe
 from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.losses import SupConLoss, supcon_loss
-from supcon_tf.models import ProjectionHead, SupConModel
+from supcon_tf.models import SupConModel
 from supcon_tf.monitoring import KNNCallback, StuckLoss, StuckLossWarning
+from supcon_tf.projection_head import ProjectionHead
 from supcon_tf.views import view_batches
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The models of pretraining: projection head and SupConModel."""
+"""SupConModel: encoder and projection head, and how they are trained."""
 
 import keras
 import tensorflow as tf
@@ -6,113 +6,16 @@ from keras import layers, ops
 
 from supcon_tf import metrics, replicas
 from supcon_tf.distribution import (
+    concat_over_replicas,
     num_replicas,
     part_of_sum,
     sum_over_replicas,
 )
+from supcon_tf.gradient_cache import cached_gradients
+from supcon_tf.labels import as_ids
 from supcon_tf.losses import SupConLoss
+from supcon_tf.momentum import LabelledQueue, MomentumEncoder
 from supcon_tf.projections import unit_length
-
-
-@keras.saving.register_keras_serializable("supcon_tf")
-class ProjectionHead(layers.Layer):
-    """Projection head of Sec. 3.1 of the paper: representation -> projection.
-
-    A stack of dense layers with ReLU between them; the last one is linear and
-    without bias, as in the official code, and its output is scaled to unit
-    length. The head serves pretraining alone: the representation before it is
-    what a classifier is trained on.
-
-    Args:
-      units: positive ints, width of each dense layer; the last is the
-        projection dim D. `(2048, 128)` in the paper; `(128,)` is one linear
-        layer.
-      batch_norm: whether a BatchNormalization follows each hidden dense layer
-        (SimCLR's head).
-
-    Call arguments:
-      representations: `[B, R]` floats.
-
-    Returns:
-      `[B, D]` projections of unit length, float32 (float64 stays float64).
-
-    Raises:
-      ValueError: if `units` is empty or not positive.
-
-    Example:
-      >>> ProjectionHead(units=(64, 16))(keras.ops.ones((8, 32))).shape
-      TensorShape([8, 16])
-
-    Reference:
-      Khosla et al. 2020, Sec. 3.1; batch_norm: Chen et al. 2020 (SimCLR).
-    """
-
-    def __init__(self, units=(2048, 128), batch_norm=False, **kwargs):
-        super().__init__(**kwargs)
-        units = tuple(units)
-        if not units or not all(isinstance(u, int) and u > 0 for u in units):
-            raise ValueError(
-                f"`units` must be one or more ints > 0. Received: units={units}"
-            )
-        self.units = units
-        self.batch_norm = batch_norm
-        self._stack = []
-        for index, width in enumerate(units[:-1]):
-            self._stack.append(
-                layers.Dense(
-                    width,
-                    use_bias=not batch_norm,
-                    dtype=self.dtype_policy,
-                    name=f"dense_{index}",
-                )
-            )
-            if batch_norm:
-                self._stack.append(
-                    layers.BatchNormalization(
-                        momentum=0.9,
-                        epsilon=1e-5,
-                        dtype=self.dtype_policy,
-                        name=f"bn_{index}",
-                    )
-                )
-            self._stack.append(
-                layers.ReLU(dtype=self.dtype_policy, name=f"relu_{index}")
-            )
-        self._stack.append(
-            layers.Dense(
-                units[-1],
-                use_bias=False,
-                dtype=self.dtype_policy,
-                name="projection",
-            )
-        )
-
-    def build(self, input_shape):
-        """Creates the weights for representations of `input_shape`."""
-        for layer in self._stack:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
-        self.built = True
-
-    def call(self, representations, training=None):
-        """`[B, R]` -> `[B, D]`."""
-        x = representations
-        for layer in self._stack:
-            x = layer(x, training=training)
-        is_double = self.compute_dtype == "float64"
-        return unit_length(ops.cast(x, "float64" if is_double else "float32"))
-
-    def compute_output_shape(self, input_shape):
-        """`(B, R)` -> `(B, D)`."""
-        return (*input_shape[:-1], self.units[-1])
-
-    def get_config(self):
-        """Every argument of the constructor."""
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "batch_norm": self.batch_norm,
-        }
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -136,6 +39,19 @@ class SupConModel(keras.Model):
         length before the head, and then also in `encode` and
         `representation_model` (the official ImageNet recipes do; the CIFAR and
         SimCLR ones do not).
+      queue_size: int >= 0; if positive, the batch is contrasted with so many
+        projections of earlier batches as well (`momentum.LabelledQueue`). They
+        are positives and negatives, but no anchors, and have no gradient.
+      encoder_momentum: None, or a float m in [0, 1), with a queue: what goes
+        into the queue are the projections of a copy of encoder and head whose
+        weights follow slowly, w' <- m w' + (1 - m) w, and so are more alike
+        over the steps (`momentum.MomentumEncoder`); 0.999 in MoCo. With None
+        they are those of the step itself.
+      num_microbatches: int k >= 1: a training step takes the batch in k
+        pieces, one in memory at a time, and has the gradient of the whole
+        batch, at the price of a second forward
+        (`gradient_cache.cached_gradients`). BatchNormalization sees a piece at
+        a time. On TensorFlow.
 
     Call arguments:
       images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's
@@ -146,8 +62,10 @@ class SupConModel(keras.Model):
       `[B, V, D]` float projections.
 
     Raises:
-      ValueError: if the input has neither the encoder's rank nor one more, or
-        if it is compiled with a loss that is not a `keras.losses.Loss`.
+      ValueError: if an argument is out of its range; if the input has neither
+        the encoder's rank nor one more; if it is compiled with a loss that is
+        not a `keras.losses.Loss`, with a queue not a `SupConLoss`; on several
+        replicas, if it is compiled with what they cannot do.
 
     Example:
       >>> encoder = encoders.resnet18((32, 32, 3), stem="small_image")
@@ -166,14 +84,30 @@ class SupConModel(keras.Model):
         projection_head=None,
         *,
         normalize_representation=False,
+        queue_size=0,
+        encoder_momentum=None,
+        num_microbatches=1,
         **kwargs,
     ):
+        _check_small_batches(queue_size, encoder_momentum, num_microbatches)
         # The encoder gets the images as they are, float32, also under a mixed
         # policy: it casts them once it has normalised them.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.projection_head = projection_head
         self.normalize_representation = normalize_representation
+        self.queue_size = queue_size
+        self.encoder_momentum = encoder_momentum
+        self.num_microbatches = num_microbatches
+        self.queue = None
+        self.momentum_encoder = None
+        self._normalization = None
+        if normalize_representation:
+            self._normalization = layers.UnitNormalization(
+                dtype="float32", name="unit_length"
+            )
+        if encoder_momentum is not None:
+            self.momentum_encoder = MomentumEncoder(encoder_momentum)
         self.contrastive_loss_tracker = keras.metrics.Mean("contrastive_loss")
         self.collapsed_loss_tracker = keras.metrics.Mean("collapsed_loss")
         self.loss_position_tracker = keras.metrics.Mean("loss_position")
@@ -187,14 +121,21 @@ class SupConModel(keras.Model):
             head = self.projection_head
             if head is not None and not head.built:
                 head.build(representations.shape)
+            if self._normalization is not None:
+                self._normalization.build(representations.shape)
+            if self.queue_size and self.queue is None:
+                dim = representations.shape[-1]
+                if head is not None:
+                    dim = head.compute_output_shape((None, dim))[-1]
+                self.queue = LabelledQueue(self.queue_size, dim, name="queue")
+            momentum_encoder = self.momentum_encoder
+            if momentum_encoder is not None and not momentum_encoder.built:
+                momentum_encoder.follow(self._forward_layers())
         self.built = True
 
     def call(self, images, training=None):
         """`[B, V, ...]` -> `[B, V, D]`."""
-        views = 1
-        if self._has_views(len(images.shape)):
-            views, image_shape = images.shape[1], images.shape[2:]
-            images = ops.reshape(images, (-1, *image_shape))  # [B * V, ...]
+        images, views = self._folded(images)
         x = self._represent(images, training)
         if self.projection_head is not None:
             x = self.projection_head(x, training=training)
@@ -222,13 +163,10 @@ class SupConModel(keras.Model):
         """
         if not self.normalize_representation:
             return self.encoder
-        normalization = layers.UnitNormalization(
-            dtype="float32", name="unit_length"
-        )
         if not hasattr(self.encoder, "input_shape"):
-            return keras.Sequential([self.encoder, normalization])
+            return keras.Sequential([self.encoder, self._normalization])
         images = keras.Input(self.encoder.input_shape[1:], name="images")
-        outputs = normalization(self.encoder(images))
+        outputs = self._normalization(self.encoder(images))
         return keras.Model(images, outputs, name=self.encoder.name)
 
     def compute_loss(
@@ -242,6 +180,13 @@ class SupConModel(keras.Model):
                 f"as loss=SupConLoss(). Received: loss={self.loss!r}"
             )
         queue = {}
+        if training and self.queue is not None:
+            if not isinstance(self.loss, SupConLoss):
+                raise ValueError(
+                    "SupConModel with a queue must be compiled with a "
+                    f"SupConLoss. Received: loss={self.loss!r}"
+                )
+            queue = {"queue": self.queue.items()}
         loss = self.loss(y, y_pred, sample_weight, **queue)
         images = ops.shape(y_pred)[0]
         # Collapse is that of the loss without weights, so look at that.
@@ -280,19 +225,38 @@ class SupConModel(keras.Model):
         x = ops.convert_to_tensor(x)
 
         def loss_of(projections):
+            if self.num_microbatches > 1:
+                self._refuse_added_losses()
             loss = self.compute_loss(x, y, projections, sample_weight)
             replicas.log_loss(self, loss, ops.shape(x)[0])
             return self.optimizer.scale_loss(loss)
 
         variables = self.trainable_variables
         averages = replicas.moving_averages(self, x)
-        with tf.GradientTape() as tape:
-            projections = self(x, training=True)
-            loss = loss_of(projections)
-        gradients = tape.gradient(loss, variables)
+        if self.num_microbatches == 1:
+            with tf.GradientTape() as tape:
+                projections = self(x, training=True)
+                loss = loss_of(projections)
+            gradients = tape.gradient(loss, variables)
+        else:
+            _, projections, gradients = cached_gradients(
+                lambda images: self(images, training=True),
+                x,
+                loss_of,
+                trainable=variables,
+                state=[
+                    variable
+                    for layer in self._forward_layers()
+                    if layer is not None
+                    for variable in layer.non_trainable_variables
+                ],
+                num_microbatches=self.num_microbatches,
+            )
         if averages:
             gradients = replicas.without_empty(gradients, x, averages)
         replicas.apply_gradients(self.optimizer, gradients, variables)
+        if self.queue is not None:
+            self._enqueue(x, y, projections)
         return replicas.reducible(
             self, self.compute_metrics(x, y, projections, sample_weight)
         )
@@ -315,9 +279,11 @@ class SupConModel(keras.Model):
         return super().make_test_function(*args, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if iterator is not None and self._distribute_strategy is not None:
-            data_batch = replicas.symbolic_batch(iterator)
-            iterator = None
+        if iterator is not None:
+            iterator, data_batch = None, replicas.symbolic_batch(iterator)
+        if not self.built:  # before a graph is traced: weights are copied
+            images, *_ = keras.utils.unpack_x_y_sample_weight(data_batch)
+            self.build(images.shape)
         return super()._maybe_symbolic_build(iterator, data_batch)
 
     @property
@@ -341,6 +307,9 @@ class SupConModel(keras.Model):
                 self.projection_head
             ),
             "normalize_representation": self.normalize_representation,
+            "queue_size": self.queue_size,
+            "encoder_momentum": self.encoder_momentum,
+            "num_microbatches": self.num_microbatches,
         }
 
     @classmethod
@@ -354,8 +323,49 @@ class SupConModel(keras.Model):
     def _represent(self, images, training):
         representations = self.encoder(images, training=training)
         if self.normalize_representation:
+            # (Unlike the layer, with a finite gradient where it is 0.)
             representations = unit_length(ops.cast(representations, "float32"))
         return representations
+
+    def _forward_layers(self):
+        """What makes projections of images, one layer after the other."""
+        return [self.encoder, self._normalization, self.projection_head]
+
+    def _enqueue(self, images, labels, projections):
+        """Puts the batch of all replicas into the queue, after its use."""
+        images, views = self._folded(images)
+        if self.momentum_encoder is not None:
+            self.momentum_encoder.update(self._forward_layers())
+            projections = self.momentum_encoder(images, training=True)
+        projections = ops.reshape(projections, (-1, projections.shape[-1]))
+        ids = as_ids(labels, ops.shape(images)[0] // views)
+        if ids is not None:
+            ids = concat_over_replicas(ops.repeat(ids, views))
+        self.queue.enqueue(
+            ids, concat_over_replicas(ops.stop_gradient(projections))
+        )
+
+    def _refuse_added_losses(self):
+        """Refuses losses of the pieces, which are not those of the batch."""
+        regularized = [
+            weight
+            for weight in self.trainable_weights
+            if weight.regularizer is not None
+        ]
+        added = len(self.losses) - len(regularized)
+        if added:
+            raise ValueError(
+                "`num_microbatches` must be 1 for a model with activity "
+                "regularisers or add_loss. Received: num_microbatches="
+                f"{self.num_microbatches}, {added} such losses"
+            )
+
+    def _folded(self, images):
+        """`[B, V, ...]` or `[B, ...]` -> `[B * V, ...]`, and V."""
+        if not self._has_views(len(images.shape)):
+            return images, 1
+        views, image_shape = images.shape[1], images.shape[2:]
+        return ops.reshape(images, (-1, *image_shape)), views
 
     def _has_views(self, rank):
         shape = getattr(self.encoder, "input_shape", None)
@@ -368,3 +378,26 @@ class SupConModel(keras.Model):
                 f"Received: rank {rank}"
             )
         return rank == len(shape) + 1
+
+
+def _check_small_batches(queue_size, encoder_momentum, num_microbatches):
+    backend = keras.backend.backend()
+    if (queue_size or num_microbatches != 1) and backend != "tensorflow":
+        raise ValueError(
+            "`queue_size` and `num_microbatches` must be 0 and 1 on other "
+            f"backends than TensorFlow. Received: backend={backend!r}"
+        )
+    for name, value, least in (
+        ("queue_size", queue_size, 0),
+        ("num_microbatches", num_microbatches, 1),
+    ):
+        if not isinstance(value, int) or value < least:
+            raise ValueError(
+                f"`{name}` must be an int >= {least}. Received: {name}={value}"
+            )
+    if encoder_momentum is not None and not queue_size:
+        raise ValueError(
+            "`encoder_momentum` must be None without a queue: it makes what "
+            f"goes into it. Received: encoder_momentum={encoder_momentum}, "
+            "queue_size=0"
+        )

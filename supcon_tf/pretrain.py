@@ -40,9 +40,10 @@ from supcon_tf.files import (
     written_whole,
 )
 from supcon_tf.losses import SupConLoss
-from supcon_tf.models import ProjectionHead, SupConModel
+from supcon_tf.models import SupConModel
 from supcon_tf.monitoring import StuckLossWarning
 from supcon_tf.optimizers import SGD, learning_rate_schedule
+from supcon_tf.projection_head import ProjectionHead
 from supcon_tf.recipes import RECIPES
 from supcon_tf.views import view_batches
 

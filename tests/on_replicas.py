@@ -60,12 +60,16 @@ MODEL = {
     "global_clipnorm": {"clip": {"global_clipnorm": 0.01}},
     "clipnorm": {"clip": {"clipnorm": 0.01}},
     "clipvalue": {"clip": {"clipvalue": 0.001}},
+    "queue": {"queue_size": 40},
+    "momentum encoder": {"queue_size": 200, "encoder_momentum": 0.9},
+    "microbatches": {"num_microbatches": 3, "batch_norm": False},
     "empty replica, local batch norm": {"images": 97},
 }
 
 
-def encoder(synchronized):
+def encoder(synchronized, batch_norm=True):
     """Without biases before BatchNormalization: their gradient is 0."""
+    normalization = keras.layers.BatchNormalization(synchronized=synchronized)
     return keras.Sequential(
         [
             keras.Input((8,)),
@@ -74,7 +78,7 @@ def encoder(synchronized):
                 use_bias=False,
                 kernel_regularizer=keras.regularizers.L2(0.01),
             ),
-            keras.layers.BatchNormalization(synchronized=synchronized),
+            *([normalization] if batch_norm else []),
             keras.layers.ReLU(),
             keras.layers.Dense(12, use_bias=False),
         ]
@@ -92,13 +96,17 @@ def fit(case, strategy):
     labels = generator.integers(0, 4, size)
     scope = strategy.scope() if strategy else contextlib.nullcontext()
     with scope:
-        network = encoder(strategy and not case.endswith("local batch norm"))
+        network = encoder(
+            strategy and not case.endswith("local batch norm"),
+            options.pop("batch_norm", True),
+        )
         optimizer = keras.optimizers.Adam(0.01)
         if "clip" in options:
             optimizer = keras.optimizers.SGD(0.1, **options.pop("clip"))
         if case in MODEL:
             head = ProjectionHead((8, 6)) if options.pop("head", 0) else None
-            model = SupConModel(network, head)
+            model = SupConModel(network, head, **options)
+            options = {}
             images = generator.normal(size=(size, 2, 8))
         else:
             network.add(keras.layers.Reshape((2, 6)))

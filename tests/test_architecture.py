@@ -15,6 +15,11 @@ FLOORS = [
     ["supcon_tf.tiles", "supcon_tf.contrasts"],
     ["supcon_tf.dense", "supcon_tf.tiled"],
     ["supcon_tf.by_class", "supcon_tf.replicas"],
+    [
+        "supcon_tf.gradient_cache",
+        "supcon_tf.momentum",
+        "supcon_tf.projection_head",
+    ],
     ["supcon_tf.losses", "supcon_tf.encoders", "supcon_tf.augmentations"],
     ["supcon_tf.metrics", "supcon_tf.optimizers", "supcon_tf.callbacks"],
     ["supcon_tf.image_folder", "supcon_tf.datasets", "supcon_tf.views"],

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import loss, loss_cases
+from benchmarks import loss, loss_cases, small_batches
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -33,7 +33,7 @@ def measured(monkeypatch):
         return dict.fromkeys(packages, "1.0")
 
     monkeypatch.setattr(loss, "_measure_in_a_process", measure)
-    monkeypatch.setattr(loss, "_versions", versions)
+    monkeypatch.setattr(loss, "versions_in", versions)
     return numbers
 
 
@@ -144,3 +144,33 @@ def test_wrong_arguments_are_refused(argument):
     with pytest.raises(SystemExit) as error:
         loss.main([argument])
     assert error.value.code == 2
+
+
+def test_small_batches_reports_every_case(monkeypatch, tmp_path, capsys):
+    def measure(call, name):
+        if call.startswith("measure_step"):
+            images, _ = small_batches.STEPS[name]
+            return {"images": images, "median_s": images / 100, "extra_mb": 7.0}
+        return {"top_1": 0.5 + 0.1 * int(call[-2]), "pretrain_s": 3.0}
+
+    monkeypatch.setattr(small_batches, "_in_a_process", measure)
+    path = tmp_path / "new" / "small_batches.json"
+    assert small_batches.main([f"--json={path}"]) == 0
+    report = json.loads(path.read_text())
+    assert set(report["steps"]) == set(small_batches.STEPS)
+    assert set(report["digits"]) == set(small_batches.DIGITS)
+    out = capsys.readouterr().out
+    for name in (*small_batches.STEPS, *small_batches.DIGITS):
+        assert name in out
+    assert "10.00 ms/image  1.00x      7 MB" in out
+    assert "top-1 0.6000 (0.5000 to 0.7000), 3 s" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["512 in 8 microbatches", "64, queue of 896, momentum encoder"]
+)
+def test_a_step_of_small_batches_is_measured(name):
+    row = small_batches._in_a_process(f"measure_step({name!r}, 1)", name)
+    assert row["median_s"] > 0
+    assert row["extra_mb"] > 0

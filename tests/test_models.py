@@ -7,6 +7,7 @@ from supcon_tf import (
     ProjectionHead,
     SupConLoss,
     SupConModel,
+    encoders,
     supcon_loss,
 )
 
@@ -24,55 +25,6 @@ def small_encoder(shape=(4, 4, 3), units=6, **kwargs):
 
 def images(*shape, seed=0):
     return np.random.default_rng(seed).random(shape, "float32")
-
-
-def test_the_head_gives_float32_projections_of_unit_length():
-    head = ProjectionHead((16, 3), dtype="mixed_bfloat16")
-    projections = head(images(7, 4))
-    assert projections.dtype == "float32"
-    np.testing.assert_allclose(
-        np.linalg.norm(projections, axis=1), np.ones(7), rtol=1e-5
-    )
-
-
-def test_the_head_is_dense_relu_dense():
-    head = ProjectionHead((5, 3))
-    x = images(7, 4) - 0.5
-    head(x)
-    first, bias, last = head.get_weights()
-    expected = np.maximum(x @ first + bias, 0) @ last
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(head(x), expected, rtol=1e-4, atol=1e-6)
-
-
-def test_the_default_head_is_the_papers():
-    head = ProjectionHead()
-    head.build((None, 512))
-    assert [w.shape for w in head.weights] == [
-        (512, 2048),
-        (2048,),
-        (2048, 128),
-    ]
-
-
-def test_batch_norm_in_the_head_follows_the_hidden_layers():
-    head = ProjectionHead((5, 4, 3), batch_norm=True)
-    head.build((None, 8))
-    assert [w.path.split("/")[-2] for w in head.trainable_weights] == [
-        "dense_0",
-        "bn_0",
-        "bn_0",
-        "dense_1",
-        "bn_1",
-        "bn_1",
-        "projection",
-    ]
-
-
-@pytest.mark.parametrize("units", [(), (0,), (8, -1), (2.5,)])
-def test_a_head_without_positive_units_is_refused(units):
-    with pytest.raises(ValueError, match="`units` must be one or more ints"):
-        ProjectionHead(units)
 
 
 def test_each_view_is_projected_as_a_batch_of_it_would_be():
@@ -278,3 +230,176 @@ def test_a_loss_of_ones_own_has_no_value_of_collapse():
     model.compile(optimizer="sgd", loss=Mine())
     logs = model.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0).history
     assert set(logs) == {"loss", "contrastive_loss"}
+
+
+def fitted(size=40, batch_norm=False, epochs=2, **options):
+    """A small model after a fit, with what it started from."""
+    keras.utils.set_random_seed(0)
+    parts = [keras.layers.Flatten(), keras.layers.Dense(8)]
+    if batch_norm:
+        parts += [keras.layers.BatchNormalization()]
+    encoder = keras.Sequential(
+        [keras.Input((4, 4, 3)), *parts, keras.layers.Dense(6)]
+    )
+    model = SupConModel(encoder, ProjectionHead((8, 4)), **options)
+    model.compile(keras.optimizers.SGD(0.1), SupConLoss())
+    history = model.fit(
+        images(size, 2, 4, 4, 3),
+        np.arange(size) % 3,
+        batch_size=16,  # the last one has 8
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+    )
+    return model, history.history
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 20])
+def test_microbatches_train_as_the_whole_batch_does(pieces):
+    expected, expected_history = fitted()
+    model, history = fitted(num_microbatches=pieces)
+    for a, b in zip(expected.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    for name, values in history.items():
+        np.testing.assert_allclose(values, expected_history[name], rtol=1e-5)
+
+
+def test_activity_regularisers_in_microbatches_are_refused():
+    model = SupConModel(
+        small_encoder(activity_regularizer="l2", kernel_regularizer="l2"),
+        num_microbatches=2,
+    )
+    model.compile("sgd", SupConLoss())
+    with pytest.raises(ValueError, match="`num_microbatches` must be 1 for"):
+        model.fit(images(8, 2, 4, 4, 3), np.arange(8) % 2, verbose=0)
+
+
+def test_the_queue_holds_the_newest_projections_with_their_labels():
+    model, _ = fitted(size=48, epochs=1, queue_size=80)
+    ids, projections, is_filled = (x.numpy() for x in model.queue.items())
+    assert is_filled.all()
+    labels = np.repeat(np.arange(48) % 3, 2)
+    np.testing.assert_array_equal(
+        ids, np.concatenate([labels[64:], labels[32:64], labels[:16]])
+    )
+    # Those of the last step, before its update, are nearly those of after it.
+    now = model.predict(images(48, 2, 4, 4, 3)[32:], verbose=0)
+    similarity = (now.reshape(32, 4) * projections[:32]).sum(axis=1)
+    assert similarity.min() > 0.9
+
+
+def test_a_step_contrasts_with_what_the_queue_holds_and_then_adds_to_it():
+    model, history = fitted(size=16, epochs=1, queue_size=64)
+    assert model.queue.items()[2].numpy().sum() == 32
+    # The first step had the batch alone: ln(31).
+    np.testing.assert_allclose(history["collapsed_loss"], [np.log(31)], 1e-6)
+    x, y = images(16, 2, 4, 4, 3), np.arange(16) % 3
+    queue = [np.array(part) for part in model.queue.items()]
+    expected = SupConLoss()(y, model(x, training=True), queue=queue)
+    logs = model.train_on_batch(x, y, return_dict=True)
+    np.testing.assert_allclose(logs["contrastive_loss"], expected, rtol=1e-5)
+    assert model.queue.items()[2].numpy().sum() == 64
+    # `evaluate` looks at the batch alone.
+    logs = model.evaluate(x, y, verbose=0, return_dict=True)
+    np.testing.assert_allclose(logs["collapsed_loss"], np.log(31), 1e-6)
+
+
+def test_without_labels_all_of_the_queue_are_negatives():
+    model, _ = fitted(size=16, epochs=1, queue_size=64)
+    model.fit(images(16, 2, 4, 4, 3), batch_size=16, verbose=0)
+    assert model.queue.items()[2].numpy().sum() == 64
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_momentum_encoder_fills_the_queue(normalize):
+    options = {"queue_size": 64, "normalize_representation": normalize}
+    model, _ = fitted(size=16, epochs=1, encoder_momentum=0.5, **options)
+    start, _ = fitted(size=16, epochs=1, encoder_momentum=0.0, **options)
+    slow = model.momentum_encoder.get_weights()
+    # After one step half way from the start, which is that of momentum 0, too.
+    fast = start.momentum_encoder.get_weights()
+    now = [*model.encoder.get_weights(), *model.projection_head.get_weights()]
+    for a, b in zip(fast, now, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert max(abs(a - b).max() for a, b in zip(slow, fast, strict=True)) > 1e-4
+    # With momentum 0 it holds the projections of the weights after the step.
+    projections = start.queue.items()[1].numpy()[:32]
+    expected = start.predict(images(16, 2, 4, 4, 3), verbose=0)
+    np.testing.assert_allclose(projections, expected.reshape(32, 4), atol=1e-5)
+
+
+def test_the_momentum_encoder_is_not_trained_and_not_regularised():
+    encoder = small_encoder(kernel_regularizer=keras.regularizers.L2(1.0))
+    model = SupConModel(encoder, queue_size=8, encoder_momentum=0.9)
+    model.build((None, 2, 4, 4, 3))
+    assert len(model.trainable_variables) == len(encoder.trainable_variables)
+    assert len(model.losses) == 1
+
+
+def test_a_model_with_queue_and_momentum_encoder_goes_on_after_loading(
+    tmp_path,
+):
+    options = {
+        "queue_size": 40,
+        "encoder_momentum": 0.9,
+        "num_microbatches": 2,
+    }
+    model, _ = fitted(batch_norm=True, **options)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    x, y = images(16, 2, 4, 4, 3, seed=1), np.arange(16) % 3
+    for _ in range(2):
+        logs = [m.train_on_batch(x, y) for m in (model, again)]
+        np.testing.assert_allclose(*logs, rtol=1e-5)
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder_momentum", [None, 0.9])
+def test_a_step_with_queue_and_microbatches_compiles_under_xla(
+    encoder_momentum,
+):
+    # As on a TPU: all shapes are known.
+    keras.utils.set_random_seed(0)
+    model = SupConModel(
+        encoders.resnet18((8, 8, 3), width=0.0625, stem="small_image"),
+        ProjectionHead((8, 4), batch_norm=True),
+        queue_size=64,
+        encoder_momentum=encoder_momentum,
+        num_microbatches=2,
+    )
+    model.compile("adam", SupConLoss(), jit_compile=True)
+    data = tf.data.Dataset.from_tensor_slices(
+        (images(32, 2, 8, 8, 3), np.arange(32) % 3)
+    ).batch(16, drop_remainder=True)
+    history = model.fit(data, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"queue_size": -1}, "`queue_size` must be an int >= 0"),
+        ({"num_microbatches": 0}, "`num_microbatches` must be an int >= 1"),
+        ({"encoder_momentum": 0.9}, "must be None without a queue"),
+        (
+            {"encoder_momentum": 1.0, "queue_size": 8},
+            r"`momentum` must be a number in \[0, 1\)",
+        ),
+    ],
+)
+def test_settings_for_small_batches_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        SupConModel(small_encoder(), **options)
+
+
+def test_a_queue_with_another_loss_is_refused():
+    class Other(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return keras.ops.mean(y_pred, axis=(1, 2))
+
+    model = SupConModel(small_encoder(), queue_size=8)
+    model.compile("sgd", Other())
+    with pytest.raises(ValueError, match="must be compiled with a SupConLoss"):
+        model.fit(images(8, 2, 4, 4, 3), np.arange(8) % 2, verbose=0)

@@ -147,6 +147,68 @@ def test_keras_still_needs_what_supcon_model_adds(guarded):
     assert "fit" not in fail
 
 
+INFINITE_ON_ONE = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, numpy as np, tensorflow as tf
+from supcon_tf import SupConLoss, SupConModel
+keras.config.set_dtype_policy("mixed_float16")
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+class Overflow(keras.layers.Layer):
+    # Gradients overflow where the first feature is above 100.
+    def call(self, x):
+        @tf.custom_gradient
+        def identity(x):
+            return tf.identity(x), lambda g: g * tf.where(
+                tf.reduce_any(x[:, :1] > 100), tf.cast(np.inf, g.dtype), 1)
+        return identity(x)
+
+class KerasOwnStep(SupConModel):
+    train_step = keras.Model.train_step
+
+x = np.random.default_rng(0).normal(size=(48, 2, 4)).astype("float32")
+x[14, 0, 0] = 200  # the second replica's part of the second of six batches
+for make_model in (SupConModel, KerasOwnStep):
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        encoder = keras.Sequential([
+            keras.Input((4,)),
+            keras.layers.Dense(4, kernel_initializer="identity"),
+            Overflow(), keras.layers.Dense(3)])
+        model = make_model(encoder)
+        optimizer = keras.optimizers.SGD(0.01, clipvalue=float(sys.argv[1]))
+        model.compile(
+            keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=256),
+            SupConLoss())
+    model.fit(x, np.arange(48) % 3, batch_size=8, verbose=0, shuffle=False)
+    scale = keras.ops.convert_to_numpy(model.optimizer.dynamic_scale)
+    print(
+        all(np.isfinite(w).all() for w in model.get_weights()),
+        keras.ops.convert_to_numpy(model.optimizer.iterations),
+        model.optimizer.initial_scale / scale)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clipvalue", ["1.0", "1e9"])
+def test_an_overflow_on_one_replica_skips_the_step_on_all(clipvalue):
+    done = subprocess.run(
+        [sys.executable, "-c", INFINITE_ON_ONE, clipvalue],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    ours, keras_own = done.stdout.splitlines()
+    # Of six steps one is left out, and the scale halved.
+    assert ours == "True 5 2.0"
+    # When Keras does it as well, `replicas.apply_gradients` can go.
+    assert keras_own.startswith("False")
+
+
 @pytest.mark.parametrize(
     "options",
     [
