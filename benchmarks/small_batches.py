@@ -47,6 +47,7 @@ DIGITS = {
     },
 }
 SEEDS = (0, 1, 2)
+PARTS = ("steps", "digits")
 
 
 def main(argv=None):
@@ -58,22 +59,32 @@ def main(argv=None):
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        help="what to measure; the other part of the JSON stays as it is",
+    )
     options = parser.parse_args(argv)
+    report = {}
+    if options.json and options.json.exists():
+        report = json.loads(options.json.read_text())
     machine = describe(versions_in(sys.executable, ("tensorflow", "keras")))
-    report = {"machine": machine, "steps": {}, "digits": {}}
-    for name in STEPS:
+    for part in options.parts:
+        report[part] = {"machine": machine}
+    for name in STEPS if "steps" in options.parts else ():
         call = f"measure_step({name!r}, {options.repeats})"
         report["steps"][name] = _in_a_process(call, name)
         _print_step(name, report["steps"])
-    for name in DIGITS:
+    for name in DIGITS if "digits" in options.parts else ():
         runs = [
             _in_a_process(f"measure_digits({name!r}, {seed})", name)
             for seed in options.seeds
         ]
-        if runs:
-            report["digits"][name] = dict(zip(options.seeds, runs, strict=True))
-            _print_digits(name, runs)
+        report["digits"][name] = dict(zip(options.seeds, runs, strict=True))
+        _print_digits(name, runs)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -147,7 +158,7 @@ def _in_a_process(call, name):
 
 
 def _print_step(name, steps):
-    row, first = steps[name], next(iter(steps.values()))
+    row, first = steps[name], steps[next(iter(STEPS))]
     per_image = row["median_s"] / row["images"]
     ratio = per_image / (first["median_s"] / first["images"])
     print(

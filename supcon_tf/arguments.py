@@ -4,6 +4,7 @@ import math
 import numbers
 
 import keras
+import numpy as np
 from keras import ops
 
 _CHOICES = {
@@ -142,16 +143,18 @@ def as_mask(positives_mask, labels, rows, columns):
     return mask
 
 
-def as_queue(queue, dim, dtype):
+def as_queue(queue, dim, dtype, *, has_labels):
     """The queue of `supcon_loss` as tensors of one size.
 
     Args:
       queue: as for `supcon_loss`.
       dim: int D.
       dtype: of the projections.
+      has_labels: whether the batch has labels.
 
     Returns:
-      Labels, `[Q, D]` projections of that dtype, and `[Q]` bool, is_filled.
+      Labels, None for a batch without; `[Q, D]` projections of that dtype, 0
+      where the queue is not filled; and `[Q]` bool, is_filled.
 
     Raises:
       ValueError: if it is none, or of another D.
@@ -170,12 +173,24 @@ def as_queue(queue, dim, dtype):
             f"dimensions as the batch's. Received: shape={shape}"
         )
     is_filled = ops.convert_to_tensor(is_filled)
-    if tuple(is_filled.shape) != shape[:1]:
+    if (
+        tuple(is_filled.shape) != shape[:1]
+        or keras.backend.standardize_dtype(is_filled.dtype) != "bool"
+    ):
         raise ValueError(
-            f"`queue` must hold as many is_filled as projections, {shape[0]}. "
-            f"Received: shape={tuple(is_filled.shape)}"
+            f"`queue` must hold is_filled as bool of shape [{shape[0]}]. "
+            f"Received: dtype={is_filled.dtype}, "
+            f"shape={tuple(is_filled.shape)}"
         )
-    return labels, ops.cast(projections, dtype), is_filled
+    if has_labels and (labels is None or np.shape(labels)[:1] != shape[:1]):
+        raise ValueError(
+            f"`queue` must hold {shape[0]} labels, as many as projections. "
+            f"Received: {None if labels is None else np.shape(labels)}"
+        )
+    projections = ops.cast(projections, dtype)
+    zeros = ops.zeros_like(projections)
+    projections = ops.where(is_filled[:, None], projections, zeros)
+    return labels if has_labels else None, projections, is_filled
 
 
 def _is_number(value, kind=numbers.Real):

@@ -81,8 +81,8 @@ def compared_with(own, ids, *, views, unlabeled_label=None, queue=None):
       ids: `[b]` integers, or None: then each image is a class of its own.
       views: int V.
       unlabeled_label: as for `supcon_loss`.
-      queue: None, or `(ids [Q], vectors [Q, D], is_filled [Q] bool)`, the same
-        on all replicas.
+      queue: None, or `(ids [Q], vectors [Q, D], is_filled [Q] bool)`, vectors
+        0 where it is not filled; the same on all replicas.
 
     Returns:
       `Contrasts`.
@@ -98,8 +98,7 @@ def compared_with(own, ids, *, views, unlabeled_label=None, queue=None):
         queue_size = queue_vectors.shape[0]
         is_filled = ops.cast(is_filled, vectors.dtype)
         is_real = ops.concatenate([ops.ones_like(vectors[:, 0]), is_filled])
-        # (What is not filled adds nothing to the sum of a class.)
-        queue_vectors = ops.stop_gradient(queue_vectors * is_filled[:, None])
+        queue_vectors = ops.stop_gradient(queue_vectors)
         vectors = ops.concatenate([vectors, queue_vectors])
         if ids is not None:
             queue_ids = ops.cast(queue_ids, ids.dtype)

@@ -51,8 +51,8 @@ def pair_masks(
     is_positive = is_same
     if positives_cap is not None:
         is_other = ops.logical_and(is_same, ops.logical_not(is_own))
-        rank = ops.roll(ops.cast(is_other, "int32"), first, axis=1)
-        rank = ops.roll(ops.cumsum(rank, axis=1), -first, axis=1)
+        rank = rolled(ops.cast(is_other, "int32"), first)
+        rank = rolled(ops.cumsum(rank, axis=1), -first)
         is_kept = ops.logical_and(is_other, rank <= positives_cap)
         is_positive = ops.logical_or(is_own, is_kept)
     is_other = ops.logical_not(_is_self(is_same, step))
@@ -62,6 +62,13 @@ def pair_masks(
         ops.logical_and(is_positive, is_other),
         ops.logical_and(ops.logical_not(is_same), is_other),
     )
+
+
+def rolled(pairs, shift):
+    """`[M, C]`, the columns moved to the right in a circle."""
+    if isinstance(shift, int) and shift == 0:
+        return pairs
+    return ops.roll(pairs, shift, axis=1)
 
 
 def pair_losses(

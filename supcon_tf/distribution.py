@@ -57,7 +57,11 @@ def concat_over_replicas(x):
 def sum_over_replicas(x):
     """The sum of all replicas' values, or lists of values, on every replica."""
     context = replica_context()
-    return x if context is None else context.all_reduce("SUM", x)
+    if context is None:
+        return x
+    # (Eagerly, sizes are Python's ints.)
+    x = tf.nest.map_structure(tf.convert_to_tensor, x)
+    return context.all_reduce("SUM", x)
 
 
 def first_row(size):

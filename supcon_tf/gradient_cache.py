@@ -24,7 +24,9 @@ def cached_gradients(
 
     Memory is that of one piece, the gradients are those of the whole batch, and
     the price is a second forward. Layers that look at other rows, as
-    BatchNormalization does, see those of their piece.
+    BatchNormalization does, see those of their piece; a synchronised one those
+    of the pieces of all replicas that run at the same time, and so others than
+    on one device.
 
     State is kept as if `call` had run once. Each piece starts from the same
     floats, and they end as the mean over the pieces of what each one left: a
@@ -45,7 +47,9 @@ def cached_gradients(
         averages, states of seed generators.
       num_microbatches: int k >= 1, number of pieces, whose sizes differ by one
         at most. Those that are empty, where B < k, change nothing but the
-        random states.
+        random states. (Where only some replicas have fewer rows than k, a row
+        that stands in for nothing counts in the statistics of the others'
+        piece; gradients and state stay finite.)
 
     Returns:
       The loss, the `[B, ...]` outputs (of the first forward), and a list of
@@ -71,37 +75,8 @@ def cached_gradients(
       Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory
       Limited Setup", 2021, https://arxiv.org/abs/2101.06983
     """
-    if (
-        not isinstance(num_microbatches, int)
-        or isinstance(num_microbatches, bool)
-        or num_microbatches < 1
-    ):
-        raise ValueError(
-            "`num_microbatches` must be an int >= 1. "
-            f"Received: num_microbatches={num_microbatches!r}"
-        )
-    inputs = ops.convert_to_tensor(inputs)
-    rows = ops.shape(inputs)[0]
-    bounds = [i * rows // num_microbatches for i in range(num_microbatches + 1)]
-    pieces = list(itertools.pairwise(bounds))
-
-    def forward(begin, end, start, done):
-        piece, *start = _after(done, [_rows(inputs, begin, end), *start])
-        _assign(state, start)
-        return call(piece)[: end - begin]
-
-    before = _values(state)
-    starts, ends, outputs = [], [], []
-    for begin, end in pieces:
-        starts.append(
-            [
-                old if _is_float(old) else value
-                for old, value in zip(before, _values(state), strict=True)
-            ]
-        )
-        outputs.append(forward(begin, end, starts[-1], outputs[-1:]))
-        ends.append(_values(state))
-    outputs = tf.concat(outputs, axis=0)
+    pieces = _Pieces(call, inputs, state, num_microbatches)
+    outputs, starts = pieces.first_forwards()
 
     with tf.GradientTape() as tape:
         tape.watch(outputs)
@@ -109,18 +84,87 @@ def cached_gradients(
     of_outputs, *gradients = _gradients(tape, loss, [outputs, *trainable])
 
     done = [of_outputs]
-    for (begin, end), start in zip(pieces, starts, strict=True):
+    for (begin, end), start in zip(pieces.bounds, starts, strict=True):
         with tf.GradientTape() as tape:
-            again = forward(begin, end, start, done)
+            again = pieces.forward(begin, end, start, done)
         of_piece = _gradients(tape, again, trainable, of_outputs[begin:end])
         gradients = done = [
             total + gradient
             for total, gradient in zip(gradients, of_piece, strict=True)
         ]
-
-    sizes = sum_over_replicas(tf.stack([end - begin for begin, end in pieces]))
-    _assign(state, _merged(before, ends, sizes))
+    pieces.set_state()
     return loss, outputs, gradients
+
+
+def outputs_in_pieces(call, inputs, *, state, num_microbatches):
+    """The outputs alone, computed and with the state kept in the same way.
+
+    Args:
+      call: as for `cached_gradients`; it runs once for each piece.
+      inputs: as for `cached_gradients`.
+      state: as for `cached_gradients`.
+      num_microbatches: as for `cached_gradients`.
+
+    Returns:
+      The `[B, ...]` outputs.
+    """
+    pieces = _Pieces(call, inputs, state, num_microbatches)
+    outputs, _ = pieces.first_forwards()
+    pieces.set_state()
+    return outputs
+
+
+class _Pieces:
+    """A batch in pieces, and the state before and after each of them."""
+
+    def __init__(self, call, inputs, state, num_microbatches):
+        if (
+            not isinstance(num_microbatches, int)
+            or isinstance(num_microbatches, bool)
+            or num_microbatches < 1
+        ):
+            raise ValueError(
+                "`num_microbatches` must be an int >= 1. "
+                f"Received: num_microbatches={num_microbatches!r}"
+            )
+        self.call = call
+        self.inputs = ops.convert_to_tensor(inputs)
+        self.state = state
+        rows = ops.shape(self.inputs)[0]
+        ends = [
+            i * rows // num_microbatches for i in range(num_microbatches + 1)
+        ]
+        self.bounds = list(itertools.pairwise(ends))
+        self.before = _values(state)
+        self.after = []
+
+    def forward(self, begin, end, start, done):
+        """Outputs of a piece from the state `start`, once `done` is there."""
+        piece, *start = _after(done, [_rows(self.inputs, begin, end), *start])
+        _assign(self.state, start)
+        return self.call(piece)[: end - begin]
+
+    def first_forwards(self):
+        """Outputs of all, and a list of the states that they started from."""
+        starts, outputs = [], []
+        for begin, end in self.bounds:
+            starts.append(
+                [
+                    old if _is_float(old) else value
+                    for old, value in zip(
+                        self.before, _values(self.state), strict=True
+                    )
+                ]
+            )
+            outputs.append(self.forward(begin, end, starts[-1], outputs[-1:]))
+            self.after.append(_values(self.state))
+        return tf.concat(outputs, axis=0), starts
+
+    def set_state(self):
+        """Sets the state to what the first forwards have left."""
+        sizes = tf.stack([end - begin for begin, end in self.bounds])
+        sizes = sum_over_replicas(sizes)
+        _assign(self.state, _merged(self.before, self.after, sizes))
 
 
 def _rows(inputs, begin, end):

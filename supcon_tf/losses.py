@@ -151,7 +151,9 @@ def supcon_loss(
     bound = 1 / temperature if normalize else None  # of their size
     step = views if anchors == "first" else 1  # every which row is an anchor
     if queue is not None:
-        queue_labels, vectors, is_filled = as_queue(queue, dim, z.dtype)
+        queue_labels, vectors, is_filled = as_queue(
+            queue, dim, z.dtype, has_labels=labels is not None
+        )
         if normalize:
             vectors = unit_length(vectors)
         queue_ids = as_ids(queue_labels, vectors.shape[0])
@@ -192,7 +194,7 @@ def supcon_loss(
         if positives_mask is not None:
             images = ops.shape(contrasts.vectors)[0] // views
             is_same = as_mask(positives_mask, labels, batch, images)
-            is_same = ops.roll(is_same, -(contrasts.first // views), axis=1)
+            is_same = dense.rolled(is_same, -(contrasts.first // views))
             is_same = ops.repeat(is_same, views // step, axis=0)
             is_same = ops.repeat(is_same, views, axis=1)  # [M, N]
         losses = dense.pair_losses(
@@ -224,7 +226,8 @@ class SupConLoss(keras.losses.Loss):
     Under a `tf.distribute` strategy contrasts are those of the global batch:
     loss and weights are those of one device, also where replicas have unequal
     parts. (`"none"` reduces nothing: the losses are of the replica's own
-    images.)
+    images.) Not so in `train_on_batch`, for which Keras gives every replica
+    the whole batch: an image is then contrasted with its own copies.
 
         loss_i = -1/|P(i)| * sum_{p in P(i)} log(exp(z_i.z_p / t)
                                                / sum_{a != i} exp(z_i.z_a / t))

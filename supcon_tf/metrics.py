@@ -261,7 +261,12 @@ def _loss_of_points(labels, projections, loss, queue, spread):
     projections = as_views(projections)
     views = projections.shape[1]
     if queue is not None:
-        queue = as_queue(queue, projections.shape[2], "float32")
+        queue = as_queue(
+            queue,
+            projections.shape[2],
+            "float32",
+            has_labels=labels is not None,
+        )
     sizes, in_queue, queue_size, num_classes = _class_sizes(
         labels, projections, loss.unlabeled_label, queue
     )

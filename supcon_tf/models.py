@@ -11,7 +11,7 @@ from supcon_tf.distribution import (
     part_of_sum,
     sum_over_replicas,
 )
-from supcon_tf.gradient_cache import cached_gradients
+from supcon_tf.gradient_cache import cached_gradients, outputs_in_pieces
 from supcon_tf.labels import as_ids
 from supcon_tf.losses import SupConLoss
 from supcon_tf.momentum import LabelledQueue, MomentumEncoder
@@ -51,7 +51,8 @@ class SupConModel(keras.Model):
         pieces, one in memory at a time, and has the gradient of the whole
         batch, at the price of a second forward
         (`gradient_cache.cached_gradients`). BatchNormalization sees a piece at
-        a time. On TensorFlow.
+        a time, on several replicas the pieces of all that run at once. On
+        TensorFlow.
 
     Call arguments:
       images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's
@@ -179,6 +180,13 @@ class SupConModel(keras.Model):
                 "SupConModel must be compiled with a keras.losses.Loss, such "
                 f"as loss=SupConLoss(). Received: loss={self.loss!r}"
             )
+        if self.loss.reduction in (None, "none"):
+            raise ValueError(
+                "SupConModel must be compiled with a loss that is reduced. "
+                f"Received: reduction={self.loss.reduction!r}"
+            )
+        if self.num_microbatches > 1 or num_replicas() > 1:
+            self._refuse_added_losses()
         queue = {}
         if training and self.queue is not None:
             if not isinstance(self.loss, SupConLoss):
@@ -215,7 +223,7 @@ class SupConModel(keras.Model):
                 sum_over_replicas(images), loss.dtype
             )
             penalty = part_of_sum(share * penalty, penalty)
-        return loss + penalty
+        return loss + ops.cast(penalty, loss.dtype)
 
     def train_step(self, *args):
         """One step; on TensorFlow the same on one replica and on many."""
@@ -225,8 +233,6 @@ class SupConModel(keras.Model):
         x = ops.convert_to_tensor(x)
 
         def loss_of(projections):
-            if self.num_microbatches > 1:
-                self._refuse_added_losses()
             loss = self.compute_loss(x, y, projections, sample_weight)
             replicas.log_loss(self, loss, ops.shape(x)[0])
             return self.optimizer.scale_loss(loss)
@@ -244,19 +250,15 @@ class SupConModel(keras.Model):
                 x,
                 loss_of,
                 trainable=variables,
-                state=[
-                    variable
-                    for layer in self._forward_layers()
-                    if layer is not None
-                    for variable in layer.non_trainable_variables
-                ],
+                state=_state(self._forward_layers()),
                 num_microbatches=self.num_microbatches,
             )
         if averages:
-            gradients = replicas.without_empty(gradients, x, averages)
+            gradients = replicas.without_empty(gradients, x)
         replicas.apply_gradients(self.optimizer, gradients, variables)
         if self.queue is not None:
             self._enqueue(x, y, projections)
+        replicas.set_back(averages)
         return replicas.reducible(
             self, self.compute_metrics(x, y, projections, sample_weight)
         )
@@ -267,6 +269,21 @@ class SupConModel(keras.Model):
         if keras.backend.backend() != "tensorflow":
             return logs
         return replicas.reducible(self, logs)
+
+    def train_on_batch(self, *args, **kwargs):
+        """Keras' own, on one replica."""
+        replicas.refuse_whole_batches(self, "train_on_batch", "fit")
+        return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args, **kwargs):
+        """Keras' own, on one replica."""
+        replicas.refuse_whole_batches(self, "test_on_batch", "evaluate")
+        return super().test_on_batch(*args, **kwargs)
+
+    def predict_on_batch(self, *args, **kwargs):
+        """Keras' own, on one replica."""
+        replicas.refuse_whole_batches(self, "predict_on_batch", "predict")
+        return super().predict_on_batch(*args, **kwargs)
 
     def make_train_function(self, *args, **kwargs):
         """Keras' own, of a model compiled with what several replicas can do."""
@@ -279,9 +296,11 @@ class SupConModel(keras.Model):
         return super().make_test_function(*args, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if iterator is not None:
+        if iterator is not None and (
+            not self.built or self._distribute_strategy is not None
+        ):
             iterator, data_batch = None, replicas.symbolic_batch(iterator)
-        if not self.built:  # before a graph is traced: weights are copied
+        if not self.built:  # now: a graph has no values of weights to copy
             images, *_ = keras.utils.unpack_x_y_sample_weight(data_batch)
             self.build(images.shape)
         return super()._maybe_symbolic_build(iterator, data_batch)
@@ -336,7 +355,12 @@ class SupConModel(keras.Model):
         images, views = self._folded(images)
         if self.momentum_encoder is not None:
             self.momentum_encoder.update(self._forward_layers())
-            projections = self.momentum_encoder(images, training=True)
+            projections = outputs_in_pieces(
+                lambda images: self.momentum_encoder(images, training=True),
+                images,
+                state=_state(self.momentum_encoder.copies),
+                num_microbatches=self.num_microbatches,
+            )
         projections = ops.reshape(projections, (-1, projections.shape[-1]))
         ids = as_ids(labels, ops.shape(images)[0] // views)
         if ids is not None:
@@ -346,7 +370,10 @@ class SupConModel(keras.Model):
         )
 
     def _refuse_added_losses(self):
-        """Refuses losses of the pieces, which are not those of the batch."""
+        """Refuses losses of a part of the batch, which are not those of all.
+
+        (Those of replicas, too: Keras keeps them in one list for all.)
+        """
         regularized = [
             weight
             for weight in self.trainable_weights
@@ -355,17 +382,23 @@ class SupConModel(keras.Model):
         added = len(self.losses) - len(regularized)
         if added:
             raise ValueError(
-                "`num_microbatches` must be 1 for a model with activity "
-                "regularisers or add_loss. Received: num_microbatches="
-                f"{self.num_microbatches}, {added} such losses"
+                "Activity regularisers and add_loss must be left out with "
+                "several replicas or microbatches. Received: "
+                f"{added} such losses, {num_replicas()} replicas, "
+                f"num_microbatches={self.num_microbatches}"
             )
 
     def _folded(self, images):
         """`[B, V, ...]` or `[B, ...]` -> `[B * V, ...]`, and V."""
         if not self._has_views(len(images.shape)):
             return images, 1
-        views, image_shape = images.shape[1], images.shape[2:]
-        return ops.reshape(images, (-1, *image_shape)), views
+        views = images.shape[1]
+        if views is None:
+            raise ValueError(
+                "The number of views must be known. "
+                f"Received: images of shape {tuple(images.shape)}"
+            )
+        return ops.reshape(images, (-1, *ops.shape(images)[2:])), views
 
     def _has_views(self, rank):
         shape = getattr(self.encoder, "input_shape", None)
@@ -380,6 +413,16 @@ class SupConModel(keras.Model):
         return rank == len(shape) + 1
 
 
+def _state(layers):
+    """What a forward in training mode may change."""
+    return [
+        variable
+        for layer in layers
+        if layer is not None
+        for variable in layer.non_trainable_variables
+    ]
+
+
 def _check_small_batches(queue_size, encoder_momentum, num_microbatches):
     backend = keras.backend.backend()
     if (queue_size or num_microbatches != 1) and backend != "tensorflow":
@@ -391,7 +434,8 @@ def _check_small_batches(queue_size, encoder_momentum, num_microbatches):
         ("queue_size", queue_size, 0),
         ("num_microbatches", num_microbatches, 1),
     ):
-        if not isinstance(value, int) or value < least:
+        is_int = isinstance(value, int) and not isinstance(value, bool)
+        if not is_int or value < least:
             raise ValueError(
                 f"`{name}` must be an int >= {least}. Received: {name}={value}"
             )

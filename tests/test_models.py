@@ -254,7 +254,9 @@ def fitted(size=40, batch_norm=False, epochs=2, **options):
     return model, history.history
 
 
-@pytest.mark.parametrize("pieces", [2, 3, 20])
+@pytest.mark.parametrize(
+    "pieces", [2, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 20))]
+)
 def test_microbatches_train_as_the_whole_batch_does(pieces):
     expected, expected_history = fitted()
     model, history = fitted(num_microbatches=pieces)
@@ -270,7 +272,7 @@ def test_activity_regularisers_in_microbatches_are_refused():
         num_microbatches=2,
     )
     model.compile("sgd", SupConLoss())
-    with pytest.raises(ValueError, match="`num_microbatches` must be 1 for"):
+    with pytest.raises(ValueError, match="Activity regularisers and add_loss"):
         model.fit(images(8, 2, 4, 4, 3), np.arange(8) % 2, verbose=0)
 
 
@@ -306,11 +308,65 @@ def test_a_step_contrasts_with_what_the_queue_holds_and_then_adds_to_it():
 
 def test_without_labels_all_of_the_queue_are_negatives():
     model, _ = fitted(size=16, epochs=1, queue_size=64)
-    model.fit(images(16, 2, 4, 4, 3), batch_size=16, verbose=0)
+    x = images(16, 2, 4, 4, 3)
+    queue = [np.array(part) for part in model.queue.items()]
+    expected = SupConLoss()(None, model(x, training=True), queue=queue)
+    history = model.fit(x, batch_size=16, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(
+        history["contrastive_loss"], [expected], rtol=1e-5
+    )
     assert model.queue.items()[2].numpy().sum() == 64
 
 
-@pytest.mark.parametrize("normalize", [True, False])
+def test_images_of_unknown_size_fold_into_the_batch():
+    encoder = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]
+    )
+    model = SupConModel(encoder, ProjectionHead((4,)))
+    model.compile("sgd", SupConLoss())
+    data = tf.data.Dataset.from_generator(
+        lambda: iter([(images(4, 2, 5, 6, 3), [0, 1, 0, 1])]),
+        output_signature=(
+            tf.TensorSpec((None, 2, None, None, 3)),
+            tf.TensorSpec((None,), tf.int32),
+        ),
+    )
+    assert np.isfinite(model.fit(data, verbose=0).history["loss"]).all()
+    with pytest.raises(ValueError, match="The number of views must be known"):
+        tf.function(model).get_concrete_function(
+            tf.TensorSpec((None, None, 5, 6, 3))
+        )
+
+
+def test_a_loss_that_is_not_reduced_is_refused():
+    model = SupConModel(small_encoder())
+    model.compile("sgd", SupConLoss(reduction="none"))
+    with pytest.raises(ValueError, match="must be compiled with a loss that"):
+        model.fit(images(8, 2, 4, 4, 3), np.arange(8) % 2, verbose=0)
+
+
+def test_a_loss_in_float64_goes_with_regularisers_in_float32():
+    model = SupConModel(small_encoder(kernel_regularizer="l2"))
+    model.compile("sgd", SupConLoss(dtype="float64"))
+    history = model.fit(images(8, 2, 4, 4, 3), np.arange(8) % 2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_a_model_without_trainable_weights_warns_and_stays():
+    encoder = small_encoder()
+    encoder.trainable = False
+    model = SupConModel(encoder)
+    model.compile("sgd", SupConLoss())
+    before = model.get_weights()
+    with pytest.warns(UserWarning, match="no trainable weights"):
+        model.fit(images(8, 2, 4, 4, 3), np.arange(8) % 2, verbose=0)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "normalize", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_the_momentum_encoder_fills_the_queue(normalize):
     options = {"queue_size": 64, "normalize_representation": normalize}
     model, _ = fitted(size=16, epochs=1, encoder_momentum=0.5, **options)
@@ -336,6 +392,7 @@ def test_the_momentum_encoder_is_not_trained_and_not_regularised():
     assert len(model.losses) == 1
 
 
+@pytest.mark.slow
 def test_a_model_with_queue_and_momentum_encoder_goes_on_after_loading(
     tmp_path,
 ):

@@ -1,6 +1,8 @@
 """One device and many: the same weights, the same logged values."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
 
@@ -44,11 +46,11 @@ def on_two():
 @pytest.mark.parametrize("case", EXACT)
 def test_two_replicas_end_with_the_weights_and_values_of_one(case, on_two):
     result = on_two[case]
-    assert result["moved"] > 0.05
+    assert result["moved"] > 0.03
     assert result["weights"] <= 1e-12
-    # (What SupConModel logs beside the loss is float32.)
     for name, difference in result["logs"].items():
-        limit = 1e-12 if name.endswith("loss") and "_" not in name else 1e-6
+        # (What SupConModel logs beside the loss is float32.)
+        limit = 1e-12 if name in ("loss", "val_loss") else 1e-6
         assert difference <= limit, name
 
 
@@ -75,10 +77,43 @@ def test_four_replicas_end_with_the_weights_and_values_of_one():
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 def test_in_float32_many_replicas_are_one_up_to_rounding(count):
-    for result in on_logical_cpus(count, "float32", *FEW):
+    for result in on_logical_cpus(count, "float32", "dense", "tiled", "model"):
         assert result["weights"] <= 5e-6, result
         # (The loss is about 4, with sum 60.)
         assert result["logs"]["loss"] <= 5e-5, result
+
+
+@pytest.mark.slow
+def test_two_workers_end_with_the_weights_and_values_of_one():
+    cases = ("model", "empty replica", "first batch", "clipnorm", "queue")
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    hosts = [f"127.0.0.1:{server.getsockname()[1]}" for server in sockets]
+    for server in sockets:
+        server.close()
+    workers = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": {"worker": hosts}, "task": task})
+        workers.append(
+            subprocess.Popen(
+                [
+                    *(sys.executable, on_replicas.__file__, "workers"),
+                    *("float64", *cases),
+                ],
+                env={**os.environ, "TF_CONFIG": config},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    for worker in workers:
+        out, err = worker.communicate(timeout=300)
+        assert worker.returncode == 0, err
+        results = [json.loads(line) for line in out.splitlines()]
+        assert [result["case"] for result in results] == list(cases)
+        for result in results:
+            assert result["weights"] <= 1e-12, result
+            assert result["logs"]["loss"] <= 1e-12, result
 
 
 GUARDS = """
@@ -110,6 +145,22 @@ fit(jit_compile=True)
 fit(steps_per_execution=2)
 fit(accumulation=2)
 fit(size=15)
+fit(lambda encoder: SupConModel(keras.Sequential(
+    [encoder, keras.layers.Dense(3, activity_regularizer="l2")])))
+with strategy.scope():
+    model = SupConModel(keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3)]))
+    model.compile("sgd", SupConLoss())
+for call in (lambda: model.train_on_batch(x, y),
+             lambda: model.test_on_batch(x, y),
+             lambda: model.predict_on_batch(x)):
+    try:
+        call()
+    except ValueError as error:
+        print(str(error))
+encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+fit(lambda _: SupConModel(encoder))
+print("---")
 plain = lambda encoder: keras.Sequential(
     [keras.Input((2, 4)), keras.layers.TimeDistributed(encoder)])
 fit(plain)
@@ -131,17 +182,24 @@ def guarded():
 
 @pytest.mark.slow
 def test_what_several_replicas_cannot_do_is_refused_with_the_way_out(guarded):
-    jit, steps, accumulation, indivisible, *_ = guarded
+    ours = guarded[: guarded.index("---")]
+    jit, steps, accumulation, indivisible, activity, *batches, outside = ours
     assert jit.startswith("ValueError `jit_compile` must be False or 'auto'")
     assert steps.startswith("ValueError `steps_per_execution` must be 1 on 2")
     assert "num_microbatches" in accumulation
     assert indivisible == "fit"
+    assert "ValueError Activity regularisers and add_loss must be" in activity
+    for line, method in zip(
+        batches, ("fit", "evaluate", "predict"), strict=True
+    ):
+        assert f"on_batch` must be `{method}` on several replicas" in line
+    assert "must be made in the scope of the strategy" in outside
 
 
 @pytest.mark.slow
 def test_keras_still_needs_what_supcon_model_adds(guarded):
     # When one of these fits, the guard (or hook) for it can go.
-    fits, *fail = guarded[4:]
+    fits, *fail = guarded[guarded.index("---") + 1 :]
     assert fits == "fit"
     assert len(fail) == 4
     assert "fit" not in fail
