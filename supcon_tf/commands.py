@@ -74,7 +74,8 @@ def run_command(program, usage, values, prepare, argv=None, *, failures=()):
       prepare: function of the parsed flags that checks everything, writes
         nothing, and returns the function that does the work.
       argv: the arguments after the program's name; `sys.argv[1:]` by default.
-      failures: exceptions of the run that are one line, too.
+      failures: exceptions that are one line, too, also of the run; they are
+        no mistake in the input, and have another status.
 
     Returns:
       The exit status.
@@ -91,6 +92,8 @@ def run_command(program, usage, values, prepare, argv=None, *, failures=()):
                 f"{program} takes flags alone. Received: {positional}"
             )
         run = prepare(values)
+    except failures as error:
+        return _refused(program, error, status=1)
     except (ValueError, OSError, flags.Error) as error:
         return _refused(program, error, status=2)
     try:

@@ -25,6 +25,7 @@ _POSITIVE_OR_NONE = (lambda value: value is None or value > 0, "> 0")
 _AT_LEAST_0 = (lambda value: value >= 0, ">= 0")
 _AT_LEAST_1 = (lambda value: value >= 1, ">= 1")
 _FRACTION = (lambda value: 0 <= value < 1, "in [0, 1)")
+_FRACTION_OR_NONE = (lambda value: value is None or 0 <= value < 1, "in [0, 1)")
 _PART_OR_NONE = (lambda value: value is None or 0 < value < 1, "in (0, 1)")
 _SEED = (lambda value: 0 <= value < 2**32, "in [0, 2**32)")
 _WIDTHS = (lambda value: value and min(value) >= 1, "one or more ints >= 1")
@@ -169,6 +170,41 @@ class PretrainConfig(_Checked):
         "Decides initial weights, order, augmentations, held-out part.",
         _SEED,
     )
+    strategy: str = setting(
+        "auto",
+        "Where to train: one_device; mirrored, all GPUs of this machine; "
+        "multi_worker, the machines in $TF_CONFIG; tpu; or auto, what there "
+        "is. It may change between a run and its resumption.",
+    )
+    sync_batch_norm: bool = setting(
+        True,
+        "BatchNormalization over the global batch, so that several replicas "
+        "compute what one does; without, each uses its part of the batch, "
+        "which saves the replicas a message for each such layer.",
+    )
+    precision: str = setting(
+        "float32",
+        "Of the layers' computations: float32, mixed_bfloat16 or "
+        "mixed_float16 (faster, half the memory, on GPUs and TPUs). Weights, "
+        "representations and loss are float32.",
+    )
+    queue_size: int = setting(
+        0,
+        "Projections of earlier batches that the batch is contrasted with.",
+        _AT_LEAST_0,
+    )
+    encoder_momentum: float | None = setting(
+        None,
+        "With a queue: what goes into it is from a copy of the encoder that "
+        "follows by this moving average, such as 0.999.",
+        _FRACTION_OR_NONE,
+    )
+    num_microbatches: int = setting(
+        1,
+        "Pieces in which a replica's part of the batch is computed, one after "
+        "the other, to save memory; the contrasts stay those of the whole.",
+        _AT_LEAST_1,
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -183,6 +219,18 @@ class PretrainConfig(_Checked):
             raise ValueError(
                 "`positives_cap` must be >= 0 and a multiple of "
                 f"num_views={self.num_views}. "
+                f"Received: positives_cap={self.positives_cap}"
+            )
+        if self.encoder_momentum is not None and not self.queue_size:
+            raise ValueError(
+                "`encoder_momentum` must be None without a queue, "
+                "queue_size=0. "
+                f"Received: encoder_momentum={self.encoder_momentum}"
+            )
+        if self.positives_cap is not None and self.queue_size:
+            raise ValueError(
+                "`positives_cap` must be None with a queue, "
+                f"queue_size={self.queue_size}. "
                 f"Received: positives_cap={self.positives_cap}"
             )
 
@@ -209,6 +257,11 @@ class LinearEvalConfig(_Checked):
     )
     max_iterations: int = setting(
         1000, "Iterations of L-BFGS at most.", _AT_LEAST_1
+    )
+    strategy: str = setting(
+        "auto",
+        "Where to encode the images: one_device; mirrored, all GPUs of this "
+        "machine; tpu; or auto, what there is.",
     )
 
 

@@ -8,6 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from supcon_tf import metrics
+from supcon_tf.encode import batches_for, encode_all
 from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.views import image_batches
 
@@ -73,7 +74,7 @@ def linear_probe(
             f"Received: {num_classes} names"
         )
     classifier = LinearClassifier(encoder, num_classes, class_names)
-    images, _ = next(iter(_batches_for(encoder, train, batch_size=1)))
+    images, _ = next(iter(batches_for(encoder, train, batch_size=1)))
     classifier(images)  # builds it
     classifier.dense.set_weights(
         _fit_dense(features, labels, num_classes, l2, max_iterations)
@@ -102,32 +103,6 @@ def probe_accuracy(classifier, test):
     features, labels = encode_all(classifier.encoder, test)
     scores = classifier.dense(features)
     return metrics.top_1_accuracy(scores, labels), len(labels)
-
-
-def encode_all(encoder, source, *, batch_size=256):
-    """Representations and labels of all images, centre-cropped, in order.
-
-    Args:
-      encoder: Keras model, images `[B, H, W, C]` in [0, 1] -> `[B, R]`.
-      source: as for `linear_probe`.
-      batch_size: int >= 1.
-
-    Returns:
-      `[n, R]` float32 and `[n]` integer arrays.
-    """
-    batches = _batches_for(encoder, source, batch_size=batch_size)
-    features, labels = [], []
-    for images, batch_labels in batches:
-        features.append(encoder.predict_on_batch(images))
-        labels.append(batch_labels.numpy())
-    return np.concatenate(features).astype(np.float32), np.concatenate(labels)
-
-
-def _batches_for(encoder, source, *, batch_size):
-    """Images of the encoder's size, or of their own if it takes any."""
-    input_shape = getattr(encoder, "input_shape", (None, None, None, None))
-    image_size = None if None in input_shape[1:3] else input_shape[1:3]
-    return image_batches(source, image_size=image_size, batch_size=batch_size)
 
 
 def knn_accuracy(

@@ -14,6 +14,7 @@ import time
 
 from absl import flags
 
+from supcon_tf.build import build_model
 from supcon_tf.commands import define_flags, overridden, run_command
 from supcon_tf.config import LinearEvalConfig, PretrainConfig, read_json
 from supcon_tf.datasets import load_dataset
@@ -24,7 +25,7 @@ from supcon_tf.evaluation import (
     probe_accuracy,
 )
 from supcon_tf.files import check_folder, written_whole
-from supcon_tf.pretrain import build_model
+from supcon_tf.strategies import make_strategy
 
 
 def linear_eval(config, workdir):
@@ -53,7 +54,9 @@ def linear_eval(config, workdir):
 
 def prepare(config, workdir):
     """Checks everything and writes nothing; returns the run as a function."""
-    encoder = load_encoder(workdir)
+    strategy = make_strategy(config.strategy, one_machine=True)
+    with strategy.scope():
+        encoder = load_encoder(workdir)
     workdir = pathlib.Path(workdir).expanduser()
     check_folder(workdir, "workdir")
     pretraining = read_json(PretrainConfig, workdir / "config.json")
@@ -80,7 +83,7 @@ def prepare(config, workdir):
         seconds = time.perf_counter() - start
         with written_whole(workdir / "classifier.keras") as path:
             classifier.save(path)
-        untrained = build_model(pretraining).representation_model()
+        untrained = build_model(pretraining, strategy).representation_model()
         untrained_accuracy, _ = probe_accuracy(probe(untrained), test)
         results = {
             "top_1_accuracy": top_1_accuracy,

@@ -5,47 +5,59 @@
 Writes to W: config.json, encoder.keras (images in [0, 1] -> representations),
 supcon_model.keras (with the projection head), history.csv, logs/ for
 TensorBoard, and checkpoint-*.npz, from which the same command goes on after a
-kill.
+kill. On several machines, each started with its TF_CONFIG, the chief (worker 0)
+writes, and alone needs W.
 """
 
-import dataclasses
 import functools
-import inspect
 import math
 import pathlib
 import sys
 
 import keras
-import tensorflow as tf
 from absl import flags
 
-from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.build import (
+    build_model,
+    compile_model,
+    make_augmentation,
+    named,
+    synchronize_batch_norm,
+)
 from supcon_tf.callbacks import (
     DivergedError,
     EpochCheckpoint,
     EpochHistory,
     StopIfDiverged,
-    restore_checkpoint,
 )
 from supcon_tf.commands import define_flags, overridden, run_command
-from supcon_tf.config import PretrainConfig, read_json, to_json
+from supcon_tf.config import PretrainConfig, to_json
 from supcon_tf.datasets import load_dataset
-from supcon_tf.encoders import ENCODERS
-from supcon_tf.encoders.saved import load_encoder
 from supcon_tf.files import (
     FolderInUseError,
     NoSpaceError,
-    check_folder,
     only_writer,
-    written_whole,
 )
-from supcon_tf.losses import SupConLoss
-from supcon_tf.models import SupConModel
 from supcon_tf.monitoring import StuckLossWarning
-from supcon_tf.optimizers import SGD, learning_rate_schedule
-from supcon_tf.projection_head import ProjectionHead
 from supcon_tf.recipes import RECIPES
+from supcon_tf.strategies import make_strategy
 from supcon_tf.views import view_batches
+from supcon_tf.workdir import (
+    finished_encoder,
+    look_at,
+    restore,
+    write_config,
+    write_example_views,
+    write_models,
+)
+from supcon_tf.workers import (
+    WorkerStoppedError,
+    from_chief,
+    is_chief,
+    num_workers,
+    reporting_stopped_workers,
+    share_weights,
+)
 
 
 def pretrain(config, workdir):
@@ -54,13 +66,15 @@ def pretrain(config, workdir):
     Args:
       config: `PretrainConfig`.
       workdir: folder for what is written; made if need be. A folder that holds
-        a run with other settings is refused.
+        a run with other settings is refused. Of several workers the chief's
+        alone is looked at and written to.
 
     Returns:
       The encoder, a Keras model: float32 RGB images in [0, 1] -> `[B, R]`.
 
     Raises:
       ValueError: if a setting is not allowed or the workdir is another run's.
+      WorkerStoppedError: if another worker has stopped.
 
     Example:
       >>> config = dataclasses.replace(RECIPES["digits"], epochs=10)
@@ -77,14 +91,74 @@ def prepare(config, workdir):
             f"Received: workdir={workdir!r}"
         )
     workdir = pathlib.Path(workdir).expanduser()
-    check_folder(workdir, "workdir")
-    before = _previous_config(workdir, config)
-    if (workdir / "encoder.keras").exists() and before == config:
-        encoder = load_encoder(workdir)
-        return lambda: _finished(workdir, encoder)
+    strategy = make_strategy(config.strategy)  # first of all of TensorFlow
+    num_replicas = strategy.num_replicas_in_sync
+    if config.batch_size % num_replicas:
+        raise ValueError(
+            f"`batch_size` must be divisible by the {num_replicas} replicas "
+            f"that share the batch. Received: batch_size={config.batch_size}"
+        )
+    with reporting_stopped_workers(strategy):
+        return _prepare(config, workdir, strategy)
 
-    augmentation = _augmentation(config)
-    model = build_model(config)
+
+def _prepare(config, workdir, strategy):
+    found = from_chief(strategy, lambda: look_at(workdir, config))
+    if found["is_finished"]:
+        encoder = finished_encoder(workdir, config, strategy)
+        return lambda: _finished(workdir, encoder, strategy)
+
+    model = build_model(config, strategy)
+    views, num_images = _views(config)
+    steps_per_epoch = num_images // config.batch_size
+    compile_model(model, config, steps_per_epoch, strategy)
+    first_epoch = restore(workdir, model, strategy)
+
+    def fit(callbacks=(), verbose=0):
+        model.fit(
+            _distributed(views, config.batch_size, first_epoch, strategy),
+            epochs=config.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=False,  # the views come shuffled
+            callbacks=[StopIfDiverged(), *callbacks],
+            verbose=verbose,
+        )
+        # What is written says nothing of where it was trained.
+        synchronize_batch_norm(model, False)
+
+    def run_as_chief():
+        with only_writer(workdir):
+            if not found["is_as_described"]:  # such as a longer run
+                (workdir / "encoder.keras").unlink(missing_ok=True)
+            write_config(config, workdir)
+            _print_facts(config, num_images, first_epoch, workdir, strategy)
+            if first_epoch == 0:
+                write_example_views(views(), workdir)
+            callbacks = [
+                EpochHistory(workdir / "history.csv"),
+                keras.callbacks.TensorBoard(workdir / "logs"),
+                StuckLossWarning(),
+                EpochCheckpoint(workdir),
+            ]
+            fit(callbacks, verbose="auto")
+            write_models(model, workdir)
+
+    def run():
+        with reporting_stopped_workers(strategy):
+            run_as_chief() if is_chief(strategy) else fit()
+        encoder = model.representation_model()
+        # (They differ where BatchNormalization is not synchronised; and the
+        # chief's files are there then.)
+        share_weights(strategy, encoder)
+        return encoder
+
+    return run
+
+
+def _views(config):
+    """A function of first_epoch and shards to batches; how many images."""
+    augmentation = make_augmentation(config)
     train, _ = load_dataset(
         config.dataset,
         data_dir=config.data_dir,
@@ -102,164 +176,42 @@ def prepare(config, workdir):
         seed=config.seed,
     )
     views()  # refuses what it cannot do
-    _compile(model, config, len(train) // config.batch_size)
-    first_epoch = restore_checkpoint(workdir, model)
-    callbacks = [
-        StopIfDiverged(),
-        EpochHistory(workdir / "history.csv"),
-        keras.callbacks.TensorBoard(workdir / "logs"),
-        StuckLossWarning(),
-        EpochCheckpoint(workdir),
-    ]
-
-    def run():
-        with only_writer(workdir):
-            if before != config:  # a longer run than the one that wrote it
-                (workdir / "encoder.keras").unlink(missing_ok=True)
-            with written_whole(workdir / "config.json") as path:
-                path.write_text(to_json(config))
-            _print_facts(config, len(train), first_epoch, workdir)
-            if first_epoch == 0:
-                _log_example_views(views(), workdir / "logs")
-            model.fit(
-                views(first_epoch=first_epoch),
-                epochs=config.epochs,
-                initial_epoch=first_epoch,
-                steps_per_epoch=len(train) // config.batch_size,
-                shuffle=False,  # the views come shuffled
-                callbacks=callbacks,
-            )
-            return _write_models(model, workdir)
-
-    return run
+    return views, len(train)
 
 
-def build_model(config):
-    """The model that a config describes, with the weights of its seed.
+def _distributed(views, batch_size, first_epoch, strategy):
+    """The views as `fit` takes them, each replica's part of each batch.
 
-    Args:
-      config: `PretrainConfig`.
-
-    Returns:
-      A built `SupConModel`.
-
-    Raises:
-      ValueError: if the encoder is unknown or an argument out of its range.
+    Those of one process Keras distributes. Of several, each makes the views of
+    its own rows alone, the rows that its replicas have in a batch that is
+    distributed.
     """
-    make_encoder = _named(ENCODERS, "encoder", config.encoder)
-    keras.utils.set_random_seed(config.seed)
-    image_shape = (config.image_size, config.image_size, 3)
-    model = SupConModel(
-        make_encoder(
-            image_shape,
-            width=config.width,
-            stem=config.stem,
-            mean=config.mean,
-            std=config.std,
-            zero_gamma=config.zero_gamma,
-        ),
-        ProjectionHead(
-            config.projection_units, batch_norm=config.projection_batch_norm
-        ),
-        normalize_representation=config.normalize_representation,
-    )
-    model.build((None, config.num_views, *image_shape))
-    return model
+    if num_workers(strategy) == 1:
+        return views(first_epoch=first_epoch)
+
+    def of_worker(context):
+        own = views(
+            first_epoch=first_epoch,
+            num_shards=context.num_input_pipelines,
+            shard=context.input_pipeline_id,
+        )
+        return own.rebatch(
+            context.get_per_replica_batch_size(batch_size), drop_remainder=True
+        )
+
+    return strategy.distribute_datasets_from_function(of_worker)
 
 
-def _compile(model, config, steps_per_epoch):
-    schedule = learning_rate_schedule(
-        config.schedule,
-        config.peak_learning_rate,
-        total_steps=config.epochs * steps_per_epoch,
-        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
-    )
-    model.compile(
-        optimizer=SGD(
-            schedule, l2=config.weight_decay, momentum=config.momentum
-        ),
-        loss=SupConLoss(
-            config.temperature,
-            summation=config.summation,
-            denominator=config.denominator,
-            anchors=config.anchors,
-            scale_by_temperature=config.scale_by_temperature,
-            positives_cap=config.positives_cap,
-        ),
-    )
-
-
-def _write_models(model, workdir):
-    with written_whole(workdir / "supcon_model.keras") as path:
-        model.save(path)
-    encoder = model.representation_model()
-    # Last: where encoder.keras is, the run is finished.
-    with written_whole(workdir / "encoder.keras") as path:
-        encoder.save(path)
-    print(f"Wrote {workdir / 'encoder.keras'}")
+def _finished(workdir, encoder, strategy):
+    if is_chief(strategy):
+        print(
+            f"Finished already: {workdir / 'encoder.keras'}. Give another "
+            "--workdir for another run."
+        )
     return encoder
 
 
-def _augmentation(config):
-    augmentation = _named(AUGMENTATIONS, "augmentation", config.augmentation)
-    if config.crop_area is None:
-        return augmentation
-    if "area" not in inspect.signature(augmentation).parameters:
-        raise ValueError(
-            f"`crop_area` must be left out with {config.augmentation}, which "
-            f"has no random crop. Received: crop_area={config.crop_area}"
-        )
-    return functools.partial(augmentation, area=config.crop_area)
-
-
-def _named(table, name, key):
-    if key not in table:
-        raise ValueError(
-            f"`{name}` must be one of {sorted(table)}. Received: {name}={key!r}"
-        )
-    return table[key]
-
-
-def _previous_config(workdir, config):
-    """The config of the run in the folder, None if there is none.
-
-    Refuses a run with other settings. Where the data is may change, and, with
-    a schedule that does not depend on it, the number of epochs may grow.
-    """
-    path = workdir / "config.json"
-    if not path.exists():
-        return None
-    before = read_json(type(config), path)
-    for field in dataclasses.fields(config):
-        old, new = getattr(before, field.name), getattr(config, field.name)
-        if old == new or field.name in ("data_dir", "download"):
-            continue
-        why = ""
-        if field.name == "epochs":
-            if config.schedule == before.schedule == "constant" and new > old:
-                continue
-            why = f" (the {before.schedule} schedule was laid out for them)"
-            if before.schedule == "constant":
-                why = " or more"
-        raise ValueError(
-            f"`{field.name}` must be {old!r}{why}, as in the run that {path} "
-            "describes; another run needs another --workdir. "
-            f"Received: {field.name}={new!r}"
-        )
-    return dataclasses.replace(
-        before, data_dir=config.data_dir, download=config.download
-    )
-
-
-def _finished(workdir, encoder):
-    print(
-        f"Finished already: {workdir / 'encoder.keras'}. Give another "
-        "--workdir for another run."
-    )
-    return encoder
-
-
-def _print_facts(config, num_images, first_epoch, workdir):
+def _print_facts(config, num_images, first_epoch, workdir, strategy):
     num_projections = config.num_views * config.batch_size
     print(to_json(config), end="")
     print(
@@ -268,6 +220,12 @@ def _print_facts(config, num_images, first_epoch, workdir):
         f"identical ones have the loss ln(N - 1) = "
         f"{math.log(max(num_projections - 1, 1)):.4f}"
     )
+    num_replicas = strategy.num_replicas_in_sync
+    if num_replicas > 1:
+        print(
+            f"{num_replicas} replicas in {num_workers(strategy)} processes, "
+            f"{config.batch_size // num_replicas} images of a batch on each"
+        )
     print(
         f"learning rate: peak {config.peak_learning_rate:g}"
         + (
@@ -280,17 +238,8 @@ def _print_facts(config, num_images, first_epoch, workdir):
         print(f"{workdir}: goes on after epoch {first_epoch}")
 
 
-def _log_example_views(views, log_dir):
-    """The views of eight images, for TensorBoard: a row for each view."""
-    images, *_ = next(iter(views.take(1)))
-    grid = tf.concat(tf.unstack(images[:8]), axis=2)  # [V, h, 8 * w, C]
-    grid = tf.concat(tf.unstack(grid), axis=0)  # [V * h, 8 * w, C]
-    with tf.summary.create_file_writer(str(log_dir)).as_default():
-        tf.summary.image("views", grid[None], step=0)
-
-
 def _prepare_command(values):
-    recipe = _named(RECIPES, "recipe", values["recipe"].value)
+    recipe = named(RECIPES, "recipe", values["recipe"].value)
     config = overridden(recipe, values)
     return prepare(config, values["workdir"].value)
 
@@ -314,7 +263,12 @@ def main(argv=None):
         values,
         _prepare_command,
         argv,
-        failures=(DivergedError, FolderInUseError, NoSpaceError),
+        failures=(
+            DivergedError,
+            FolderInUseError,
+            NoSpaceError,
+            WorkerStoppedError,
+        ),
     )
 
 

@@ -10,7 +10,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # From the ground up. A module may import those of its own or a lower floor.
 FLOORS = [
-    ["supcon_tf.files", "supcon_tf.distribution"],
+    [
+        "supcon_tf.files",
+        "supcon_tf.distribution",
+        "supcon_tf.strategies",
+        "supcon_tf.workers",
+    ],
     ["supcon_tf.arguments", "supcon_tf.labels", "supcon_tf.projections"],
     ["supcon_tf.tiles", "supcon_tf.contrasts"],
     ["supcon_tf.dense", "supcon_tf.tiled"],
@@ -26,12 +31,14 @@ FLOORS = [
     [
         "supcon_tf.models",
         "supcon_tf.linear_classifier",
+        "supcon_tf.encode",
         "supcon_tf.evaluation",
         "supcon_tf.monitoring",
     ],
     ["supcon_tf"],  # the public names
     ["supcon_tf.config"],
     ["supcon_tf.recipes", "supcon_tf.commands"],
+    ["supcon_tf.build", "supcon_tf.workdir"],
     ["supcon_tf.pretrain", "supcon_tf.linear_eval"],
     ["hub_export"],
 ]
@@ -39,6 +46,7 @@ COMMANDS = {
     "supcon_tf.commands",
     "supcon_tf.pretrain",
     "supcon_tf.linear_eval",
+    "supcon_tf.workdir",
     "hub_export.demo",
     "hub_export.export",
 }

@@ -25,6 +25,9 @@ def test_every_field_is_a_flag_that_overrides_the_recipes_value():
         "--mean=0.1,0.2,0.3",
         "--learning_rate=0.7",
         "--data_dir=/somewhere",
+        "--nosync_batch_norm",
+        "--queue_size=64",
+        "--encoder_momentum=0.5",
     )
     config = overridden(recipe, values)
     assert config == dataclasses.replace(
@@ -36,6 +39,9 @@ def test_every_field_is_a_flag_that_overrides_the_recipes_value():
         mean=(0.1, 0.2, 0.3),
         learning_rate=0.7,
         data_dir="/somewhere",
+        sync_batch_norm=False,
+        queue_size=64,
+        encoder_momentum=0.5,
     )
     for field in dataclasses.fields(PretrainConfig):
         assert field.name in values
@@ -119,6 +125,11 @@ def test_a_failure_that_is_expected_is_one_line_too(capsys):
     values = flags.FlagValues()
     status = run_command(
         "the-command", "", values, lambda v: fail, [], failures=(FullError,)
+    )
+    assert status == 1
+    assert capsys.readouterr().err == "the-command: error: no space\n"
+    status = run_command(
+        "the-command", "", values, lambda v: fail(), [], failures=(FullError,)
     )
     assert status == 1
     assert capsys.readouterr().err == "the-command: error: no space\n"

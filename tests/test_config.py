@@ -84,6 +84,12 @@ def test_the_peak_learning_rate_scales_with_the_images_of_a_batch():
         ("weight_decay", -1e-4, ">= 0"),
         ("warmup_epochs", -1.0, ">= 0"),
         ("mean", (0.5,), "three floats, R, G and B"),
+        ("queue_size", -1, ">= 0"),
+        ("encoder_momentum", 1.0, "in [0, 1)"),
+        ("encoder_momentum", -0.1, "in [0, 1)"),
+        ("encoder_momentum", 0.9, "None without a queue, queue_size=0"),
+        ("num_microbatches", 0, ">= 1"),
+        ("sync_batch_norm", 1, "bool"),
     ],
 )
 def test_values_out_of_range_are_named_with_what_is_allowed(
@@ -94,3 +100,9 @@ def test_values_out_of_range_are_named_with_what_is_allowed(
     assert str(error.value) == (
         f"`{name}` must be {allowed}. Received: {name}={value!r}"
     )
+
+
+def test_a_queue_and_a_cap_of_positives_do_not_go_together():
+    PretrainConfig(queue_size=64, encoder_momentum=0.0)
+    with pytest.raises(ValueError, match="`positives_cap` must be None with a"):
+        PretrainConfig(queue_size=64, positives_cap=2)

@@ -6,6 +6,7 @@ import shutil
 
 import keras
 import numpy as np
+import on_devices
 import pytest
 
 from supcon_tf import linear_eval, load_dataset, pretrain
@@ -98,6 +99,43 @@ def test_a_damaged_encoder_is_named(workdir, tmp_path, capsys):
         "config.json",
         "encoder.keras",
     }
+
+
+@pytest.mark.slow
+def test_replicas_share_the_images_and_have_the_same_results(
+    workdir, results, tmp_path
+):
+    for name in ("config.json", "encoder.keras"):
+        shutil.copy(workdir / name, tmp_path)
+    process = on_devices.start(
+        "linear_eval", "--strategy=mirrored", f"--workdir={tmp_path}", cpus=2
+    )
+    status, _, err = on_devices.finish(process)
+    assert (status, err) == (0, [])
+    shared = json.loads((tmp_path / "linear_eval.json").read_text())
+    for name in set(results) - {"seconds"}:
+        assert shared[name] == results[name], name
+    classifier = keras.saving.load_model(tmp_path / "classifier.keras")
+    assert classifier.class_names == tuple(results["class_names"])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [
+        ("multi_worker", "done once, on one machine"),
+        ("many", "must be one of ['auto', 'one_device', 'mirrored', 'tpu']"),
+        ("tpu", "there is no TPU"),
+    ],
+)
+def test_strategies_that_there_are_not_are_refused(
+    strategy, words, workdir, capsys, monkeypatch
+):
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    status, _, err = run(
+        capsys, f"--workdir={workdir}", f"--strategy={strategy}"
+    )
+    assert status == 2
+    assert words in err
 
 
 @pytest.mark.parametrize("flag", ["--max_iterations=0", "--l2=-1"])

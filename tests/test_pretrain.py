@@ -11,6 +11,7 @@ import sys
 
 import keras
 import numpy as np
+import on_devices
 import pytest
 
 from supcon_tf import AUGMENTATIONS, DATASETS, ENCODERS, pretrain
@@ -117,6 +118,7 @@ def test_a_finished_run_says_so_and_changes_nothing(finished, capsys):
         ({"epochs": 5}, "`epochs` must be 3 (the cosine schedule was laid"),
         ({"epochs": 2}, "`epochs` must be 3 (the cosine schedule was laid"),
         ({"seed": 1}, "`seed` must be 0, as in the run"),
+        ({"precision": "mixed_bfloat16"}, "`precision` must be 'float32', as"),
     ],
 )
 def test_the_workdir_of_another_run_is_refused(finished, change, message):
@@ -155,16 +157,97 @@ def test_normalize_representation_reaches_the_encoder_that_is_written(
     )
 
 
-def test_the_crop_area_reaches_the_augmentation():
-    images = np.random.default_rng(0).integers(
-        0, 256, (4, 8, 8, 3), dtype=np.uint8
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_the_encoder_of_a_mixed_precision_has_float32_weights_and_outputs(
+    precision, tmp_path
+):
+    before = keras.config.dtype_policy()
+    config = dataclasses.replace(TINY, precision=precision, epochs=1)
+    pretrain.pretrain(config, tmp_path)
+    assert keras.config.dtype_policy() is before
+    encoder = keras.saving.load_model(tmp_path / "encoder.keras")
+    assert encoder.get_layer("stem_conv").compute_dtype != "float32"
+    assert {weight.dtype for weight in encoder.weights} == {"float32"}
+    images = np.random.default_rng(0).random((4, 8, 8, 3), "float32")
+    representations = encoder(images)
+    assert keras.backend.standardize_dtype(representations.dtype) == "float32"
+    assert np.isfinite(representations).all()
+
+
+@pytest.mark.slow
+def test_queue_copy_and_loss_scale_go_on_where_they_were(tmp_path):
+    whole = dataclasses.replace(
+        TINY,
+        schedule="constant",
+        epochs=2,
+        queue_size=700,
+        encoder_momentum=0.5,
+        precision="mixed_float16",
     )
-    seeds = np.arange(8).reshape(4, 2)
-    config = dataclasses.replace(TINY, crop_area=(0.1, 0.2))
-    np.testing.assert_array_equal(
-        pretrain._augmentation(config)(images, seeds, 8),
-        AUGMENTATIONS["crop"](images, seeds, 8, area=(0.1, 0.2)),
+    pretrain.pretrain(whole, tmp_path / "whole")
+    part = dataclasses.replace(whole, epochs=1)
+    pretrain.pretrain(part, tmp_path / "parts")
+    pretrain.pretrain(whole, tmp_path / "parts")
+    assert_same_weights(
+        tmp_path / "whole" / "encoder.keras",
+        tmp_path / "parts" / "encoder.keras",
+        1e-5,
     )
+
+
+@pytest.mark.slow
+def test_two_replicas_of_a_machine_end_with_the_encoder_of_one(tmp_path):
+    flags = [
+        "--recipe=digits",
+        "--width=0.0625",
+        "--batch_size=512",
+        "--epochs=2",
+        "--warmup_epochs=0",
+        "--projection_units=8,4",
+        "--learning_rate=0.01",
+        "--precision=float64",
+    ]
+    one, two, unsynchronised = (tmp_path / name for name in "abc")
+    for workdir, cpus, more in (
+        (one, 1, []),
+        (two, 2, ["--strategy=mirrored"]),
+        (unsynchronised, 2, ["--strategy=mirrored", "--nosync_batch_norm"]),
+    ):
+        process = on_devices.start(
+            "pretrain", *flags, *more, f"--workdir={workdir}",
+            cpus=cpus, float64=True,
+        )  # fmt: skip
+        status, out, err = on_devices.finish(process)
+        assert (status, err) == (0, [])
+        assert ("2 replicas in 1 processes, 256 images" in out) == (cpus == 2)
+    assert_same_weights(one / "encoder.keras", two / "encoder.keras", 1e-12)
+    encoder = keras.saving.load_model(two / "encoder.keras")
+    assert not encoder.get_layer("stem_bn").synchronized
+    # Otherwise it is another training.
+    a = weights(one / "encoder.keras")
+    b = weights(unsynchronised / "encoder.keras")
+    assert max(np.abs(x - y).max() for x, y in zip(a, b, strict=True)) > 1e-3
+
+
+@pytest.mark.slow
+def test_a_batch_that_replicas_cannot_share_is_one_line(tmp_path):
+    process = on_devices.start(
+        "pretrain", *TINY_FLAGS, "--strategy=mirrored",
+        f"--workdir={tmp_path / 'run'}", cpus=3,
+    )  # fmt: skip
+    status, _, err = on_devices.finish(process)
+    assert (status, len(err)) == (2, 1)
+    assert "`batch_size` must be divisible by the 3 replicas" in err[0]
+    assert "batch_size=512" in err[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_run_is_that_on_other_devices_too(finished, capsys):
+    workdir, _ = finished
+    config = dataclasses.replace(TINY, strategy="one_device")
+    pretrain.pretrain(config, workdir)
+    assert "Finished already" in capsys.readouterr().out
 
 
 # Runs the command and kills it with SIGKILL at one moment.
@@ -341,11 +424,20 @@ def test_the_variant_of_the_loss_is_a_setting(variant, collapse, tmp_path):
         (["--dataset=cifar10", "--data_dir=/nowhere"], ["`data_dir`", "/now"]),
         (["--dataset=folder", "--data_dir=/nowhere"], ["`data_dir`", "/now"]),
         (["--epohcs=3"], ["epohcs", "epochs"]),
+        (["--strategy=many"], ["`strategy` must be one of", "'mirrored'"]),
+        (["--strategy=multi_worker"], ["TF_CONFIG must be JSON", "none"]),
+        (["--strategy=tpu"], ["`strategy`", "there is no TPU"]),
+        (["--precision=half"], ["`precision` must be one of", "'half'"]),
+        (["--queue_size=-1"], ["`queue_size` must be >= 0", "-1"]),
+        (["--encoder_momentum=0.9"], ["`encoder_momentum`", "queue_size=0"]),
+        (["--num_microbatches=0"], ["`num_microbatches` must be >= 1"]),
     ],
 )
 def test_wrong_input_is_one_line_and_nothing_is_written(
-    flags, words, tmp_path, capsys
+    flags, words, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.delenv("TPU_NAME", raising=False)
     workdir = tmp_path / "run"
     argv = [*TINY_FLAGS, f"--workdir={workdir}", *flags]
     assert pretrain.main(argv) == 2
@@ -355,6 +447,20 @@ def test_wrong_input_is_one_line_and_nothing_is_written(
     for word in words:
         assert word in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("strategy", ["auto", "multi_worker"])
+def test_a_garbled_tf_config_is_one_line(
+    strategy, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("TF_CONFIG", "{cluster: a}")
+    flags = [*TINY_FLAGS, f"--workdir={tmp_path}", f"--strategy={strategy}"]
+    assert pretrain.main(flags) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "TF_CONFIG must be JSON such as" in err
+    assert "Received: {cluster: a}" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
