@@ -185,9 +185,14 @@ def _distributed(views, batch_size, first_epoch, strategy):
     Those of one process Keras distributes. Of several, each makes the views of
     its own rows alone, the rows that its replicas have in a batch that is
     distributed.
+
+    Both end with `repeat`, which says that there is always another batch.
+    Where TensorFlow does not know that, workers ask each other at each step,
+    and the size of a batch is not static. And where a strategy has one
+    replica, it takes a rebatch at the end for one of its own, and undoes it.
     """
     if num_workers(strategy) == 1:
-        return views(first_epoch=first_epoch)
+        return views(first_epoch=first_epoch).repeat()
 
     def of_worker(context):
         own = views(
@@ -195,9 +200,10 @@ def _distributed(views, batch_size, first_epoch, strategy):
             num_shards=context.num_input_pipelines,
             shard=context.input_pipeline_id,
         )
-        return own.rebatch(
+        own = own.rebatch(
             context.get_per_replica_batch_size(batch_size), drop_remainder=True
         )
+        return own.repeat()
 
     return strategy.distribute_datasets_from_function(of_worker)
 

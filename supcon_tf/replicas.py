@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.distribution import num_replicas, sum_over_replicas
+from supcon_tf.workers import num_workers
 
 
 def scope_of(model):
@@ -206,9 +207,7 @@ def reducible(model, logs):
     Returns:
       The dict; of tensors `[1]` under a strategy of several workers.
     """
-    if not isinstance(
-        model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy
-    ):
+    if num_workers(model.distribute_strategy) == 1:
         return logs
     return {name: tf.reshape(value, [1]) for name, value in logs.items()}
 

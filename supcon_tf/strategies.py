@@ -23,7 +23,7 @@ def make_strategy(name, *, one_machine=False):
         waits for all of them; `"tpu"`, the TPU that TPU_NAME names, or this
         machine's; `"auto"`, multi_worker if TF_CONFIG names several workers,
         else tpu if there is one, else mirrored if there are several GPUs, else
-        one_device.
+        one_device. A single worker is one machine: auto without TF_CONFIG.
       one_machine: whether multi_worker is left out, for work that is done once.
 
     Returns:
@@ -54,8 +54,7 @@ def make_strategy(name, *, one_machine=False):
 
 
 def _best_there_is(one_machine):
-    cluster = {} if one_machine else _tf_config().get("cluster", {})
-    if sum(len(cluster.get(job, ())) for job in JOBS) > 1:
+    if not one_machine and _num_workers(_tf_config()) > 1:
         return "multi_worker"
     if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
         return "tpu"
@@ -71,7 +70,6 @@ def _mirrored():
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-@functools.cache
 def _multi_worker():
     config = _tf_config()
     task = config.get("task", {})
@@ -83,6 +81,13 @@ def _multi_worker():
         or not 0 <= index < len(addresses)
     ):
         raise _tf_config_error()
+    if _num_workers(config) == 1:
+        return make_strategy("auto", one_machine=True)
+    return _join_workers()
+
+
+@functools.cache
+def _join_workers():
     try:
         with reporting_stopped_workers(), _default_signals():
             return tf.distribute.MultiWorkerMirroredStrategy()
@@ -133,6 +138,11 @@ def _tf_config():
     except (ValueError, TypeError, AttributeError):
         raise _tf_config_error() from None
     return config
+
+
+def _num_workers(config):
+    cluster = config.get("cluster", {})
+    return sum(len(cluster.get(job, ())) for job in JOBS)
 
 
 def _tf_config_error(reason=""):

@@ -130,7 +130,9 @@ def view_batches(
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
     if source.decode is None:
         dataset = chunks.map(views_of_chunk, **parallel)
-        dataset = dataset.rebatch(rows, drop_remainder=True)
+        # (A strategy undoes a rebatch at the end of a pipeline, as if it were
+        # its own; it has no end anyway.)
+        dataset = dataset.rebatch(rows, drop_remainder=True).repeat()
     else:
         dataset = chunks.unbatch().map(views_of_one, **parallel)
         dataset = dataset.batch(rows, drop_remainder=True)

@@ -30,7 +30,8 @@ def start(command, *flags, cluster=None, index=0, **options):
         up to different weights; `dies_in`, the epoch, from 1, in which the
         process kills itself; `encoder`, a file for the weights of the encoder
         that `pretrain` returns; `views`, one for the first batch of views that
-        this worker makes of its share.
+        this worker makes of its share; `shape`, one for the static shape of
+        the views in a replica's step.
 
     Returns:
       A `subprocess.Popen`.
@@ -119,6 +120,14 @@ def _saving_views(view_batches, path):
     return saving
 
 
+def _saving_shape(train_step, path):
+    def saving(self, data):
+        path.write_text(json.dumps(data[0].shape.as_list()))
+        return train_step(self, data)
+
+    return saving
+
+
 def main(options, command, *flags):
     """Runs the command; returns its status."""
     import keras
@@ -145,6 +154,10 @@ def main(options, command, *flags):
     if "views" in options:
         path = pathlib.Path(options["views"])
         pretrain.view_batches = _saving_views(pretrain.view_batches, path)
+    if "shape" in options:
+        path = pathlib.Path(options["shape"])
+        model = build.SupConModel
+        model.train_step = _saving_shape(model.train_step, path)
     commands = {"pretrain": pretrain, "linear_eval": linear_eval}
     return commands[command].main(flags)
 

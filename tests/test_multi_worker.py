@@ -1,6 +1,7 @@
 """Pretraining by two processes, as on two machines."""
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
@@ -78,6 +79,7 @@ def finished(tmp_path_factory):
             {
                 "encoder": str(folder / f"encoder_{index}.npz"),
                 "views": str(folder / f"views_{index}.npz"),
+                "shape": str(folder / f"shape_{index}.json"),
             }
             for index in range(2)
         ],
@@ -133,6 +135,9 @@ def test_each_worker_makes_its_own_rows_of_each_batch(finished):
     )
     images, labels = next(iter(whole))
     parts = [np.load(folder / f"views_{index}.npz") for index in range(2)]
+    for index in range(2):
+        shape = json.loads((folder / f"shape_{index}.json").read_text())
+        assert shape == [128, 2, 8, 8, 3]
     for name, expected in (("images", images), ("labels", labels)):
         assert [len(part[name]) for part in parts] == [128, 128]
         np.testing.assert_array_equal(

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import math
 import pathlib
 import shutil
@@ -216,11 +217,13 @@ def test_two_replicas_of_a_machine_end_with_the_encoder_of_one(tmp_path):
     ):
         process = on_devices.start(
             "pretrain", *flags, *more, f"--workdir={workdir}",
-            cpus=cpus, float64=True,
+            cpus=cpus, float64=True, shape=str(tmp_path / "shape.json"),
         )  # fmt: skip
         status, out, err = on_devices.finish(process)
         assert (status, err) == (0, [])
         assert ("2 replicas in 1 processes, 256 images" in out) == (cpus == 2)
+        shape = json.loads((tmp_path / "shape.json").read_text())
+        assert shape == [512 // cpus, 2, 8, 8, 3]
     assert_same_weights(one / "encoder.keras", two / "encoder.keras", 1e-12)
     encoder = keras.saving.load_model(two / "encoder.keras")
     assert not encoder.get_layer("stem_bn").synchronized
@@ -241,6 +244,16 @@ def test_a_batch_that_replicas_cannot_share_is_one_line(tmp_path):
     assert "`batch_size` must be divisible by the 3 replicas" in err[0]
     assert "batch_size=512" in err[0]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_strategy_of_one_replica_is_one_device(finished, tmp_path):
+    workdir, _ = finished
+    config = dataclasses.replace(TINY, strategy="mirrored")
+    pretrain.pretrain(config, tmp_path)
+    assert_same_weights(
+        workdir / "encoder.keras", tmp_path / "encoder.keras", 1e-5
+    )
 
 
 def test_a_finished_run_is_that_on_other_devices_too(finished, capsys):

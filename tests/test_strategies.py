@@ -36,6 +36,7 @@ def test_auto_is_one_device_on_this_machine(monkeypatch):
     one = {"worker": ["127.0.0.1:1"]}
     monkeypatch.setenv("TF_CONFIG", of_worker(0, cluster=one))
     assert make_strategy("auto") is make_strategy("one_device")
+    assert make_strategy("multi_worker") is make_strategy("one_device")
 
 
 def test_auto_takes_the_workers_of_tf_config(monkeypatch):

@@ -314,3 +314,19 @@ def test_image_batches_refuse_what_has_no_labels_or_no_end():
 def test_image_batches_keep_the_size_if_none_is_given():
     (x, _) = next(iter(image_batches(arrays(size=6), image_size=None)))
     assert x.shape == (NUM_IMAGES, 6, 6, 3)
+
+
+def test_a_strategy_of_one_replica_leaves_the_batches_whole():
+    images = np.zeros((300, 4, 4, 3), "uint8")
+    views = view_batches(
+        (images, np.zeros(300, int)),
+        augmentations.center_crop,
+        num_views=2,
+        batch_size=256,  # made in chunks of 64
+        image_size=4,
+        seed=0,
+    )
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    batch, labels = next(iter(strategy.experimental_distribute_dataset(views)))
+    assert batch.shape == (256, 2, 4, 4, 3)
+    assert labels.shape == (256,)
