@@ -2,8 +2,8 @@
 
     python -m benchmarks.small_batches --json=runs/small_batches.json
 
-1. A step of a ResNet-18 of a quarter width on 512 x 2 views of 32 pixels, at
-   once, in microbatches, and on 64 x 2 views with a queue of the other 896.
+1. A step of a ResNet-18 of a quarter width on 1024 x 2 views of 32 pixels, at
+   once, in microbatches, and on 64 x 2 views with a queue of the other 1920.
 2. Top-1 on the digits, recipe `digits`: 64 images at once, the same in 4
    microbatches, and 16 images with and without a queue of the other 96 views.
 
@@ -22,15 +22,15 @@ from benchmarks.machine import describe, last_line_of, peak_mb, versions_in
 
 # name: images in a batch, further arguments of SupConModel
 STEPS = {
-    "512 at once": (512, {}),
-    "512 in 2 microbatches": (512, {"num_microbatches": 2}),
-    "512 in 4 microbatches": (512, {"num_microbatches": 4}),
-    "512 in 8 microbatches": (512, {"num_microbatches": 8}),
+    "1024 at once": (1024, {}),
+    "1024 in 2 microbatches": (1024, {"num_microbatches": 2}),
+    "1024 in 4 microbatches": (1024, {"num_microbatches": 4}),
+    "1024 in 8 microbatches": (1024, {"num_microbatches": 8}),
     "64 at once": (64, {}),
-    "64, queue of 896": (64, {"queue_size": 896}),
-    "64, queue of 896, momentum encoder": (
+    "64, queue of 1920": (64, {"queue_size": 1920}),
+    "64, queue of 1920, momentum encoder": (
         64,
-        {"queue_size": 896, "encoder_momentum": 0.999},
+        {"queue_size": 1920, "encoder_momentum": 0.999},
     ),
 }
 # name: changes to the recipe `digits`. 16 images a batch take four times as

@@ -37,7 +37,9 @@ def test_every_flag_of_the_readme_is_a_flag():
 
     known = {"recipe", "workdir", "output", "help"}
     for config in (PretrainConfig, LinearEvalConfig):
-        known |= {field.name for field in dataclasses.fields(config)}
+        fields = dataclasses.fields(config)
+        known |= {field.name for field in fields}
+        known |= {f"no{field.name}" for field in fields if field.type is bool}
     flags = set(re.findall(r"--(\w+)", README.read_text()))
     assert {"epochs", "temperature", "data_dir"} <= flags <= known
 
