@@ -93,7 +93,7 @@ def pieces_of(x, count):
 # (Compiling all of them takes half a minute.)
 HOWS = [
     "eagerly",
-    "in a graph",
+    pytest.param("in a graph", marks=pytest.mark.slow),
     pytest.param("under XLA", marks=pytest.mark.slow),
 ]
 

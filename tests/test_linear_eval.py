@@ -14,6 +14,8 @@ from supcon_tf.config import LinearEvalConfig
 from supcon_tf.evaluation import nearest_neighbor_accuracy
 from supcon_tf.recipes import RECIPES
 
+pytestmark = pytest.mark.slow  # all need a pretrained encoder
+
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
