@@ -8,18 +8,31 @@ from PIL import Image, ImageEnhance
 
 from supcon_tf.augmentations import (
     AUGMENTATIONS,
+    autoaugment,
     center_crop,
     color,
     crop,
     crop_flip,
     ops,
+    policies,
+    randaugment,
+    resize_then_crop,
     simclr,
     spatial,
+    stacked_randaugment,
 )
 
 GRAY = np.array([0.299, 0.587, 0.114])  # ITU-R 601
 # Positions near 40 pixels are multiples of 4e-6 in float32; weights inherit it.
 ROUNDING = 1e-5
+RANDOM = [
+    "simclr",
+    "autoaugment",
+    "randaugment",
+    "stacked_randaugment",
+    "crop_flip",
+    "crop",
+]
 
 
 def random_images(count, height, width, channels=3, seed=0):
@@ -31,6 +44,16 @@ def random_images(count, height, width, channels=3, seed=0):
 
 def random_planes(count, height, width, channels=3, seed=0):
     return ops.to_planes(random_images(count, height, width, channels, seed))
+
+
+def assert_same_views(name, views, expected):
+    """Up to rounding; to 8 bits, too, in the pipelines with a policy."""
+    if "autoaugment" in name or "randaugment" in name:
+        # A value in 200 or fewer is rounded to the other side.
+        differ = np.abs(np.asarray(views) - expected) > ROUNDING
+        assert np.shape(views) == np.shape(expected) and differ.mean() < 0.005
+    else:
+        np.testing.assert_allclose(views, expected, atol=ROUNDING)
 
 
 def seeds_of(count, first=7):
@@ -142,13 +165,11 @@ def test_the_same_seed_gives_the_same_view_in_any_batch(name, size):
 
     order = np.random.default_rng(1).permutation(12)
     shuffled = pipeline(images[order], seeds[order], size).numpy()
-    np.testing.assert_allclose(shuffled, expected[order], atol=ROUNDING)
+    assert_same_views(name, shuffled, expected[order])
     alone = [
         pipeline(images[i : i + 1], seeds[i : i + 1], size) for i in (0, 5)
     ]
-    np.testing.assert_allclose(
-        np.concatenate(alone), expected[[0, 5]], atol=ROUNDING
-    )
+    assert_same_views(name, np.concatenate(alone), expected[[0, 5]])
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
@@ -160,15 +181,13 @@ def test_eager_function_and_dataset_give_the_same_view(name):
         return pipeline(images, seeds, 36)
 
     expected = view(images, seeds)
-    np.testing.assert_allclose(
-        tf.function(view)(images, seeds), expected, atol=ROUNDING
-    )
+    assert_same_views(name, tf.function(view)(images, seeds), expected)
     dataset = tf.data.Dataset.from_tensor_slices((images, seeds)).batch(3)
     batches = list(dataset.map(view, num_parallel_calls=2))
-    np.testing.assert_allclose(tf.concat(batches, 0), expected, atol=ROUNDING)
+    assert_same_views(name, tf.concat(batches, 0), expected)
 
 
-@pytest.mark.parametrize("name", ["simclr", "crop_flip", "crop"])
+@pytest.mark.parametrize("name", RANDOM)
 def test_each_image_draws_its_own_view(name):
     images = np.repeat(random_images(1, 64, 64), 64, axis=0)
     views = AUGMENTATIONS[name](images, seeds_of(64), 32).numpy()
@@ -196,7 +215,7 @@ def test_unknown_input_shapes_give_the_known_output_shape(name):
     assert [v.shape[0] for v in views] == [2, 3]
     for view, (images, seeds) in zip(views, generate(), strict=True):
         expected = pipeline(images, seeds, (40, 36))
-        np.testing.assert_allclose(view, expected, atol=ROUNDING)
+        assert_same_views(name, view, expected)
 
 
 def test_a_batch_of_none_gives_views_of_none():
@@ -224,14 +243,16 @@ def test_views_are_float32_in_0_1(name, dtype):
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_bytes_and_floats_give_the_same_view(name):
     images = random_images(8, 34, 34)
-    np.testing.assert_allclose(
+    assert_same_views(
+        name,
         AUGMENTATIONS[name](images, seeds_of(8), 32),
         AUGMENTATIONS[name](images / 255.0, seeds_of(8), 32),
-        atol=ROUNDING,
     )
 
 
-@pytest.mark.parametrize("name", ["crop_flip", "crop", "center_crop"])
+@pytest.mark.parametrize(
+    "name", ["crop_flip", "crop", "center_crop", "resize_then_crop"]
+)
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_crops_take_any_number_of_channels(name, channels):
     images = random_images(4, 20, 20, channels)
@@ -241,8 +262,10 @@ def test_crops_take_any_number_of_channels(name, channels):
     np.testing.assert_allclose(views[..., -1:], one, atol=ROUNDING)
 
 
-def test_simclr_takes_grey_images():
-    views = simclr(random_images(16, 40, 40, 1), seeds_of(16), 40).numpy()
+@pytest.mark.parametrize("name", RANDOM[:4])
+def test_pipelines_with_colours_take_grey_images(name):
+    pipeline = AUGMENTATIONS[name]
+    views = pipeline(random_images(16, 40, 40, 1), seeds_of(16), 40).numpy()
     assert views.shape == (16, 40, 40, 1)
     assert views.min() >= 0 and views.max() <= 1
 
@@ -375,6 +398,31 @@ def test_center_crop_only_converts_an_image_of_the_right_size():
     for size in [(20, 28), [20, 28], tf.TensorShape([20, 28])]:
         views = center_crop(images, None, size)
         np.testing.assert_array_equal(views, expected)
+
+
+def test_resize_then_crop_shows_the_centre_of_the_resized_image():
+    # A smooth image: windows are whole pixels, off by up to half a pixel.
+    rows, columns = np.linspace(0, 1, 300), np.linspace(0, 1, 400)
+    image = np.float32(np.sin(5 * rows[:, None] + 3 * columns) / 2 + 0.5)
+    image = np.stack([image, image**2, 1 - image], axis=-1)[None]
+    resized = tf.image.resize(image, (256, 341), antialias=True).numpy()
+    expected = resized[:, 16:240, 58:282]
+    views = resize_then_crop(image, None, 224).numpy()
+    np.testing.assert_allclose(views, expected, atol=0.02)
+    moved = np.abs(center_crop(image, None, 224) - expected).max()
+    assert moved > 0.1
+
+
+@pytest.mark.parametrize("size, padding", [(33, 32), (32, 0), (20, 0)])
+def test_resize_then_crop_pads_large_images_by_32(size, padding):
+    side = size + padding
+    images = random_images(2, side, side + 6)
+    half = padding // 2
+    expected = images[:, half : half + size, half + 3 : half + 3 + size] / 255
+    views = resize_then_crop(images, None, size)
+    np.testing.assert_allclose(views, expected, atol=ROUNDING)
+    explicit = resize_then_crop(images, None, size, padding=padding)
+    np.testing.assert_array_equal(views, explicit)
 
 
 # Colour
@@ -600,6 +648,59 @@ def test_simclr_without_its_changes_is_crop_flip():
     np.testing.assert_allclose(views[kept], expected[kept], atol=ROUNDING)
 
 
+# AutoAugment, RandAugment, stacked RandAugment as a whole
+
+
+def test_autoaugment_takes_its_policy_from_the_size():
+    images, seeds = random_images(16, 40, 40), seeds_of(16)
+    for size, policy in [(32, "cifar10"), (33, "imagenet")]:
+        views = autoaugment(images, seeds, size).numpy()
+        for other in ["imagenet", "cifar10", "v0"]:
+            changed = autoaugment(images, seeds, size, policy=other)
+            assert (np.abs(views - changed).max() == 0) == (policy == other)
+
+
+@pytest.mark.parametrize(
+    "pipeline, name, operation",
+    [
+        (autoaugment, "autoaugment", policies.random_autoaugment),
+        (randaugment, "randaugment", policies.random_randaugment),
+    ],
+)
+def test_a_policy_follows_crop_and_flip(pipeline, name, operation):
+    images, seeds = random_images(32, 60, 60), seeds_of(32)
+    cropped = crop_flip(images, seeds, 48, area=(0.3, 0.9))
+    expected = operation(tf.transpose(cropped, [0, 3, 1, 2]), seeds)
+    views = pipeline(images, seeds, 48, area=(0.3, 0.9))
+    assert_same_views(name, views, ops.to_images(expected))
+
+
+def test_stacked_randaugment_has_the_presets_and_changes_of_simclr():
+    images, seeds = random_images(16, 40, 40), seeds_of(16)
+    cifar = {"strength": 0.5, "area": (0.2, 1.0), "blur_probability": 0.0}
+    imagenet = {"strength": 1.0, "area": (0.08, 1.0), "blur_probability": 0.5}
+    for size, preset in [(32, cifar), (33, imagenet)]:
+        views = stacked_randaugment(images, seeds, size).numpy()
+        explicit = stacked_randaugment(images, seeds, size, **preset)
+        np.testing.assert_array_equal(views, explicit)
+        for name, value in [("magnitude", 3), ("num_layers", 1)]:
+            changed = stacked_randaugment(images, seeds, size, **{name: value})
+            assert np.abs(views - changed).max() > 0.01, name
+
+
+def test_stacked_randaugment_jitters_before_and_greys_and_blurs_after():
+    images, seeds = random_images(32, 50, 50), seeds_of(32)
+    planes = tf.transpose(crop_flip(images, seeds, 40), [0, 3, 1, 2])
+    planes = color.random_color_jitter(planes, seeds)
+    planes = policies.random_randaugment(planes, seeds)
+    planes = color.random_grayscale(planes, seeds)
+    planes = spatial.random_blur(planes, seeds)
+    views = stacked_randaugment(images, seeds, 40)
+    # A blur spreads a value that was rounded to the other side.
+    differences = np.abs(views - ops.to_images(planes))
+    assert differences.mean() < 1e-4 and differences.max() < 0.1
+
+
 # Errors
 
 
@@ -622,7 +723,7 @@ def test_wrong_images_and_sizes_are_refused_in_one_line(name):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["simclr", "crop_flip", "crop"])
+@pytest.mark.parametrize("name", RANDOM)
 def test_wrong_seeds_and_areas_are_refused_in_one_line(name):
     pipeline = AUGMENTATIONS[name]
     images, seeds = random_images(4, 8, 8), seeds_of(4)
@@ -655,3 +756,27 @@ def test_simclr_refuses_wrong_channels_and_options(channels, options, message):
     with pytest.raises(ValueError, match=message) as error:
         simclr(random_images(4, 8, 8, channels), seeds_of(4), 8, **options)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "pipeline, options, message",
+    [
+        (autoaugment, {"policy": "v1"}, r"`policy` .*'cifar10'.*'v1'"),
+        (randaugment, {"magnitude": 31}, r"`magnitude` .*\[0, 30\].*=31"),
+        (randaugment, {"num_layers": 0}, "`num_layers` .*>= 1.*=0"),
+        (stacked_randaugment, {"magnitude": -1}, "magnitude=-1"),
+        (stacked_randaugment, {"strength": -1}, "strength=-1"),
+        (stacked_randaugment, {"blur_probability": 2}, "blur_probability=2"),
+        (resize_then_crop, {"padding": -1}, "`padding` .*>= 0.*padding=-1"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_line(pipeline, options, message):
+    with pytest.raises(ValueError, match=message) as error:
+        pipeline(random_images(4, 8, 8), seeds_of(4), 8, **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("pipeline", [autoaugment, randaugment])
+def test_a_policy_refuses_channels_that_are_no_colours(pipeline):
+    with pytest.raises(ValueError, match=r"1 or 3 channels.*channels=2"):
+        pipeline(random_images(4, 8, 8, 2), seeds_of(4), 8)

@@ -1,17 +1,43 @@
 """Augmentations: to add one, write it in pipelines.py and name it here."""
 
-from supcon_tf.augmentations.pipelines import (
+from supcon_tf.augmentations.adapters import from_keras
+from supcon_tf.augmentations.crops import (
     center_crop,
     crop,
     crop_flip,
+    resize_then_crop,
+)
+from supcon_tf.augmentations.encoded import EncodedImage
+from supcon_tf.augmentations.mixing import cut_mix
+from supcon_tf.augmentations.pipelines import (
+    autoaugment,
+    randaugment,
     simclr,
+    stacked_randaugment,
 )
 
 AUGMENTATIONS = {
     "simclr": simclr,
+    "autoaugment": autoaugment,
+    "randaugment": randaugment,
+    "stacked_randaugment": stacked_randaugment,
     "crop_flip": crop_flip,
     "crop": crop,
     "center_crop": center_crop,
+    "resize_then_crop": resize_then_crop,
 }
 
-__all__ = ["AUGMENTATIONS", "center_crop", "crop", "crop_flip", "simclr"]
+__all__ = [
+    "AUGMENTATIONS",
+    "EncodedImage",
+    "autoaugment",
+    "center_crop",
+    "crop",
+    "crop_flip",
+    "cut_mix",
+    "from_keras",
+    "randaugment",
+    "resize_then_crop",
+    "simclr",
+    "stacked_randaugment",
+]

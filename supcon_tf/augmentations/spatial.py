@@ -73,13 +73,15 @@ def random_windows(
     return tf.cast(tf.stack([top, left, heights, widths], 1), tf.int32)
 
 
-def center_window(height, width, *, size):
-    """The largest centred window with the ratio of the output.
+def center_window(height, width, *, size, padding=0):
+    """The largest centred window with the ratio of the output, or its centre.
 
     Args:
       height: int or integer scalar tensor, of the images.
       width: as height.
       size: (height, width) of the output, positive ints.
+      padding: int >= 0. The window is the centre, of `size`, of what would
+        have the sides `size + padding`; 0 cuts nothing off.
 
     Returns:
       `[1, 4]` int32: top, left, height, width; one for the whole batch.
@@ -88,10 +90,15 @@ def center_window(height, width, *, size):
       >>> center_window(40, 60, size=(32, 32)).numpy()
       array([[ 0, 10, 40, 40]], dtype=int32)
     """
-    fitting_height = tf.maximum(width * size[0] // size[1], 1)
-    fitting_width = tf.maximum(height * size[1] // size[0], 1)
-    window_height = tf.minimum(height, fitting_height)
-    window_width = tf.minimum(width, fitting_width)
+    padded = size[0] + padding, size[1] + padding
+    fitting_height = tf.maximum(width * padded[0] // padded[1], 1)
+    fitting_width = tf.maximum(height * padded[1] // padded[0], 1)
+    window_height = _rounded_share(
+        tf.minimum(height, fitting_height), size[0], padded[0]
+    )
+    window_width = _rounded_share(
+        tf.minimum(width, fitting_width), size[1], padded[1]
+    )
     top = (height - window_height) // 2
     left = (width - window_width) // 2
     window = tf.stack([top, left, window_height, window_width])
@@ -192,6 +199,11 @@ def blur(planes, sigmas, *, radius):
     columns = _blur_matrix(sigmas, tf.shape(planes)[3], radius)
     blurred = _rows_and_columns(planes, rows, columns)
     return tf.ensure_shape(blurred, planes.shape)
+
+
+def _rounded_share(length, part, whole):
+    """Length * part / whole, rounded, at least 1; integers."""
+    return tf.maximum((2 * length * part + whole) // (2 * whole), 1)
 
 
 def _resize_matrix(starts, lengths, pixels, outputs):
