@@ -26,3 +26,14 @@ def test_a_damaged_encoder_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ValueError, match=r"encoder.keras must be a whole"):
         load_encoder(tmp_path)
+
+
+def test_an_encoder_with_code_is_read_by_those_who_trust_it(tmp_path):
+    path = tmp_path / "encoder.keras"
+    double = keras.layers.Lambda(lambda x: 2 * x)
+    keras.Sequential([keras.Input((4,)), double]).save(path)
+    with pytest.raises(ValueError, match="safe_mode=False") as error:
+        load_encoder(tmp_path)
+    assert len(str(error.value).splitlines()) == 1
+    encoder = load_encoder(tmp_path, safe_mode=False)
+    np.testing.assert_array_equal(encoder(np.ones((1, 4))), 2 * np.ones((1, 4)))

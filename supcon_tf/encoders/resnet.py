@@ -187,6 +187,23 @@ def resnet200(input_shape, **options):
     )
 
 
+def check_normalization(mean, std):
+    """Refuses what cannot normalise RGB images.
+
+    Args:
+      mean: of the images.
+      std: their standard deviation.
+
+    Raises:
+      ValueError: unless both are three floats, the latter positive.
+    """
+    if len(mean) != 3 or len(std) != 3 or not min(std) > 0:
+        raise ValueError(
+            "`mean` and `std` must be three floats each, the latter > 0. "
+            f"Received: mean={mean}, std={std}"
+        )
+
+
 def _basic_block(conv, batch_norm, last_batch_norm, x, filters, stride, name):
     shortcut = _shortcut(conv, batch_norm, x, filters, stride, name)
     x = _padded_conv(conv, x, filters, 3, stride, f"{name}_conv1")
@@ -244,8 +261,4 @@ def _check(input_shape, width, stem, mean, std):
         raise ValueError(
             f"`stem` must be one of {list(STEMS)}. Received: stem={stem!r}"
         )
-    if len(mean) != 3 or len(std) != 3 or not min(std) > 0:
-        raise ValueError(
-            "`mean` and `std` must be three floats each, the latter > 0. "
-            f"Received: mean={mean}, std={std}"
-        )
+    check_normalization(mean, std)

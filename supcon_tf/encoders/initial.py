@@ -1,0 +1,101 @@
+"""An encoder that has been trained before, to go on from."""
+
+import pathlib
+
+import keras
+
+from supcon_tf.encoders.keras_cv import keras_cv_preset
+from supcon_tf.encoders.keras_models import check_image_shape
+from supcon_tf.encoders.saved import load_encoder, load_keras_file
+from supcon_tf.hub import HubEncoder
+
+FORMS = (
+    "a .keras file, the workdir of a run, the folder or URL of a Reusable "
+    "SavedModel, or keras_cv:PRESET"
+)
+
+
+def initial_encoder(where, input_shape, *, safe_mode=True):
+    """An encoder with weights, all of which can be trained.
+
+    Layers that were frozen, as by a linear probe, no longer are.
+
+    Args:
+      where: one of
+
+          PATH.keras          a Keras model, such as a run's encoder.keras
+          WORKDIR             a folder that `pretrain` wrote
+          FOLDER or URL       a Reusable SavedModel (`hub.HubEncoder`)
+          keras_cv:PRESET     a KerasCV preset with weights
+                              (`keras_cv.keras_cv_preset`)
+      input_shape: `(height, width, 3)` of the images.
+      safe_mode: whether a .keras file that holds code, such as that of a
+        `HubEncoder`, is refused. (Naming a SavedModel is trusting it.)
+
+    Returns:
+      A `keras.Model`: float32 RGB images `[B, height, width, 3]` in [0, 1] ->
+      representations `[B, R]`. It can be saved as a .keras file.
+
+    Raises:
+      ValueError: if there is no such encoder, it is damaged or refused, takes
+        other images or does not return features.
+
+    Example:
+      >>> encoder = initial_encoder("runs/digits", (32, 32, 3))
+    """
+    where = str(where)
+    kind, _, preset = where.partition(":")
+    path = pathlib.Path(where).expanduser()
+    if kind == "keras_cv":
+        encoder = keras_cv_preset(preset, input_shape, pretrained=True)
+    elif "://" in where or (path / "saved_model.pb").is_file():
+        encoder = _of_saved_model(where, input_shape)
+    elif path.suffix == ".keras" and path.is_file():
+        encoder = load_keras_file(path, safe_mode=safe_mode)
+    elif (path / "encoder.keras").is_file():
+        encoder = load_encoder(path, safe_mode=safe_mode)
+    else:
+        raise ValueError(
+            f"`initial_encoder` must be {FORMS}. "
+            f"Received: initial_encoder={where!r}, which is none"
+        )
+    _check(encoder, where, input_shape)
+    # Twice: a flag that is set to what it is already is not handed on to the
+    # layers below.
+    encoder.trainable = False
+    encoder.trainable = True
+    return encoder
+
+
+def _of_saved_model(handle, input_shape):
+    """A functional model around the SavedModel's layer."""
+    layer = HubEncoder(handle, trainable=True, name="hub_encoder")
+    images = keras.Input(input_shape, name="images")
+    try:
+        features = layer(images)
+    except Exception as error:  # of TensorFlow, of several lines
+        raise ValueError(
+            "`initial_encoder` must be a SavedModel that takes float32 images "
+            f"of {tuple(input_shape)}. Received: initial_encoder={handle!r}, "
+            "which does not"
+        ) from error
+    return keras.Model(images, features, name="encoder")
+
+
+def _check(encoder, where, input_shape):
+    """Refuses what is not from images of that size to features."""
+    inputs = getattr(encoder, "input_shape", None)
+    outputs = getattr(encoder, "output_shape", None)
+    if (
+        not isinstance(inputs, tuple)
+        or not isinstance(outputs, tuple)
+        or len(inputs) != 4
+        or len(outputs) != 2
+        or outputs[-1] is None
+    ):
+        raise ValueError(
+            "`initial_encoder` must take images [B, height, width, 3] and "
+            "return features [B, R], R known. Received: "
+            f"initial_encoder={where!r}, from {inputs} to {outputs}"
+        )
+    check_image_shape(inputs, input_shape)

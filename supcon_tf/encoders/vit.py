@@ -1,0 +1,236 @@
+"""Vision Transformers: Ti, S and B, any patch size.
+
+Made of Keras' own layers only, so that a written encoder needs nothing of this
+package to be loaded. An encoder maps float32 RGB images in [0, 1] to
+representations and holds its own normalisation.
+"""
+
+import functools
+import math
+
+import keras
+from keras import layers, ops
+
+from supcon_tf.encoders.resnet import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    check_normalization,
+)
+
+# As in the paper's code.
+_BIAS_INITIALIZER = {"class_name": "RandomNormal", "config": {"stddev": 1e-6}}
+_POSITION_INITIALIZER = {
+    "class_name": "RandomNormal",
+    "config": {"stddev": 0.02},
+}
+
+
+def vit(
+    input_shape,
+    *,
+    patch_size=16,
+    hidden_size,
+    depth,
+    num_heads,
+    mlp_size,
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+    dropout=0.0,
+    name=None,
+):
+    """Vision Transformer (Dosovitskiy et al. 2021), without its classifier.
+
+    The image is cut into N patches, each of which becomes a token by a linear
+    map; a learned class token goes before them, and a learned embedding of the
+    position is added to each:
+
+        x = [class token; patches W + b] + positions            [B, 1 + N, D]
+        x = x + attention(norm(x));  x = x + mlp(norm(x))       `depth` times
+        representation = norm(x)[:, 0]                          [B, D]
+
+    The positions are those of one image size: an encoder takes images of
+    `input_shape` and of no other.
+
+    Args:
+      input_shape: `(height, width, 3)` of the images, whose height and width
+        are multiples of the patch size.
+      patch_size: int >= 1, pixels of a patch's side. 16 in the paper for
+        images of 224 pixels; 4 gives 64 patches of a 32 x 32 image.
+      hidden_size: int D >= 1, of a token; a multiple of `num_heads`.
+      depth: int >= 1, number of blocks.
+      num_heads: int >= 1, of the attention.
+      mlp_size: int >= 1, units of the hidden layer of each block's MLP.
+      mean: three floats, the RGB mean of the training images, in [0, 1].
+      std: three positive floats, their standard deviation.
+      dropout: float in [0, 1), share of the values that are dropped in
+        training after the embedding, the attention and each layer of the MLP.
+      name: name of the model.
+
+    Returns:
+      A `keras.Model`: float32 RGB images `[B, height, width, 3]` in [0, 1] ->
+      float32 representations `[B, hidden_size]`.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+
+    Example:
+      >>> encoder = vit_ti16((32, 32, 3), patch_size=4)
+      >>> encoder.output_shape
+      (None, 192)
+
+    References:
+      Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021; the sizes
+      Ti and S: Touvron et al., arXiv 2012.12877.
+    """
+    sizes = {
+        "patch_size": patch_size,
+        "hidden_size": hidden_size,
+        "depth": depth,
+        "num_heads": num_heads,
+        "mlp_size": mlp_size,
+    }
+    _check(input_shape, sizes, mean, std, dropout)
+    norm = functools.partial(layers.LayerNormalization, epsilon=1e-6)
+    images = keras.Input(input_shape, name="images")
+    x = layers.Normalization(
+        mean=mean,
+        variance=[s**2 for s in std],
+        dtype="float32",  # the input range needs more than bfloat16's 8 bits
+        name="normalization",
+    )(images)
+    x = _patch_tokens(x, patch_size, hidden_size)  # [B, N, D]
+    # What is learned and depends on no image is a linear map of the number 1.
+    one = ops.ones_like(x[:, 0, :1])  # [B, 1]
+    class_token = _table(1, hidden_size, "zeros", "class_token")(one)
+    x = layers.Concatenate(axis=1, name="tokens")([class_token, x])
+    positions = _table(
+        x.shape[1], hidden_size, _POSITION_INITIALIZER, "position_embedding"
+    )(one)
+    x = layers.Add(name="embedding")([x, positions])  # [B, 1 + N, D]
+    x = layers.Dropout(dropout, name="embedding_dropout")(x)
+    for index in range(1, depth + 1):
+        x = _block(x, norm, num_heads, mlp_size, dropout, f"block{index}")
+    x = norm(name="representation", dtype="float32")(x[:, 0])
+    return keras.Model(images, x, name=name)
+
+
+def vit_ti16(input_shape, **options):
+    """ViT-Ti, 5.5 M parameters; `options` as for `vit`."""
+    return vit(
+        input_shape,
+        hidden_size=192,
+        depth=12,
+        num_heads=3,
+        mlp_size=768,
+        **{"name": "vit_ti16", **options},
+    )
+
+
+def vit_s16(input_shape, **options):
+    """ViT-S, 21.7 M parameters; `options` as for `vit`."""
+    return vit(
+        input_shape,
+        hidden_size=384,
+        depth=12,
+        num_heads=6,
+        mlp_size=1536,
+        **{"name": "vit_s16", **options},
+    )
+
+
+def vit_b16(input_shape, **options):
+    """ViT-B, 85.8 M parameters; `options` as for `vit`."""
+    return vit(
+        input_shape,
+        hidden_size=768,
+        depth=12,
+        num_heads=12,
+        mlp_size=3072,
+        **{"name": "vit_b16", **options},
+    )
+
+
+def _patch_tokens(x, size, dim):
+    """`[B, height, width, 3]` -> `[B, N, dim]`, patches in rows."""
+    rows, columns = x.shape[1] // size, x.shape[2] // size
+    x = layers.Reshape((rows, size, columns, size, 3), name="patches")(x)
+    # The convolution of the paper as what it is, a product. (TensorFlow's on a
+    # CPU fails for an empty batch, such as a replica's part can be.)
+    x = layers.EinsumDense(
+        "brpcqi,pqid->brcd",
+        output_shape=(rows, columns, dim),
+        bias_axes="d",
+        kernel_initializer="lecun_normal",
+        name="patch_embedding",
+    )(x)
+    return layers.Reshape((rows * columns, dim), name="patch_tokens")(x)
+
+
+def _table(rows, dim, initializer, name):
+    """A layer from `[B, 1]` ones to its kernel `[rows, dim]`, B times."""
+    return layers.EinsumDense(
+        "bi,rd->brd",
+        output_shape=(rows, dim),
+        kernel_initializer=initializer,
+        name=name,
+    )
+
+
+def _block(x, norm, num_heads, mlp_size, dropout, name):
+    """Attention among the tokens and an MLP on each, both as residuals."""
+    dim = x.shape[-1]
+    y = norm(name=f"{name}_norm1")(x)
+    y = layers.MultiHeadAttention(
+        num_heads,
+        dim // num_heads,
+        kernel_initializer=_glorot_uniform(dim),
+        name=f"{name}_attention",
+    )(y, y)
+    y = layers.Dropout(dropout, name=f"{name}_attention_dropout")(y)
+    x = layers.Add(name=f"{name}_add1")([x, y])
+    y = norm(name=f"{name}_norm2")(x)
+    dense = functools.partial(layers.Dense, bias_initializer=_BIAS_INITIALIZER)
+    y = dense(mlp_size, name=f"{name}_dense1")(y)
+    y = layers.Activation("gelu", name=f"{name}_gelu")(y)
+    y = layers.Dropout(dropout, name=f"{name}_dropout1")(y)
+    y = dense(dim, name=f"{name}_dense2")(y)
+    y = layers.Dropout(dropout, name=f"{name}_dropout2")(y)
+    return layers.Add(name=f"{name}_add2")([x, y])
+
+
+def _glorot_uniform(dim):
+    """Glorot's initialisation of a `[dim, dim]` matrix."""
+    # Keras' own takes the `[dim, heads, dim / heads]` kernels of the attention
+    # for a convolution's and makes them several times too small.
+    limit = math.sqrt(6 / (dim + dim))
+    return keras.initializers.RandomUniform(-limit, limit)
+
+
+def _check(input_shape, sizes, mean, std, dropout):
+    for name, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be an int >= 1. Received: {name}={value!r}"
+            )
+    size = sizes["patch_size"]
+    if (
+        len(input_shape) != 3
+        or input_shape[-1] != 3
+        or not all(input_shape)
+        or any(pixels % size for pixels in input_shape[:2])
+    ):
+        raise ValueError(
+            "`input_shape` must be (height, width, 3), the first two multiples "
+            f"of patch_size={size}. Received: input_shape={tuple(input_shape)}"
+        )
+    if sizes["hidden_size"] % sizes["num_heads"]:
+        raise ValueError(
+            "`hidden_size` must be a multiple of num_heads="
+            f"{sizes['num_heads']}. "
+            f"Received: hidden_size={sizes['hidden_size']}"
+        )
+    check_normalization(mean, std)
+    if not 0 <= dropout < 1:
+        raise ValueError(
+            f"`dropout` must be in [0, 1). Received: dropout={dropout}"
+        )
