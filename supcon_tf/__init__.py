@@ -6,6 +6,7 @@ https://arxiv.org/abs/2004.11362
 
 from supcon_tf import augmentations, encoders, metrics
 from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.classification import AdditiveMarginLoss, ClassificationModel
 from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.evaluation import linear_probe
@@ -20,6 +21,8 @@ __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "ENCODERS",
+    "AdditiveMarginLoss",
+    "ClassificationModel",
     "KNNCallback",
     "LabelledImages",
     "LinearClassifier",

@@ -1,6 +1,7 @@
-"""What a PretrainConfig describes: model, optimizer, loss, augmentation."""
+"""What a PretrainConfig describes: model, optimizer, augmentation."""
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 
@@ -8,56 +9,98 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.encoders import ENCODERS
-from supcon_tf.losses import SupConLoss
+from supcon_tf.classification import ClassificationModel
+from supcon_tf.encoders import ENCODERS, OPTIONS
+from supcon_tf.encoders.initial import initial_encoder
 from supcon_tf.models import SupConModel
-from supcon_tf.optimizers import SGD, learning_rate_schedule
+from supcon_tf.objectives import OBJECTIVES, is_classifier
+from supcon_tf.optimizers import make_optimizer
 from supcon_tf.projection_head import ProjectionHead
+from supcon_tf.schedules import learning_rate_schedule
 
+_KERAS_CV = "keras_cv:"
+_ENCODER_OPTIONS = ("width", "stem", "zero_gamma", "patch_size")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-def build_model(config, strategy=None):
+def build_model(config, num_classes, strategy=None):
     """The model that a config describes, with the weights of its seed.
 
     Args:
       config: `PretrainConfig`.
+      num_classes: int, of the data set's labels.
       strategy: `tf.distribute.Strategy` to make it for; None for one device.
 
     Returns:
-      A built `SupConModel`.
+      A built `SupConModel`, or `ClassificationModel` for an objective that is
+      a classifier's.
 
     Raises:
-      ValueError: if the encoder is unknown or an argument out of its range.
+      ValueError: if the objective or the encoder is unknown or an argument out
+        of its range.
     """
-    make_encoder = named(ENCODERS, "encoder", config.encoder)
+    named(OBJECTIVES, "objective", config.objective)
     strategy = strategy or tf.distribute.get_strategy()
-    keras.utils.set_random_seed(config.seed)
-    image_shape = (config.image_size, config.image_size, 3)
     with strategy.scope(), _dtype_policy(config.precision):
-        model = SupConModel(
-            make_encoder(
-                image_shape,
-                width=config.width,
-                stem=config.stem,
-                mean=config.mean,
-                std=config.std,
-                zero_gamma=config.zero_gamma,
-            ),
-            ProjectionHead(
-                config.projection_units, batch_norm=config.projection_batch_norm
-            ),
-            normalize_representation=config.normalize_representation,
-            queue_size=config.queue_size,
-            encoder_momentum=config.encoder_momentum,
-            num_microbatches=config.num_microbatches,
-        )
+        encoder = _build_encoder(config)
+        common = {
+            "normalize_representation": config.normalize_representation,
+            "num_microbatches": config.num_microbatches,
+        }
+        if is_classifier(config):
+            model = ClassificationModel(
+                encoder,
+                num_classes,
+                cosine=config.objective == "max_margin",
+                **common,
+            )
+        else:
+            model = SupConModel(
+                encoder,
+                ProjectionHead(
+                    config.projection_units,
+                    batch_norm=config.projection_batch_norm,
+                ),
+                queue_size=config.queue_size,
+                encoder_momentum=config.encoder_momentum,
+                **common,
+            )
+        image_shape = (config.image_size, config.image_size, 3)
         model.build((None, config.num_views, *image_shape))
     # (On one replica Keras computes the same statistics in another way, with
     # other rounding.)
     if config.sync_batch_norm and strategy.num_replicas_in_sync > 1:
         synchronize_batch_norm(model, True)
     return model
+
+
+def build_encoder(config, strategy=None):
+    """The encoder of `build_model` alone: images -> representations.
+
+    Args:
+      config: `PretrainConfig`.
+      strategy: as for `build_model`.
+
+    Returns:
+      A Keras model with the weights of the config's seed.
+
+    Raises:
+      ValueError: if the encoder is unknown or an argument out of its range.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope(), _dtype_policy(config.precision):
+        model = SupConModel(
+            _build_encoder(config),
+            normalize_representation=config.normalize_representation,
+        )
+        return model.representation_model()
+
+
+def starts_from(config):
+    """Where the trained weights are that a config starts from, or None."""
+    if config.initial_encoder is None and config.encoder.startswith(_KERAS_CV):
+        return config.encoder
+    return config.initial_encoder
 
 
 def compile_model(model, config, steps_per_epoch, strategy=None):
@@ -77,21 +120,22 @@ def compile_model(model, config, steps_per_epoch, strategy=None):
         config.peak_learning_rate,
         total_steps=config.epochs * steps_per_epoch,
         warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+        steps_per_epoch=steps_per_epoch,
+        decay_rate=config.decay_rate,
+        epochs_per_decay=config.epochs_per_decay,
+        decay_epochs=config.decay_epochs,
     )
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
         model.compile(
-            optimizer=SGD(
-                schedule, l2=config.weight_decay, momentum=config.momentum
+            optimizer=make_optimizer(
+                config.optimizer,
+                schedule,
+                l2=config.weight_decay,
+                momentum=config.momentum,
+                epsilon=config.epsilon,
             ),
-            loss=SupConLoss(
-                config.temperature,
-                summation=config.summation,
-                denominator=config.denominator,
-                anchors=config.anchors,
-                scale_by_temperature=config.scale_by_temperature,
-                positives_cap=config.positives_cap,
-            ),
+            loss=OBJECTIVES[config.objective].make_loss(config),
         )
         # Its variables are the strategy's, too.
         model.optimizer.build(model.trainable_variables)
@@ -120,17 +164,28 @@ def make_augmentation(config):
       A function `(images, seeds, image_size) -> images`.
 
     Raises:
-      ValueError: if it is unknown, or has no crop whose area could be set.
+      ValueError: if it is unknown, or has not got what the config sets.
     """
     augmentation = named(AUGMENTATIONS, "augmentation", config.augmentation)
-    if config.crop_area is None:
-        return augmentation
-    if "area" not in inspect.signature(augmentation).parameters:
-        raise ValueError(
-            f"`crop_area` must be left out with {config.augmentation}, which "
-            f"has no random crop. Received: crop_area={config.crop_area}"
-        )
-    return functools.partial(augmentation, area=config.crop_area)
+    takes = inspect.signature(augmentation).parameters
+    given = {}
+    for name, parameter in (
+        ("crop_area", "area"),
+        ("strength", "strength"),
+        ("magnitude", "magnitude"),
+        ("policy", "policy"),
+        ("blur_probability", "blur_probability"),
+    ):
+        value = getattr(config, name)
+        if value is None:
+            continue
+        if parameter not in takes:
+            raise ValueError(
+                f"`{name}` must be left out with {config.augmentation}, which "
+                f"has no such thing. Received: {name}={value}"
+            )
+        given[parameter] = value
+    return functools.partial(augmentation, **given) if given else augmentation
 
 
 def named(table, name, key):
@@ -156,3 +211,25 @@ def _dtype_policy(name):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _build_encoder(config):
+    keras.utils.set_random_seed(config.seed)
+    image_shape = (config.image_size, config.image_size, 3)
+    where = starts_from(config)
+    if where is not None:
+        return initial_encoder(where, image_shape, safe_mode=False)
+    make_encoder = named(ENCODERS, "encoder", config.encoder)
+    own = OPTIONS[config.encoder]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        is_foreign = field.name in _ENCODER_OPTIONS and field.name not in own
+        if is_foreign and value != field.default:
+            raise ValueError(
+                f"`{field.name}` must be left out with {config.encoder}, which "
+                f"has no such thing. Received: {field.name}={value}"
+            )
+    options = {name: getattr(config, name) for name in own}
+    return make_encoder(
+        image_shape, mean=config.mean, std=config.std, **options
+    )

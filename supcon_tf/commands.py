@@ -6,7 +6,7 @@ import typing
 
 from absl import flags
 
-from supcon_tf.config import plain_type
+from supcon_tf.settings import plain_type
 
 
 def define_flags(config_class, values):

@@ -1,28 +1,16 @@
-"""The commands' settings: frozen dataclasses, also as JSON."""
+"""What the commands are told: a frozen dataclass each, a flag a field."""
 
 import dataclasses
-import json
-import math
-import types
-import typing
 
-
-def setting(default, help_text, allowed=None):
-    """A dataclass field that is a flag.
-
-    Args:
-      default: the value where no recipe says otherwise.
-      help_text: text of the flag.
-      allowed: None, or a pair: a predicate and what it allows, in words.
-    """
-    return dataclasses.field(
-        default=default, metadata={"help": help_text, "allowed": allowed}
-    )
-
+from supcon_tf.settings import Checked, setting
 
 _POSITIVE = (lambda value: value > 0, "> 0")
 _POSITIVE_OR_NONE = (lambda value: value is None or value > 0, "> 0")
 _AT_LEAST_0 = (lambda value: value >= 0, ">= 0")
+_AT_LEAST_0_OR_NONE = (lambda value: value is None or value >= 0, ">= 0")
+_AT_LEAST_1_OR_NONE = (lambda value: value is None or value >= 1, ">= 1")
+_RATE_OR_NONE = (lambda value: value is None or 0 < value <= 1, "in (0, 1]")
+_ALL_POSITIVE = (lambda value: value and min(value) > 0, "one or more > 0")
 _AT_LEAST_1 = (lambda value: value >= 1, ">= 1")
 _FRACTION = (lambda value: 0 <= value < 1, "in [0, 1)")
 _FRACTION_OR_NONE = (lambda value: value is None or 0 <= value < 1, "in [0, 1)")
@@ -32,26 +20,21 @@ _WIDTHS = (lambda value: value and min(value) >= 1, "one or more ints >= 1")
 _RGB = (lambda value: len(value) == 3, "three floats, R, G and B")
 
 
-class _Checked:
-    """Checks every field against its type and what its metadata allow."""
-
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            _check_type(field, value)
-            allowed = field.metadata["allowed"]
-            if allowed is not None and not allowed[0](value):
-                raise ValueError(
-                    f"`{field.name}` must be {allowed[1]}. "
-                    f"Received: {field.name}={value!r}"
-                )
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainConfig(_Checked):
+class PretrainConfig(Checked):
     """What `pretrain` is told. Each field is documented by its flag's text."""
 
-    dataset: str = setting("digits", "Data set, by its name in DATASETS.")
+    objective: str = setting(
+        "supcon",
+        "What the encoder learns from: supcon, the labels by contrast; simclr, "
+        "views by contrast, without labels; cross_entropy; or max_margin, "
+        "additive-margin softmax.",
+    )
+    dataset: str = setting(
+        "digits",
+        "Data set, by its name in DATASETS, or tfds:NAME, any of "
+        "tensorflow-datasets with image and label.",
+    )
     data_dir: str | None = setting(
         None,
         "Folder of the images; for tensorflow-datasets its data_dir (default: "
@@ -67,16 +50,41 @@ class PretrainConfig(_Checked):
         "test images are used, and a fifth of a folder that has none.",
         _PART_OR_NONE,
     )
+    max_samples: int | None = setting(
+        None,
+        "Train on so many of the training images, the first ones (of a folder, "
+        "as many of each class).",
+        _AT_LEAST_1_OR_NONE,
+    )
+    label_noise: float = setting(
+        0.0,
+        "Probability with which the label of a training image is replaced by "
+        "a random class, once for all epochs.",
+        _FRACTION,
+    )
     image_size: int = setting(
         32, "Height and width of the views, pixels.", _AT_LEAST_1
     )
-    encoder: str = setting("resnet18", "Encoder, by its name in ENCODERS.")
+    encoder: str = setting(
+        "resnet18",
+        "Encoder, by its name in ENCODERS, or keras_cv:PRESET, a pretrained "
+        "one of KerasCV.",
+    )
+    initial_encoder: str | None = setting(
+        None,
+        "Where to start from instead of random weights: PATH.keras, a folder "
+        "that supcon-pretrain wrote, a SavedModel or its URL, or "
+        "keras_cv:PRESET. It takes the place of encoder and its options.",
+    )
     width: float = setting(
-        1.0, "Multiplies the encoder's numbers of filters.", _POSITIVE
+        1.0, "ResNets: multiplies the numbers of filters.", _POSITIVE
     )
     stem: str = setting(
         "small_image",
-        "First layers of the encoder: imagenet or small_image (about 32 px).",
+        "ResNets: the first layers, imagenet or small_image (about 32 px).",
+    )
+    patch_size: int = setting(
+        16, "ViTs: height and width of a patch, pixels.", _AT_LEAST_1
     )
     mean: tuple[float, ...] = setting(
         (0.485, 0.456, 0.406),
@@ -89,7 +97,7 @@ class PretrainConfig(_Checked):
         _RGB,
     )
     zero_gamma: bool = setting(
-        True, "Start each block of the encoder as its shortcut (last gamma 0)."
+        True, "ResNets: start each block as its shortcut (last gamma 0)."
     )
     normalize_representation: bool = setting(
         False,
@@ -117,11 +125,61 @@ class PretrainConfig(_Checked):
             "two floats, 0 < low <= high <= 1",
         ),
     )
+    strength: float | None = setting(
+        None,
+        "Strength of SimCLR's colour jitter; by default the augmentation's "
+        "own.",
+        _AT_LEAST_0_OR_NONE,
+    )
+    magnitude: float | None = setting(
+        None,
+        "Magnitude of RandAugment, 0 to 10; by default the augmentation's own.",
+        _AT_LEAST_0_OR_NONE,
+    )
+    policy: str | None = setting(
+        None,
+        "Of autoaugment: imagenet or cifar10, the policies of the paper, or "
+        "v0, the one of the official SupCon code; by default by image_size.",
+    )
+    blur_probability: float | None = setting(
+        None,
+        "Share of the views that are blurred; by default the augmentation's "
+        "own.",
+        (lambda value: value is None or 0 <= value <= 1, "in [0, 1]"),
+    )
     num_views: int = setting(2, "Views of each image, V.", _AT_LEAST_1)
     batch_size: int = setting(
         256, "Images in a global batch (each gives V views).", _AT_LEAST_1
     )
+    samples_per_class: int | None = setting(
+        None,
+        "Class-balanced batches: so many images of each of batch_size / "
+        "samples_per_class classes; by default whatever comes.",
+        _AT_LEAST_1_OR_NONE,
+    )
     epochs: int = setting(100, "Passes over the images.", _AT_LEAST_1)
+    label_smoothing: float = setting(
+        0.0,
+        "With cross_entropy: this part of each label is spread over all "
+        "classes.",
+        _FRACTION,
+    )
+    cutmix_alpha: float = setting(
+        0.0,
+        "With cross_entropy and max_margin: CutMix, whose share of the other "
+        "image is drawn from Beta(alpha, alpha); 0 is none.",
+        _AT_LEAST_0,
+    )
+    margin: float = setting(
+        0.35,
+        "With max_margin: cosine by which the true class must win.",
+        (lambda value: 0 <= value < 2, "in [0, 2)"),
+    )
+    logit_scale: float = setting(
+        30.0,
+        "With max_margin: factor of the cosines in the softmax.",
+        _POSITIVE,
+    )
     temperature: float = setting(0.1, "Temperature of the loss.", _POSITIVE)
     summation: str = setting(
         "outside",
@@ -156,14 +214,37 @@ class PretrainConfig(_Checked):
         _POSITIVE_OR_NONE,
     )
     schedule: str = setting(
-        "cosine", "Learning rate after the warm-up: cosine or constant."
+        "cosine",
+        "Learning rate after the warm-up: cosine, constant, exponential or "
+        "steps.",
+    )
+    decay_rate: float | None = setting(
+        None, "Of exponential and steps: factor of each drop.", _RATE_OR_NONE
+    )
+    epochs_per_decay: float | None = setting(
+        None, "Of exponential: epochs from drop to drop.", _POSITIVE_OR_NONE
+    )
+    decay_epochs: tuple[float, ...] = setting(
+        (), "Of steps: epochs of the drops, after the warm-up."
     )
     warmup_epochs: float = setting(
         0.0, "Linear warm-up of the learning rate, epochs.", _AT_LEAST_0
     )
-    momentum: float = setting(0.9, "Momentum of SGD.", _FRACTION)
+    optimizer: str = setting(
+        "sgd", "sgd, nesterov, lars, rmsprop, adam or adamw."
+    )
+    momentum: float = setting(
+        0.9, "Momentum of sgd, nesterov, lars and rmsprop.", _FRACTION
+    )
+    epsilon: float | None = setting(
+        None,
+        "Of rmsprop, adam and adamw: what keeps the divisor from 0.",
+        _POSITIVE_OR_NONE,
+    )
     weight_decay: float = setting(
-        1e-4, "L2 in the gradient of kernels.", _AT_LEAST_0
+        1e-4,
+        "L2 in the gradient of kernels; of adamw, decoupled from it.",
+        _AT_LEAST_0,
     )
     seed: int = setting(
         0,
@@ -221,6 +302,28 @@ class PretrainConfig(_Checked):
                 f"num_views={self.num_views}. "
                 f"Received: positives_cap={self.positives_cap}"
             )
+        if self.samples_per_class and self.batch_size % self.samples_per_class:
+            raise ValueError(
+                "`samples_per_class` must divide "
+                f"batch_size={self.batch_size}. "
+                f"Received: samples_per_class={self.samples_per_class}"
+            )
+        if self.objective == "simclr" and self.num_views < 2:
+            raise ValueError(
+                "`num_views` must be >= 2 with objective='simclr': an image's "
+                "only positives are its other views. "
+                f"Received: num_views={self.num_views}"
+            )
+        for name, objectives in (
+            ("queue_size", ("supcon", "simclr")),
+            ("label_smoothing", ("cross_entropy",)),
+            ("cutmix_alpha", ("cross_entropy", "max_margin")),
+        ):
+            if getattr(self, name) and self.objective not in objectives:
+                raise ValueError(
+                    f"`{name}` must be 0 with objective={self.objective!r}. "
+                    f"Received: {name}={getattr(self, name)}"
+                )
         if self.encoder_momentum is not None and not self.queue_size:
             raise ValueError(
                 "`encoder_momentum` must be None without a queue, "
@@ -243,91 +346,105 @@ class PretrainConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearEvalConfig(_Checked):
+class LinearEvalConfig(Checked):
     """What `linear_eval` is told. Each field is documented by its flag."""
 
     data_dir: str | None = setting(
         None, "Folder of the images, if not where pretraining found them."
     )
-    l2: float = setting(
-        1.0,
-        "Weight of |kernel|^2 / 2 against the summed cross-entropy of the "
-        "training images.",
-        _POSITIVE,
+    method: str = setting(
+        "fast",
+        "fast: the images are encoded once, and logistic regression is fitted "
+        "to that. augmented: a dense layer is trained on images that are "
+        "augmented anew in each epoch, the official second stage.",
+        (lambda value: value in ("fast", "augmented"), "fast or augmented"),
+    )
+    validation_fraction: float = setting(
+        0.1,
+        "Part of the training images, class by class, that is held out to "
+        "choose l2 or learning rate, where there are several to choose from.",
+        (lambda value: 0 < value < 1, "in (0, 1)"),
+    )
+    eval_augmentation: str = setting(
+        "center_crop",
+        "How images are cut that are not augmented: center_crop or "
+        "resize_then_crop.",
+    )
+    l2: tuple[float, ...] = setting(
+        (1.0,),
+        "fast: weight of |kernel|^2 / 2 against the summed cross-entropy of "
+        "the training images; one, or several to choose from.",
+        _ALL_POSITIVE,
     )
     max_iterations: int = setting(
-        1000, "Iterations of L-BFGS at most.", _AT_LEAST_1
+        1000, "fast: iterations of L-BFGS at most.", _AT_LEAST_1
+    )
+    augmentation: str = setting(
+        "crop_flip",
+        "augmented: augmentation, by its name in AUGMENTATIONS.",
+    )
+    epochs: int = setting(
+        100, "augmented: passes over the images.", _AT_LEAST_1
+    )
+    batch_size: int = setting(256, "augmented: images in a batch.", _AT_LEAST_1)
+    base_learning_rates: tuple[float, ...] = setting(
+        (0.01, 0.03, 0.1, 0.3, 1.0),
+        "augmented: peak learning rates for 256 images a batch, one or several "
+        "to choose from.",
+        _ALL_POSITIVE,
+    )
+    warmup_epochs: float = setting(
+        0.0, "augmented: linear warm-up of the learning rate.", _AT_LEAST_0
+    )
+    schedule: str = setting(
+        "cosine",
+        "augmented: learning rate after the warm-up: cosine, constant, "
+        "exponential or steps.",
+    )
+    decay_rate: float | None = setting(
+        None, "Of exponential and steps: factor of each drop.", _RATE_OR_NONE
+    )
+    epochs_per_decay: float | None = setting(
+        None, "Of exponential: epochs from drop to drop.", _POSITIVE_OR_NONE
+    )
+    decay_epochs: tuple[float, ...] = setting(
+        (), "Of steps: epochs of the drops, after the warm-up."
+    )
+    optimizer: str = setting(
+        "sgd",
+        "augmented: sgd, nesterov, lars, rmsprop, adam or adamw.",
+    )
+    momentum: float = setting(
+        0.9, "Momentum of sgd, nesterov, lars and rmsprop.", _FRACTION
+    )
+    epsilon: float | None = setting(
+        None,
+        "Of rmsprop, adam and adamw: what keeps the divisor from 0.",
+        _POSITIVE_OR_NONE,
+    )
+    weight_decay: float = setting(
+        0.0, "augmented: L2 in the gradient of the kernel.", _AT_LEAST_0
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "augmented: this part of each label is spread over all classes.",
+        _FRACTION,
+    )
+    kernel_initializer: str = setting(
+        "glorot_uniform", "augmented: glorot_uniform or zeros."
+    )
+    seed: int = setting(
+        0,
+        "Decides held-out part, order, augmentations, initial weights.",
+        _SEED,
+    )
+    safe_mode: bool = setting(
+        True,
+        "Refuse an encoder that holds code, as one does that started from a "
+        "SavedModel; --nosafe_mode trusts whom it is from.",
     )
     strategy: str = setting(
         "auto",
         "Where to encode the images: one_device; mirrored, all GPUs of this "
         "machine; tpu; or auto, what there is.",
     )
-
-
-def to_json(config):
-    """A config as indented JSON text."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def read_json(config_class, path):
-    """The config that `to_json` wrote to a file.
-
-    Args:
-      config_class: its dataclass.
-      path: `pathlib.Path` of the file.
-
-    Returns:
-      A `config_class`.
-
-    Raises:
-      ValueError: if the file is missing or is not such JSON.
-    """
-    names = {field.name for field in dataclasses.fields(config_class)}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict) or set(values) != names:
-            raise ValueError(f"not the fields {sorted(names)}")
-        return config_class(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in values.items()
-            }
-        )
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} must hold the settings that supcon-pretrain writes. "
-            f"Received: {error}"
-        ) from error
-
-
-def plain_type(field):
-    """The type of a field without `| None`."""
-    options = typing.get_args(field.type)
-    if isinstance(field.type, types.UnionType):
-        return next(t for t in options if t is not types.NoneType)
-    return field.type
-
-
-def _check_type(field, value):
-    kind = plain_type(field)
-    optional = kind is not field.type
-    if value is None and optional:
-        return
-    items = value if isinstance(value, tuple) else (value,)
-    if typing.get_origin(kind) is tuple:
-        matches = isinstance(value, tuple)
-        kind = typing.get_args(kind)[0]
-    else:
-        matches = not isinstance(value, tuple)
-    for item in items:
-        matches &= isinstance(item, (int, float) if kind is float else kind)
-        matches &= kind is bool or not isinstance(item, bool)
-        matches &= not isinstance(item, float) or math.isfinite(item)
-    if not matches:
-        words = {float: "a finite number", int: "an integer"}
-        raise ValueError(
-            f"`{field.name}` must be {words.get(kind, kind.__name__)}"
-            f"{' or a tuple of them' if isinstance(value, tuple) else ''}. "
-            f"Received: {field.name}={value!r}"
-        )

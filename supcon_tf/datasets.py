@@ -3,45 +3,18 @@
 import dataclasses
 import functools
 import math
-import os
-import pathlib
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import sklearn.datasets
+import tensorflow as tf
 from sklearn.model_selection import train_test_split
 
 from supcon_tf import image_folder
+from supcon_tf.labelled_images import LabelledImages, noisy_labels
+from supcon_tf.streams import StreamedImages
+from supcon_tf.tfds_images import load_tfds
 
-
-@dataclasses.dataclass(frozen=True)
-class LabelledImages:
-    """Images with integer labels, in memory or as files to decode.
-
-    Attributes:
-      images: `[n, H, W, C]` uint8 (0 to 255) or float (0 to 1), or `[n]`
-        strings of which `decode` makes images.
-      labels: `[n]` integers.
-      class_names: names of the classes; label i is `class_names[i]`.
-      decode: None, or a function of TensorFlow from one string to an image
-        `[H, W, C]`; the images may differ in size.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    class_names: Sequence[str]
-    decode: Callable | None = None
-
-    def __len__(self):
-        return len(self.labels)
-
-    def take(self, indices):
-        """The images at `indices`."""
-        return dataclasses.replace(
-            self,
-            images=self.images[indices],
-            labels=self.labels[indices],
-        )
+_TFDS = "tfds:"
 
 
 def load_dataset(
@@ -51,57 +24,90 @@ def load_dataset(
     download=False,
     validation_fraction=None,
     seed=0,
+    max_samples=None,
+    label_noise=0.0,
 ):
     """Training and test images of a data set, by its name in `DATASETS`.
 
+    What does not fit into memory is a stream of files; see `tfds_images`.
+
     Args:
       name: `"digits"`, embedded in scikit-learn; `"cifar10"`, `"cifar100"`,
-        as tensorflow-datasets prepares them; `"folder"`, one's own images as
+        `"imagenette"` (of its sizes the largest that is there), and
+        `"imagenet2012"`, as tensorflow-datasets prepares them, and any other of
+        its image classification sets as `"tfds:NAME"`, `"tfds:NAME/CONFIG"` or
+        `"tfds:NAME/CONFIG:VERSION"`; `"folder"`, one's own images as
         `image_folder.find_images` describes.
       data_dir: folder of the images; for tensorflow-datasets, its data_dir
         (default: `$TFDS_DATA_DIR`, or ~/tensorflow_datasets).
       download: whether tensorflow-datasets may download and prepare the data
         set if it is not in data_dir.
-      validation_fraction: float in (0, 1): this part of the training images,
-        class by class, takes the place of the test images, to choose settings
-        without a look at these. None: the data set's own test images; for a
-        folder that has none, a fifth of its images.
-      seed: integer that decides which part that is.
+      validation_fraction: float in (0, 1): this part of the training images
+        takes the place of the test images, to choose settings without a look
+        at these; see `split`. None: the data set's own test images; where it
+        has none, a fifth of its images.
+      seed: integer that decides which part that is, and the label noise.
+      max_samples: int N >= 1: the first N of the training images that are left,
+        in the order of their files; of a folder, whose files lie class by
+        class, as large a part of each class. None: all.
+      label_noise: float in [0, 1], probability that a training label is
+        replaced by a class drawn uniformly, which may be the true one. It is
+        decided once, by the seed and the position of an image. Test images and
+        those held out keep their labels.
 
     Returns:
-      `(train, test)`, two `LabelledImages`.
+      `(train, test)`, two `LabelledImages`, or two `StreamedImages` where they
+      are too large for memory.
 
     Raises:
-      ValueError: if the name is unknown, or the data is not where it should be.
+      ValueError: if the name is unknown, the data is not where it should be, or
+        a number is out of its range.
 
     Example:
       >>> train, test = load_dataset("digits")
       >>> len(train), len(test), train.images.shape[1:]
       (1437, 360, (8, 8, 3))
+
+    Reference:
+      `max_samples` and `label_noise_prob` of the official SupCon code.
     """
-    if name not in DATASETS:
+    if not 0 <= label_noise <= 1:
         raise ValueError(
-            f"`dataset` must be one of {sorted(DATASETS)}. "
+            f"`label_noise` must be in [0, 1]. Received: "
+            f"label_noise={label_noise}"
+        )
+    if name.startswith(_TFDS):
+        load = functools.partial(load_tfds, name.removeprefix(_TFDS))
+    elif name in DATASETS:
+        load = DATASETS[name]
+    else:
+        raise ValueError(
+            f"`dataset` must be one of {sorted(DATASETS)}, or tfds:NAME. "
             f"Received: dataset={name!r}"
         )
-    train, test = DATASETS[name](data_dir=data_dir, download=download)
-    if validation_fraction is None:
-        if test is not None:
-            return train, test
+    train, test = load(data_dir=data_dir, download=download)
+    if validation_fraction is None and test is None:
         validation_fraction = 0.2
-    return split(train, validation_fraction, seed=seed)
+    if validation_fraction is not None:
+        train, test = split(train, validation_fraction, seed=seed)
+    if max_samples is not None:
+        train = _first(train, max_samples, name == "folder", seed)
+    if label_noise:
+        train = _with_noise(train, label_noise, seed)
+    return train, test
 
 
 def split(source, fraction, *, seed):
-    """Splits labelled images class by class.
+    """Splits labelled images class by class; a stream, at a place in its files.
 
     Args:
-      source: `LabelledImages`; two or more of each class.
+      source: `LabelledImages`, two or more of each class; or `StreamedImages`,
+        whose labels nobody has read: the second part is the end of it.
       fraction: float in (0, 1), the share of the second part.
-      seed: integer; the same seed gives the same split.
+      seed: integer; the same seed gives the same split. Ignored by a stream.
 
     Returns:
-      Two `LabelledImages`.
+      Two sources of the same kind.
 
     Raises:
       ValueError: if a class has a single image, or a part would have fewer
@@ -115,6 +121,9 @@ def split(source, fraction, *, seed):
             f"class, or more in both parts of {len(source)}. "
             f"Received: validation_fraction={fraction}"
         )
+    if isinstance(source, StreamedImages):
+        first_size = len(source) - second_size
+        return source.part(0, first_size), source.part(first_size, len(source))
     counts = np.bincount(source.labels, minlength=num_classes)
     if (counts == 1).any():
         raise ValueError(
@@ -142,50 +151,6 @@ def _digits(*, data_dir, download):
     return split(whole, 0.2, seed=0)
 
 
-def _tfds(name, *, data_dir, download):
-    """A data set of tensorflow-datasets, decoded into memory."""
-    import tensorflow_datasets as tfds  # seconds, and only needed here
-
-    data_dir = (
-        data_dir
-        or os.environ.get("TFDS_DATA_DIR")
-        or os.path.join("~", "tensorflow_datasets")
-    )
-    data_dir = pathlib.Path(data_dir).expanduser()
-    if not (data_dir / name).is_dir() and not download:
-        raise ValueError(
-            f"`data_dir` must be a folder in which tensorflow-datasets has "
-            f"prepared {name!r}; --download lets it do so. "
-            f"Received: data_dir={str(data_dir)!r}"
-        )
-    builder = tfds.builder(name, data_dir=data_dir)
-    if download:
-        builder.download_and_prepare()
-    elif not pathlib.Path(builder.data_path).is_dir():
-        raise ValueError(
-            f"`data_dir` must hold {name} {builder.version}; --download "
-            f"prepares it. Received: data_dir={str(data_dir)!r}, without "
-            f"{builder.data_path}"
-        )
-    class_names = tuple(builder.info.features["label"].names)
-    try:
-        train, test = (
-            tfds.as_numpy(builder.as_dataset(split=part, batch_size=-1))
-            for part in ("train", "test")
-        )
-    except Exception as error:  # TFDS, TensorFlow and protobuf raise their own
-        raise ValueError(
-            f"`data_dir` must hold {name} whole. "
-            f"Received: data_dir={str(data_dir)!r}, {error}"
-        ) from error
-    return tuple(
-        LabelledImages(
-            part["image"], part["label"].astype(np.int64), class_names
-        )
-        for part in (train, test)
-    )
-
-
 def _folder(*, data_dir, download):
     """The user's own images: PATH/CLASS/*.jpg or PATH/train/CLASS/*.jpg."""
     del download
@@ -197,16 +162,58 @@ def _folder(*, data_dir, download):
             np.array(part.paths),
             np.array(part.labels, np.int64),
             class_names,
-            image_folder.decode_file,
+            read=tf.io.read_file,
         )
         for part in parts
     )
     return train, test
 
 
+def _first(source, size, is_class_by_class, seed):
+    if not 1 <= size <= len(source):
+        raise ValueError(
+            "`max_samples` must be from 1 to the number of training images, "
+            f"{len(source)}. Received: max_samples={size}"
+        )
+    if isinstance(source, StreamedImages):
+        return source.part(0, size)
+    if not is_class_by_class:
+        return source.take(np.arange(size))
+    # The i-th of n images of a class, in random order, stands at (i + 1/2) / n.
+    places = np.empty(len(source))
+    random = np.random.default_rng(seed)
+    for label in np.unique(source.labels):
+        (members,) = np.nonzero(source.labels == label)
+        steps = random.permutation(len(members)) + 0.5
+        places[members] = steps / len(members)
+    return source.take(np.sort(np.argsort(places, kind="stable")[:size]))
+
+
+def _with_noise(source, probability, seed):
+    if isinstance(source, StreamedImages):
+        return dataclasses.replace(
+            source, label_noise=probability, noise_seed=seed
+        )
+    with tf.device("CPU"):
+        labels = noisy_labels(
+            tf.constant(source.labels),
+            tf.range(len(source)),
+            num_classes=len(source.class_names),
+            probability=probability,
+            seed=seed,
+        )
+    return dataclasses.replace(source, labels=labels.numpy())
+
+
 DATASETS = {
     "digits": _digits,
-    "cifar10": functools.partial(_tfds, "cifar10"),
-    "cifar100": functools.partial(_tfds, "cifar100"),
+    "cifar10": functools.partial(load_tfds, "cifar10"),
+    "cifar100": functools.partial(load_tfds, "cifar100"),
+    "imagenette": functools.partial(
+        load_tfds,
+        "imagenette",
+        configs=("full-size-v2", "320px-v2", "160px-v2"),
+    ),
+    "imagenet2012": functools.partial(load_tfds, "imagenet2012"),
     "folder": _folder,
 }

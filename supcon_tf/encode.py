@@ -6,8 +6,10 @@ import tensorflow as tf
 from supcon_tf.views import image_batches
 
 
-def encode_all(encoder, source, *, batch_size=256):
-    """Representations and labels of all images, centre-cropped, in order.
+def encode_all(
+    encoder, source, *, batch_size=256, augmentation=None, image_size=None
+):
+    """Representations and labels of all images, in order.
 
     The replicas of an encoder that was made in the scope of a strategy share
     the work; of several workers each does all of it.
@@ -17,36 +19,97 @@ def encode_all(encoder, source, *, batch_size=256):
       source: `(images, labels)`, `LabelledImages` or a `tf.data.Dataset` of
         single `(image, label)` pairs; uint8 (0 to 255) or float (0 to 1).
       batch_size: int >= 1.
+      augmentation: as for `image_batches`; None crops the centre.
+      image_size: as for `image_size_of`.
 
     Returns:
       `[n, R]` float32 and `[n]` integer arrays.
     """
-    batches = batches_for(encoder, source, batch_size=batch_size)
-    strategy = getattr(encoder, "distribute_strategy", None)  # on TensorFlow
-    encode = encoder.predict_on_batch
-    if strategy is not None and strategy.num_replicas_in_sync > 1:
-        encode = _encode_on_replicas(encoder, strategy, batch_size)
+    batches = batches_for(
+        encoder,
+        source,
+        batch_size=batch_size,
+        augmentation=augmentation,
+        image_size=image_size,
+    )
+    encode = encode_function(encoder, batch_size=batch_size)
     features, labels = [], []
     for images, batch_labels in batches:
         features.append(encode(images))
         labels.append(batch_labels.numpy())
-    return np.concatenate(features).astype(np.float32), np.concatenate(labels)
+    return np.concatenate(features), np.concatenate(labels)
 
 
-def batches_for(encoder, source, *, batch_size):
+def encode_function(encoder, *, batch_size):
+    """The frozen encoder as a function of batches, on all its replicas.
+
+    Args:
+      encoder: as for `encode_all`. It runs in inference mode: no weight and no
+        moving average changes.
+      batch_size: int >= 1, images in a batch at most.
+
+    Returns:
+      A function, images `[b, H, W, C]` -> `[b, R]` float32 array.
+    """
+    strategy = getattr(encoder, "distribute_strategy", None)  # on TensorFlow
+    encode = encoder.predict_on_batch
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        encode = _encode_on_replicas(encoder, strategy, batch_size)
+    return lambda images: encode(images).astype(np.float32)
+
+
+def batches_for(
+    encoder, source, *, batch_size, augmentation=None, image_size=None
+):
     """Batches of images of the encoder's size, or of their own if it takes any.
 
     Args:
       encoder: as for `encode_all`.
       source: as for `encode_all`.
       batch_size: int >= 1.
+      augmentation: as for `encode_all`.
+      image_size: as for `image_size_of`.
 
     Returns:
       A `tf.data.Dataset` of `image_batches`.
     """
+    options = {} if augmentation is None else {"augmentation": augmentation}
+    return image_batches(
+        source,
+        image_size=image_size_of(encoder, image_size),
+        batch_size=batch_size,
+        **options,
+    )
+
+
+def image_size_of(encoder, image_size=None):
+    """The (height, width) of an encoder's images.
+
+    Args:
+      encoder: as for `encode_all`.
+      image_size: int, or (height, width), for an encoder that takes images of
+        any size; for another one its own size, or None.
+
+    Returns:
+      (height, width), or None for an encoder that takes any, without
+      `image_size`.
+
+    Raises:
+      ValueError: if `image_size` is not the encoder's.
+    """
     input_shape = getattr(encoder, "input_shape", (None, None, None, None))
-    image_size = None if None in input_shape[1:3] else input_shape[1:3]
-    return image_batches(source, image_size=image_size, batch_size=batch_size)
+    own = None if None in input_shape[1:3] else tuple(input_shape[1:3])
+    if image_size is None:
+        return own
+    sides = image_size
+    if not isinstance(sides, (tuple, list)):
+        sides = (image_size, image_size)
+    if own is not None and tuple(sides) != own:
+        raise ValueError(
+            f"`image_size` must be None or the encoder's, {own}. "
+            f"Received: image_size={image_size}"
+        )
+    return tuple(sides)
 
 
 def _encode_on_replicas(encoder, strategy, batch_size):

@@ -1,12 +1,18 @@
 """Trains a linear classifier on a pretrained encoder, which stays frozen.
 
-    supcon-linear-eval --workdir=W
+    supcon-linear-eval --workdir=W [--recipe=cifar ...]
+
+Without a recipe the images are encoded once and a classifier is fitted to
+that, in seconds; the recipes are the official second stages. Test images are
+looked at once, with the chosen settings.
 
 Reads W/encoder.keras and W/config.json, which supcon-pretrain wrote. Writes
 W/classifier.keras (images in, class scores out, class names inside) and
 W/linear_eval.json, and prints it.
 """
 
+import dataclasses
+import functools
 import json
 import pathlib
 import sys
@@ -14,17 +20,24 @@ import time
 
 from absl import flags
 
-from supcon_tf.build import build_model
+from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.build import build_encoder, named
 from supcon_tf.commands import define_flags, overridden, run_command
-from supcon_tf.config import LinearEvalConfig, PretrainConfig, read_json
+from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.datasets import load_dataset
-from supcon_tf.encoders.saved import load_encoder
+from supcon_tf.encoders.saved import load_encoder, load_keras_file
 from supcon_tf.evaluation import (
-    linear_probe,
+    classification_accuracy,
     nearest_neighbor_accuracy,
-    probe_accuracy,
 )
 from supcon_tf.files import check_folder, written_whole
+from supcon_tf.labelled_images import LabelledImages
+from supcon_tf.linear_fitting import fit_linear_classifier
+from supcon_tf.linear_training import train_linear_classifier
+from supcon_tf.optimizers import make_optimizer
+from supcon_tf.recipes.linear import LINEAR_RECIPES
+from supcon_tf.schedules import learning_rate_schedule
+from supcon_tf.settings import read_json
 from supcon_tf.strategies import make_strategy
 
 
@@ -36,9 +49,14 @@ def linear_eval(config, workdir):
       workdir: folder in which `pretrain` has finished.
 
     Returns:
-      The results, as in linear_eval.json: a dict with `top_1_accuracy`;
-      `untrained_top_1_accuracy`, of the same probe on the same encoder before
-      any training; `raw_pixel_1nn_accuracy`, of the nearest training image;
+      The results, as in linear_eval.json: a dict with `top_1_accuracy`,
+      `top_5_accuracy` (None for up to five classes);
+      `classifier_top_1_accuracy`, of the classifier that was trained with the
+      encoder (by cross-entropy, say), or None; `untrained_top_1_accuracy`, of
+      the fast classifier on the same encoder before any training;
+      `raw_pixel_1nn_accuracy`, of the nearest training image; the latter two
+      are None for data sets that are not in memory; `chosen`, the learning
+      rate or l2, with the held-out accuracies of all; `config`;
       `num_train_images`, `num_test_images`, `class_names`, `seconds`.
 
     Raises:
@@ -56,7 +74,7 @@ def prepare(config, workdir):
     """Checks everything and writes nothing; returns the run as a function."""
     strategy = make_strategy(config.strategy, one_machine=True)
     with strategy.scope():
-        encoder = load_encoder(workdir)
+        encoder = load_encoder(workdir, safe_mode=config.safe_mode)
     workdir = pathlib.Path(workdir).expanduser()
     check_folder(workdir, "workdir")
     pretraining = read_json(PretrainConfig, workdir / "config.json")
@@ -67,36 +85,58 @@ def prepare(config, workdir):
         seed=pretraining.seed,
     )
 
-    def probe(encoder):
-        return linear_probe(
-            encoder,
-            train,
-            l2=config.l2,
-            max_iterations=config.max_iterations,
-            verbose=0,
-        )
+    eval_augmentation = named(
+        AUGMENTATIONS, "eval_augmentation", config.eval_augmentation
+    )
+    evaluated = {
+        "augmentation": eval_augmentation,
+        "image_size": pretraining.image_size,
+    }
+    train_classifier = _classifier_trainer(config, pretraining, train)
 
     def run():
         start = time.perf_counter()
-        classifier = probe(encoder)
-        top_1_accuracy, num_test_images = probe_accuracy(classifier, test)
+        classifier, chosen = train_classifier(encoder, train)
+        accuracies = classification_accuracy(classifier, test, **evaluated)
         seconds = time.perf_counter() - start
+        del chosen["seconds"]
         with written_whole(workdir / "classifier.keras") as path:
             classifier.save(path)
-        untrained = build_model(pretraining, strategy).representation_model()
-        untrained_accuracy, _ = probe_accuracy(probe(untrained), test)
-        results = {
-            "top_1_accuracy": top_1_accuracy,
-            "untrained_top_1_accuracy": untrained_accuracy,
-            "raw_pixel_1nn_accuracy": nearest_neighbor_accuracy(
+        own = None
+        if (workdir / "classification_model.keras").exists():
+            own = load_keras_file(workdir / "classification_model.keras")
+            own = classification_accuracy(
+                own.linear_classifier(), test, **evaluated
+            )
+        is_in_memory = isinstance(train, LabelledImages)
+        untrained = nearest = None
+        if is_in_memory:
+            untrained, _ = fit_linear_classifier(
+                build_encoder(pretraining, strategy),
+                train,
+                augmentation=eval_augmentation,
+                verbose=0,
+            )
+            untrained = classification_accuracy(untrained, test, **evaluated)
+            nearest = nearest_neighbor_accuracy(
                 train, test, image_size=pretraining.image_size
-            ),
+            )
+        results = {
+            "top_1_accuracy": accuracies["top_1_accuracy"],
+            "top_5_accuracy": accuracies["top_5_accuracy"],
+            "classifier_top_1_accuracy": own and own["top_1_accuracy"],
+            "untrained_top_1_accuracy": untrained
+            and untrained["top_1_accuracy"],
+            "raw_pixel_1nn_accuracy": nearest,
             "num_train_images": len(train),
-            "num_test_images": num_test_images,
+            "num_test_images": accuracies["num_test_images"],
             "class_names": list(train.class_names),
             "seconds": round(seconds, 2),
+            "chosen": chosen,
+            "config": dataclasses.asdict(config),
         }
         text = json.dumps(results, indent=2) + "\n"
+        results = json.loads(text)
         with written_whole(workdir / "linear_eval.json") as path:
             path.write_text(text)
         print(text, end="")
@@ -106,14 +146,74 @@ def prepare(config, workdir):
     return run
 
 
+def _classifier_trainer(config, pretraining, train):
+    """A function `(encoder, train)` -> classifier and what was chosen."""
+    common = {
+        "validation_fraction": config.validation_fraction,
+        "seed": config.seed,
+    }
+    eval_augmentation = AUGMENTATIONS[config.eval_augmentation]
+    if config.method == "fast":
+        return functools.partial(
+            fit_linear_classifier,
+            l2=config.l2,
+            max_iterations=config.max_iterations,
+            augmentation=eval_augmentation,
+            verbose=0,
+            **common,
+        )
+    steps_per_epoch = len(train) // config.batch_size
+
+    def optimizer(learning_rate):
+        return make_optimizer(
+            config.optimizer,
+            learning_rate_schedule(
+                config.schedule,
+                learning_rate,
+                total_steps=config.epochs * steps_per_epoch,
+                warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+                steps_per_epoch=steps_per_epoch,
+                decay_rate=config.decay_rate,
+                epochs_per_decay=config.epochs_per_decay,
+                decay_epochs=config.decay_epochs,
+            ),
+            l2=config.weight_decay,
+            momentum=config.momentum,
+            epsilon=config.epsilon,
+        )
+
+    scale = config.batch_size / 256
+    optimizer(config.base_learning_rates[0] * scale)  # refuses what is wrong
+    return functools.partial(
+        train_linear_classifier,
+        make_optimizer=optimizer,
+        learning_rate=tuple(r * scale for r in config.base_learning_rates),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        augmentation=named(AUGMENTATIONS, "augmentation", config.augmentation),
+        image_size=pretraining.image_size,
+        label_smoothing=config.label_smoothing,
+        kernel_initializer=config.kernel_initializer,
+        eval_augmentation=eval_augmentation,
+        **common,
+    )
+
+
 def _prepare_command(values):
-    config = overridden(LinearEvalConfig(), values)
+    recipe = named(LINEAR_RECIPES, "recipe", values["recipe"].value)
+    config = overridden(recipe, values)
     return prepare(config, values["workdir"].value)
 
 
 def main(argv=None):
     """The command `supcon-linear-eval`; returns its exit status."""
     values = flags.FlagValues()
+    flags.DEFINE_string(
+        "recipe",
+        "fast",
+        f"Where the settings come from: {', '.join(sorted(LINEAR_RECIPES))}.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "workdir",
         None,

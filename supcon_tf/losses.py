@@ -14,9 +14,9 @@ from supcon_tf import dense, tiled
 from supcon_tf.arguments import as_mask, as_queue, check_variant
 from supcon_tf.by_class import losses_by_class
 from supcon_tf.contrasts import compared_with
-from supcon_tf.distribution import part_of_sum, sum_over_replicas
 from supcon_tf.labels import as_ids
 from supcon_tf.projections import as_views, unit_length
+from supcon_tf.reduction import reduced
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -314,7 +314,7 @@ class SupConLoss(keras.losses.Loss):
         """
         with keras.name_scope(self.name):
             losses = self.call(y_true, y_pred, queue=queue)
-            return _reduced(losses, sample_weight, self.reduction)
+            return reduced(losses, sample_weight, self.reduction)
 
     def call(self, y_true, y_pred, queue=None):
         """`[B]` losses of the images."""
@@ -355,33 +355,3 @@ def _is_large(num_projections, step, bound):
     if bound is None or bound > tiled.LARGEST_BOUND:
         return num_projections >= 4096
     return True
-
-
-def _reduced(losses, sample_weight, reduction):
-    """Weighted losses of the replica's images as Keras' reductions say.
-
-    Of several replicas each has its part of the sum over the global batch,
-    over the global count.
-    """
-    weights = ops.ones_like(losses)
-    if sample_weight is not None:
-        sample_weight = ops.cast(sample_weight, losses.dtype)
-        given = sample_weight.shape
-        sample_weight = ops.reshape(sample_weight, (-1,))
-        size, allowed = sample_weight.shape[0], losses.shape[0]
-        if None not in (size, allowed) and size not in (1, allowed):
-            raise ValueError(
-                f"`sample_weight` must have shape [B], B = {allowed}. "
-                f"Received: shape={tuple(given)}"
-            )
-        weights = weights * sample_weight
-    losses = losses * weights
-    if reduction in (None, "none"):
-        return losses
-    total = ops.sum(losses)
-    if reduction != "sum":
-        if reduction != "mean_with_sample_weight":
-            weights = ops.ones_like(losses)
-        count = sum_over_replicas(ops.sum(weights))
-        total = ops.divide_no_nan(total, count)
-    return part_of_sum(total, sum_over_replicas(ops.stop_gradient(total)))

@@ -1,25 +1,33 @@
-"""Optimizers and learning-rate schedules of the paper's recipes."""
+"""Optimizers of the papers' recipes, by name.
+
+In all of them vectors (biases, BatchNormalization) are not decayed.
+"""
+
+import functools
 
 import keras
-from keras import ops
 
-SCHEDULES = ("cosine", "constant")
+from supcon_tf.lars import LARS
+from supcon_tf.weight_decay import (
+    L2InGradient,
+    check_not_negative,
+    is_vector,
+)
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class SGD(keras.optimizers.SGD):
+class SGD(L2InGradient, keras.optimizers.SGD):
     """SGD with momentum and the papers' weight decay: L2 in the gradient.
 
-    Keras' own `weight_decay` is decoupled: it shrinks the weights beside the
-    gradient step, which with momentum is another algorithm. Here
-    `l2 * variable` is added to the gradient, as the official code, torch and
-    the literature's recipes do. Vectors (biases, BatchNormalization) are not
-    decayed.
+    With g the gradient plus `l2 * w`, and v the momentum:
+        v = momentum * v - learning_rate * g
+        w = w + v
 
     Args:
       learning_rate: float or `LearningRateSchedule`.
-      l2: float >= 0, the weight decay.
-      **kwargs: as for `keras.optimizers.SGD`, such as `momentum=0.9`.
+      l2: float >= 0, the weight decay; vectors are not decayed.
+      **kwargs: as for `keras.optimizers.SGD`, such as `momentum=0.9` and
+        `nesterov=True`.
 
     Raises:
       ValueError: if `l2` is negative.
@@ -28,108 +36,173 @@ class SGD(keras.optimizers.SGD):
       >>> model.compile(optimizer=SGD(0.5, momentum=0.9, l2=1e-4), loss=loss)
     """
 
-    def __init__(self, learning_rate=0.01, l2=0.0, **kwargs):
-        if not l2 >= 0:
-            raise ValueError(f"`l2` must be >= 0. Received: l2={l2}")
-        super().__init__(learning_rate, **kwargs)
-        self.l2 = l2
 
-    def update_step(self, gradient, variable, learning_rate):
-        """One step for one variable."""
-        if self.l2 and len(variable.shape) > 1:
-            gradient = ops.add(gradient, ops.multiply(variable, self.l2))
-        super().update_step(gradient, variable, learning_rate)
+@keras.saving.register_keras_serializable("supcon_tf")
+class RMSprop(L2InGradient, keras.optimizers.RMSprop):
+    """RMSprop of TensorFlow 1, in which the official code trains classifiers.
 
-    def get_config(self):
-        """Every argument of the constructor."""
-        return {**super().get_config(), "l2": self.l2}
+    With g the gradient plus `l2 * w`, s the mean square and v the momentum:
+        s = rho * s + (1 - rho) * g^2
+        v = momentum * v + learning_rate * g / sqrt(s + epsilon)
+        w = w - v
+    Here s starts at 1. In Keras' own it starts at 0, where with a small epsilon
+    the first step is `learning_rate / sqrt(1 - rho)`, however small g.
+
+    Args:
+      learning_rate: float or `LearningRateSchedule`.
+      l2: float >= 0, the weight decay; vectors are not decayed.
+      rho: float in [0, 1).
+      momentum: float in [0, 1).
+      epsilon: float >= 0, inside the root. Officially 0.001 for the linear
+        classifier, 1.0 for pretraining.
+      **kwargs: as for `keras.optimizers.RMSprop`.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+
+    Example:
+      >>> optimizer = RMSprop(1.2, epsilon=0.001, l2=1e-6)
+    """
+
+    def __init__(
+        self,
+        learning_rate,
+        *,
+        l2=0.0,
+        rho=0.9,
+        momentum=0.9,
+        epsilon=0.001,
+        **kwargs,
+    ):
+        for name, value in (("rho", rho), ("momentum", momentum)):
+            if not 0 <= value < 1:
+                raise ValueError(
+                    f"`{name}` must be in [0, 1). Received: {name}={value!r}"
+                )
+        check_not_negative("epsilon", epsilon)
+        super().__init__(
+            learning_rate,
+            l2=l2,
+            rho=rho,
+            momentum=momentum,
+            epsilon=epsilon,
+            **kwargs,
+        )
+
+    def add_optimizer_variables(
+        self, trainable_variables, name, initializer="zeros"
+    ):
+        """As Keras' own; the mean squares (there "velocity") start at 1."""
+        if name == "velocity":
+            initializer = "ones"
+        return super().add_optimizer_variables(
+            trainable_variables, name, initializer
+        )
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from 0 before another schedule, which starts after it.
+class Adam(L2InGradient, keras.optimizers.Adam):
+    """Adam with L2 in the gradient.
 
     Args:
-      schedule: `LearningRateSchedule`, or a float, to follow the warm-up.
-      warmup_steps: int >= 0; at this step the schedule's first value is
-        reached.
-
-    Example:
-      >>> WarmUp(0.5, warmup_steps=10)(5)
-      <tf.Tensor: shape=(), dtype=float32, numpy=0.25>
-
-    Reference:
-      Goyal et al. 2017, arXiv 1706.02677, Sec. 2.2.
-    """
-
-    def __init__(self, schedule, warmup_steps):
-        super().__init__()
-        self.schedule = schedule
-        self.warmup_steps = warmup_steps
-
-    def __call__(self, step):
-        """Learning rate at `step`."""
-        step = ops.cast(step, "float32")
-        progress = step / max(self.warmup_steps, 1)
-        return ops.where(
-            step < self.warmup_steps,
-            progress * self._after(0.0),
-            self._after(ops.maximum(step - self.warmup_steps, 0.0)),
-        )
-
-    def _after(self, step):
-        if callable(self.schedule):
-            return self.schedule(step)
-        return ops.convert_to_tensor(self.schedule, dtype="float32")
-
-    def get_config(self):
-        """Every argument of the constructor."""
-        return {
-            "schedule": keras.saving.serialize_keras_object(self.schedule),
-            "warmup_steps": self.warmup_steps,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        """The inverse of `get_config`."""
-        schedule = keras.saving.deserialize_keras_object(config["schedule"])
-        return cls(schedule, config["warmup_steps"])
-
-
-def learning_rate_schedule(name, peak, *, total_steps, warmup_steps=0):
-    """A schedule by name: linear warm-up from 0 to the peak, then the named.
-
-    Args:
-      name: `"cosine"`, to 0 at `total_steps`, or `"constant"`.
-      peak: float > 0, the highest learning rate.
-      total_steps: int, number of all steps.
-      warmup_steps: int >= 0, less than `total_steps`.
-
-    Returns:
-      A `LearningRateSchedule`.
+      learning_rate: float or `LearningRateSchedule`.
+      l2: float >= 0, the weight decay; vectors are not decayed. Adam divides
+        it by the gradients' size, too: `AdamW` does not.
+      **kwargs: as for `keras.optimizers.Adam`.
 
     Raises:
-      ValueError: if the name is unknown or the warm-up leaves no step.
+      ValueError: if `l2` is negative.
 
     Example:
-      >>> schedule = learning_rate_schedule("cosine", 0.5, total_steps=100)
+      >>> optimizer = Adam(1e-3, l2=1e-4)
+    """
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class AdamW(keras.optimizers.AdamW):
+    """Adam with decoupled weight decay, `w = w - learning_rate * decay * w`.
+
+    Args:
+      learning_rate: float or `LearningRateSchedule`.
+      weight_decay: float >= 0; vectors are not decayed. (They take the place
+        of what `exclude_from_weight_decay` was told before.)
+      **kwargs: as for `keras.optimizers.AdamW`.
+
+    Raises:
+      ValueError: if `weight_decay` is negative.
+
+    Example:
+      >>> optimizer = AdamW(1e-3, weight_decay=0.05)
 
     Reference:
-      Loshchilov & Hutter 2017, "SGDR", arXiv 1608.03983, Eq. 5.
+      Loshchilov & Hutter 2019, arXiv 1711.05101, Algorithm 2.
     """
-    if name not in SCHEDULES:
+
+    def __init__(self, learning_rate, *, weight_decay=0.004, **kwargs):
+        check_not_negative("weight_decay", weight_decay)
+        super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
+
+    def build(self, variables):
+        """Makes the optimizer's variables."""
+        if not self.built:
+            self.exclude_from_weight_decay(filter(is_vector, variables))
+        super().build(variables)
+
+
+OPTIMIZERS = {
+    "sgd": SGD,
+    "nesterov": functools.partial(SGD, nesterov=True),
+    "lars": LARS,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+_WITH_MOMENTUM = ("sgd", "nesterov", "lars", "rmsprop")
+_WITH_EPSILON = ("rmsprop", "adam", "adamw")
+
+
+def make_optimizer(
+    name, learning_rate, *, l2=0.0, momentum=0.9, rho=0.9, epsilon=None
+):
+    """An optimizer by name.
+
+    Args:
+      name: one of OPTIMIZERS: `"sgd"`, `"nesterov"`, `"lars"`, `"rmsprop"`,
+        `"adam"` or `"adamw"`.
+      learning_rate: float or `LearningRateSchedule`.
+      l2: float >= 0, the weight decay: L2 in the gradient, but decoupled
+        (`weight_decay`) for adamw.
+      momentum: float in [0, 1]; adam and adamw have none and ignore it.
+      rho: float in [0, 1), of rmsprop; the others ignore it.
+      epsilon: float >= 0, of rmsprop, adam and adamw; None for the
+        optimizer's own.
+
+    Returns:
+      A `keras.optimizers.Optimizer`.
+
+    Raises:
+      ValueError: if the name is unknown, `epsilon` is given for an optimizer
+        that has none, or an argument is out of its range.
+
+    Example:
+      >>> optimizer = make_optimizer("lars", 4.8, l2=1e-4)
+    """
+    if name not in OPTIMIZERS:
         raise ValueError(
-            f"`schedule` must be one of {list(SCHEDULES)}. "
-            f"Received: schedule={name!r}"
+            f"`optimizer` must be one of {list(OPTIMIZERS)}. "
+            f"Received: optimizer={name!r}"
         )
-    if not 0 <= warmup_steps < total_steps:
-        raise ValueError(
-            f"The warm-up must leave steps to train: at most {total_steps - 1}"
-            f" of {total_steps}. Received: {warmup_steps} steps"
-        )
-    schedule = peak
-    if name == "cosine":
-        schedule = keras.optimizers.schedules.CosineDecay(
-            peak, total_steps - warmup_steps
-        )
-    return WarmUp(schedule, warmup_steps)
+    options = {"weight_decay" if name == "adamw" else "l2": l2}
+    if name in _WITH_MOMENTUM:
+        options["momentum"] = float(momentum)  # Keras refuses an int
+    if name == "rmsprop":
+        options["rho"] = rho
+    if epsilon is not None:
+        if name not in _WITH_EPSILON:
+            raise ValueError(
+                f"`epsilon` must be None with optimizer={name!r}, which has "
+                f"none. Received: epsilon={epsilon!r}"
+            )
+        check_not_negative("epsilon", epsilon)
+        options["epsilon"] = epsilon
+    return OPTIMIZERS[name](learning_rate, **options)

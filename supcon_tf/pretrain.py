@@ -1,12 +1,13 @@
 """Pretrains an encoder with the supervised contrastive loss.
 
+    supcon-pretrain --list_recipes
     supcon-pretrain --recipe=digits --workdir=W [--epochs=50 ...]
 
 Writes to W: config.json, encoder.keras (images in [0, 1] -> representations),
-supcon_model.keras (with the projection head), history.csv, logs/ for
-TensorBoard, and checkpoint-*.npz, from which the same command goes on after a
-kill. On several machines, each started with its TF_CONFIG, the chief (worker 0)
-writes, and alone needs W.
+supcon_model.keras (with the projection head; or classification_model.keras,
+with a classifier), history.csv, logs/ for TensorBoard, and checkpoint-*.npz,
+from which the same command goes on after a kill. On several machines, each
+started with its TF_CONFIG, the chief (worker 0) writes, and alone needs W.
 """
 
 import functools
@@ -22,6 +23,7 @@ from supcon_tf.build import (
     compile_model,
     make_augmentation,
     named,
+    starts_from,
     synchronize_batch_norm,
 )
 from supcon_tf.callbacks import (
@@ -31,7 +33,7 @@ from supcon_tf.callbacks import (
     StopIfDiverged,
 )
 from supcon_tf.commands import define_flags, overridden, run_command
-from supcon_tf.config import PretrainConfig, to_json
+from supcon_tf.config import PretrainConfig
 from supcon_tf.datasets import load_dataset
 from supcon_tf.files import (
     FolderInUseError,
@@ -39,7 +41,9 @@ from supcon_tf.files import (
     only_writer,
 )
 from supcon_tf.monitoring import StuckLossWarning
-from supcon_tf.recipes import RECIPES
+from supcon_tf.objectives import for_objective, is_classifier
+from supcon_tf.recipes import RECIPES, recipe_table
+from supcon_tf.settings import to_json
 from supcon_tf.strategies import make_strategy
 from supcon_tf.views import view_batches
 from supcon_tf.workdir import (
@@ -108,15 +112,23 @@ def _prepare(config, workdir, strategy):
         encoder = finished_encoder(workdir, config, strategy)
         return lambda: _finished(workdir, encoder, strategy)
 
-    model = build_model(config, strategy)
-    views, num_images = _views(config)
+    views, num_images, num_classes = _views(config)
+    model = build_model(config, num_classes, strategy)
     steps_per_epoch = num_images // config.batch_size
     compile_model(model, config, steps_per_epoch, strategy)
     first_epoch = restore(workdir, model, strategy)
 
     def fit(callbacks=(), verbose=0):
         model.fit(
-            _distributed(views, config.batch_size, first_epoch, strategy),
+            _distributed(
+                functools.partial(views, first_epoch=first_epoch),
+                functools.partial(
+                    for_objective(config, num_classes),
+                    first_batch=first_epoch * steps_per_epoch,
+                ),
+                config.batch_size,
+                strategy,
+            ),
             epochs=config.epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=steps_per_epoch,
@@ -138,9 +150,10 @@ def _prepare(config, workdir, strategy):
             callbacks = [
                 EpochHistory(workdir / "history.csv"),
                 keras.callbacks.TensorBoard(workdir / "logs"),
-                StuckLossWarning(),
                 EpochCheckpoint(workdir),
             ]
+            if not is_classifier(config):
+                callbacks.insert(0, StuckLossWarning())
             fit(callbacks, verbose="auto")
             write_models(model, workdir)
 
@@ -157,13 +170,15 @@ def _prepare(config, workdir, strategy):
 
 
 def _views(config):
-    """A function of first_epoch and shards to batches; how many images."""
+    """A function of first_epoch and shards to batches; images; classes."""
     augmentation = make_augmentation(config)
     train, _ = load_dataset(
         config.dataset,
         data_dir=config.data_dir,
         download=config.download,
         validation_fraction=config.validation_fraction,
+        max_samples=config.max_samples,
+        label_noise=config.label_noise,
         seed=config.seed,
     )
     views = functools.partial(
@@ -173,13 +188,14 @@ def _views(config):
         num_views=config.num_views,
         batch_size=config.batch_size,
         image_size=config.image_size,
+        samples_per_class=config.samples_per_class,
         seed=config.seed,
     )
     views()  # refuses what it cannot do
-    return views, len(train)
+    return views, len(train), len(train.class_names)
 
 
-def _distributed(views, batch_size, first_epoch, strategy):
+def _distributed(views, finished, batch_size, strategy):
     """The views as `fit` takes them, each replica's part of each batch.
 
     Those of one process Keras distributes. Of several, each makes the views of
@@ -192,18 +208,17 @@ def _distributed(views, batch_size, first_epoch, strategy):
     replica, it takes a rebatch at the end for one of its own, and undoes it.
     """
     if num_workers(strategy) == 1:
-        return views(first_epoch=first_epoch).repeat()
+        return finished(views()).repeat()
 
     def of_worker(context):
         own = views(
-            first_epoch=first_epoch,
             num_shards=context.num_input_pipelines,
             shard=context.input_pipeline_id,
         )
         own = own.rebatch(
             context.get_per_replica_batch_size(batch_size), drop_remainder=True
         )
-        return own.repeat()
+        return finished(own).repeat()
 
     return strategy.distribute_datasets_from_function(of_worker)
 
@@ -218,13 +233,19 @@ def _finished(workdir, encoder, strategy):
 
 
 def _print_facts(config, num_images, first_epoch, workdir, strategy):
-    num_projections = config.num_views * config.batch_size
+    num_views = config.num_views * config.batch_size
+    collapse = (
+        ""
+        if is_classifier(config)
+        else f"; N = {num_views} identical projections have the loss "
+        f"ln(N - 1) = {math.log(max(num_views - 1, 1)):.4f}"
+    )
     print(to_json(config), end="")
+    if starts_from(config) is not None:
+        print(f"starts from {starts_from(config)}, which is the encoder")
     print(
         f"{num_images} images, batches of {config.batch_size} images x "
-        f"{config.num_views} views: N = {num_projections} projections; "
-        f"identical ones have the loss ln(N - 1) = "
-        f"{math.log(max(num_projections - 1, 1)):.4f}"
+        f"{config.num_views} views{collapse}"
     )
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas > 1:
@@ -245,6 +266,8 @@ def _print_facts(config, num_images, first_epoch, workdir, strategy):
 
 
 def _prepare_command(values):
+    if values["list_recipes"].value:
+        return lambda: print(recipe_table())
     recipe = named(RECIPES, "recipe", values["recipe"].value)
     config = overridden(recipe, values)
     return prepare(config, values["workdir"].value)
@@ -257,6 +280,12 @@ def main(argv=None):
         "recipe",
         None,
         f"Where the settings come from: {', '.join(sorted(RECIPES))}.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "list_recipes",
+        False,
+        "Print the recipes: data set, encoder, epochs, batch, expected top-1.",
         flag_values=values,
     )
     flags.DEFINE_string(

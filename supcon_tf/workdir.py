@@ -4,15 +4,16 @@ import dataclasses
 
 import tensorflow as tf
 
-from supcon_tf.build import build_model
+from supcon_tf.build import build_encoder, starts_from
 from supcon_tf.callbacks import (
     EpochHistory,
     checkpoint_variables,
     read_checkpoint,
 )
-from supcon_tf.config import read_json, to_json
+from supcon_tf.classification import ClassificationModel
 from supcon_tf.encoders.saved import load_encoder
 from supcon_tf.files import check_folder, written_whole
+from supcon_tf.settings import read_json, to_json
 from supcon_tf.workers import from_chief, share_weights
 
 
@@ -58,11 +59,12 @@ def finished_encoder(workdir, config, strategy):
 
     def read():
         nonlocal encoder
-        encoder = load_encoder(workdir)
+        # What the run itself was told to start from is trusted.
+        encoder = load_encoder(workdir, safe_mode=starts_from(config) is None)
         return {}
 
     from_chief(strategy, read)  # or what is wrong with it
-    encoder = encoder or build_model(config).representation_model()
+    encoder = encoder or build_encoder(config)
     share_weights(strategy, encoder)
     return encoder
 
@@ -121,13 +123,15 @@ def write_example_views(views, workdir):
 
 
 def write_models(model, workdir):
-    """Writes supcon_model.keras and encoder.keras.
+    """Writes supcon_model.keras or classification_model.keras, encoder.keras.
 
     Args:
-      model: the trained `SupConModel`.
+      model: the trained `SupConModel` or `ClassificationModel`.
       workdir: as for `look_at`.
     """
-    with written_whole(workdir / "supcon_model.keras") as path:
+    is_classifier = isinstance(model, ClassificationModel)
+    name = "classification_model" if is_classifier else "supcon_model"
+    with written_whole(workdir / f"{name}.keras") as path:
         model.save(path)
     # Last: where encoder.keras is, the run is finished.
     with written_whole(workdir / "encoder.keras") as path:

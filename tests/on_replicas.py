@@ -20,6 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from supcon_tf import (
+    AdditiveMarginLoss,
+    ClassificationModel,
     ProjectionHead,
     SupConLoss,
     SupConModel,
@@ -50,7 +52,7 @@ PLAIN = {
     "stopped gradient": {"implementation": "dense"},
     "local batch norm": {},
 }
-MODEL = {
+SUPCON = {
     "model": {},
     "empty replica": {"images": 97},
     "first batch": {"images": 90, "batch_size": 15},
@@ -65,6 +67,12 @@ MODEL = {
     "microbatches": {"num_microbatches": 3, "batch_norm": False},
     "empty replica, local batch norm": {"images": 97},
 }
+CLASSIFICATION = {
+    "cross_entropy": {"classes": 4},
+    "cross_entropy, empty replica": {"classes": 4, "images": 97},
+    "max_margin": {"classes": 4, "cosine": True},
+}
+MODEL = {**SUPCON, **CLASSIFICATION}
 
 
 def encoder(synchronized, batch_norm=True):
@@ -105,15 +113,19 @@ def fit(case, strategy):
             optimizer = keras.optimizers.SGD(0.1, **options.pop("clip"))
         if case in MODEL:
             head = ProjectionHead((8, 6)) if options.pop("head", 0) else None
-            model = SupConModel(network, head, **options)
-            options = {}
+            classes = options.pop("classes", None)
+            if classes:
+                model = ClassificationModel(network, classes, **options)
+            else:
+                model = SupConModel(network, head, **options)
+            loss = _loss(classes, options.get("cosine"))
             images = generator.normal(size=(size, 2, 8))
         else:
             network.add(keras.layers.Reshape((2, 6)))
             model = network
             images = generator.normal(size=(size, 8))
-        options = {"temperature": 0.3, **options}
-        model.compile(optimizer=optimizer, loss=SupConLoss(**options))
+            loss = SupConLoss(**{"temperature": 0.3, **options})
+        model.compile(optimizer=optimizer, loss=loss)
     model.run_eagerly = case == "eagerly"
     images = images.astype(floatx)
     if not model.built:
@@ -139,6 +151,16 @@ def fit(case, strategy):
         ),
     ).history
     return before, model.get_weights(), history
+
+
+def _loss(classes, cosine):
+    if not classes:
+        return SupConLoss(0.3)
+    if cosine:
+        return AdditiveMarginLoss()
+    return keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=0.1
+    )
 
 
 @contextlib.contextmanager

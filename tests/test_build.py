@@ -33,10 +33,10 @@ def batch_norms(model):
 
 
 def test_the_seed_decides_the_weights():
-    first, again = build_model(TINY), build_model(TINY)
+    first, again = build_model(TINY, 10), build_model(TINY, 10)
     for a, b in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    other = build_model(dataclasses.replace(TINY, seed=1))
+    other = build_model(dataclasses.replace(TINY, seed=1), 10)
     assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
 
 
@@ -44,7 +44,7 @@ def test_the_seed_decides_the_weights():
 def test_a_mixed_precision_computes_in_half_and_keeps_float32(precision):
     before = keras.config.dtype_policy()
     config = dataclasses.replace(TINY, precision=precision, queue_size=8)
-    model = build_model(config)
+    model = build_model(config, 10)
     assert keras.config.dtype_policy() is before
     convolution = model.encoder.get_layer("stem_conv")
     assert convolution.compute_dtype == precision.removeprefix("mixed_")
@@ -58,13 +58,13 @@ def test_a_mixed_precision_computes_in_half_and_keeps_float32(precision):
     assert {w.dtype for w in model.trainable_weights} == {"float32"}
     representations = model.encode(images())
     assert keras.backend.standardize_dtype(representations.dtype) == "float32"
-    expected = build_model(TINY).encode(images())
+    expected = build_model(TINY, 10).encode(images())
     np.testing.assert_allclose(representations, expected, atol=0.1)
 
 
 def test_float16_scales_the_loss():
     config = dataclasses.replace(TINY, precision="mixed_float16")
-    model = build_model(config)
+    model = build_model(config, 10)
     compile_model(model, config, steps_per_epoch=10)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
 
@@ -73,7 +73,7 @@ def test_the_policy_of_others_survives_an_error():
     before = keras.config.dtype_policy()
     with pytest.raises(ValueError, match="`stem` must be one of"):
         build_model(
-            dataclasses.replace(TINY, precision="mixed_float16", stem="vgg")
+            dataclasses.replace(TINY, precision="mixed_float16", stem="vgg"), 10
         )
     assert keras.config.dtype_policy() is before
 
@@ -82,7 +82,7 @@ def test_the_policy_of_others_has_no_part_in_the_model():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = build_model(TINY)
+        model = build_model(TINY, 10)
     finally:
         keras.config.set_dtype_policy(before)
     assert model.encoder.get_layer("stem_conv").compute_dtype == "float32"
@@ -90,7 +90,7 @@ def test_the_policy_of_others_has_no_part_in_the_model():
 
 def test_an_unknown_precision_lists_the_known():
     with pytest.raises(ValueError, match="`precision` must be one of") as error:
-        build_model(dataclasses.replace(TINY, precision="float16"))
+        build_model(dataclasses.replace(TINY, precision="float16"), 10)
     assert "mixed_bfloat16" in str(error.value)
 
 
@@ -98,7 +98,8 @@ def test_queue_momentum_and_microbatches_reach_the_model():
     model = build_model(
         dataclasses.replace(
             TINY, queue_size=32, encoder_momentum=0.5, num_microbatches=2
-        )
+        ),
+        10,
     )
     assert model.queue.size == 32
     assert model.momentum_encoder.momentum == 0.5
@@ -106,13 +107,13 @@ def test_queue_momentum_and_microbatches_reach_the_model():
 
 
 def test_on_one_replica_batch_norm_is_not_synchronised():
-    model = build_model(dataclasses.replace(TINY, sync_batch_norm=True))
+    model = build_model(dataclasses.replace(TINY, sync_batch_norm=True), 10)
     assert not any(layer.synchronized for layer in batch_norms(model))
 
 
 def test_batch_norm_of_encoder_head_and_copy_can_be_synchronised():
     model = build_model(
-        dataclasses.replace(TINY, queue_size=8, encoder_momentum=0.5)
+        dataclasses.replace(TINY, queue_size=8, encoder_momentum=0.5), 10
     )
     layers = batch_norms(model)
     assert len(layers) == 2 * (20 + 1)  # the encoder's and the head's
@@ -136,7 +137,7 @@ def test_the_crop_area_reaches_the_augmentation():
 
 def test_unknown_names_list_the_known():
     with pytest.raises(ValueError) as error:
-        build_model(dataclasses.replace(TINY, encoder="resnet19"))
+        build_model(dataclasses.replace(TINY, encoder="resnet19"), 10)
     for name in ENCODERS:
         assert name in str(error.value)
     with pytest.raises(ValueError) as error:

@@ -68,15 +68,16 @@ def run(*arguments, prepare=lambda values: lambda: None):
 
 def test_a_command_runs_what_it_prepared():
     ran = []
-    assert run("--l2=5", prepare=lambda v: lambda: ran.append(v)) == 0
-    assert ran[0]["l2"].value == 5
+    status = run("--max_iterations=5", prepare=lambda v: lambda: ran.append(v))
+    assert status == 0
+    assert ran[0]["max_iterations"].value == 5
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--l3=5"], "l3"),
-        (["--l2=many"], "l2"),
+        (["--max_iterations=many"], "max_iterations"),
         (["positional"], "positional"),
     ],
 )

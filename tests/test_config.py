@@ -1,51 +1,8 @@
 import dataclasses
-import json
 
 import pytest
 
-from supcon_tf.config import (
-    LinearEvalConfig,
-    PretrainConfig,
-    read_json,
-    to_json,
-)
-from supcon_tf.recipes import RECIPES
-
-
-@pytest.mark.parametrize(
-    "config", [*RECIPES.values(), LinearEvalConfig(l2=7.0)]
-)
-def test_a_config_survives_json(config, tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text(to_json(config))
-    assert read_json(type(config), path) == config
-
-
-VALUES = json.loads(to_json(LinearEvalConfig()))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "null",
-        "[1]",
-        "{}",
-        json.dumps({**VALUES, "typo": 1}),
-        json.dumps({**VALUES, "l2": "a"}),
-        json.dumps({**VALUES, "max_iterations": 3.5}),
-        json.dumps({**VALUES, "data_dir": 3}),
-        json.dumps({**VALUES, "l2": [1.0]}),
-        "\udcff",
-    ],
-)
-def test_a_damaged_file_is_named(text, tmp_path):
-    path = tmp_path / "config.json"
-    path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(ValueError) as error:
-        read_json(LinearEvalConfig, path)
-    assert str(error.value).startswith(f"{path} must hold the settings")
+from supcon_tf.config import LinearEvalConfig, PretrainConfig
 
 
 def test_the_peak_learning_rate_scales_with_the_images_of_a_batch():
@@ -90,6 +47,12 @@ def test_the_peak_learning_rate_scales_with_the_images_of_a_batch():
         ("encoder_momentum", 0.9, "None without a queue, queue_size=0"),
         ("num_microbatches", 0, ">= 1"),
         ("sync_batch_norm", 1, "bool"),
+        ("max_samples", 0, ">= 1"),
+        ("label_noise", 1.0, "in [0, 1)"),
+        ("cutmix_alpha", -1.0, ">= 0"),
+        ("margin", 2.0, "in [0, 2)"),
+        ("decay_rate", 0.0, "in (0, 1]"),
+        ("blur_probability", 1.5, "in [0, 1]"),
     ],
 )
 def test_values_out_of_range_are_named_with_what_is_allowed(
@@ -106,3 +69,27 @@ def test_a_queue_and_a_cap_of_positives_do_not_go_together():
     PretrainConfig(queue_size=64, encoder_momentum=0.0)
     with pytest.raises(ValueError, match="`positives_cap` must be None with a"):
         PretrainConfig(queue_size=64, positives_cap=2)
+
+
+def test_samples_per_class_divide_the_batch():
+    PretrainConfig(batch_size=64, samples_per_class=4)
+    with pytest.raises(ValueError, match="`samples_per_class` must divide"):
+        PretrainConfig(batch_size=64, samples_per_class=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("l2", (), "one or more > 0"),
+        ("l2", (1.0, 0.0), "one or more > 0"),
+        ("base_learning_rates", (-1.0,), "one or more > 0"),
+        ("method", "best", "fast or augmented"),
+        ("validation_fraction", 0.0, "in (0, 1)"),
+    ],
+)
+def test_settings_of_linear_evaluation_are_checked(name, value, allowed):
+    with pytest.raises(ValueError) as error:
+        LinearEvalConfig(**{name: value})
+    assert str(error.value) == (
+        f"`{name}` must be {allowed}. Received: {name}={value!r}"
+    )

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
+from PIL import Image
 
 from supcon_tf import DATASETS, load_dataset
 from supcon_tf.datasets import LabelledImages, split
@@ -54,79 +54,66 @@ def test_the_held_out_part_takes_the_place_of_the_test_images():
     assert {image.tobytes() for image in held_out.images} <= known
 
 
-def test_a_data_set_of_tfds_is_loaded_whole(tmp_path, monkeypatch):
-    builder = _prepared_cifar10(tmp_path)
-    train, test = load_dataset("cifar10", data_dir=str(tmp_path))
-    assert train.images.shape == (20, 32, 32, 3)
-    assert len(test) == 20
-    assert train.images.dtype == np.uint8
-    assert train.class_names[:2] == ("airplane", "automobile")
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    again, _ = load_dataset("cifar10")
-    np.testing.assert_array_equal(again.labels, train.labels)
-    assert builder.info.splits["train"].num_examples == 20
+def test_max_samples_are_the_first_after_the_held_out_part():
+    train, held_out = load_dataset("digits", validation_fraction=0.1)
+    first, same = load_dataset(
+        "digits", validation_fraction=0.1, max_samples=100
+    )
+    np.testing.assert_array_equal(first.images, train.images[:100])
+    np.testing.assert_array_equal(first.labels, train.labels[:100])
+    np.testing.assert_array_equal(same.images, held_out.images)
 
 
-def _prepared_cifar10(data_dir):
-    """CIFAR-10 in TFDS' own form, of 20 invented images a split."""
-    from tensorflow_datasets.image_classification import cifar
-
-    def examples(self, dl_manager):
-        random = np.random.default_rng(0)
-
-        def part():
-            for index in range(20):
-                yield (
-                    str(index),
-                    {
-                        "id": str(index),
-                        "image": random.integers(
-                            0, 256, (32, 32, 3), dtype=np.uint8
-                        ),
-                        "label": index % 10,
-                    },
-                )
-
-        return {"train": part(), "test": part()}
-
-    original = cifar.Cifar10._split_generators
-    cifar.Cifar10._split_generators = examples
-    info = cifar.Cifar10._info
-
-    def without_label_file(self):
-        made = info(self)
-        made.features["label"].names = [
-            "airplane", "automobile", "bird", "cat", "deer",
-            "dog", "frog", "horse", "ship", "truck",
-        ]  # fmt: skip
-        return made
-
-    cifar.Cifar10._info = without_label_file
-    try:
-        builder = tfds.builder("cifar10", data_dir=data_dir)
-        builder.download_and_prepare()
-    finally:
-        cifar.Cifar10._split_generators = original
-        cifar.Cifar10._info = info
-    return builder
+@pytest.mark.parametrize("size", [0, 1438])
+def test_max_samples_are_one_or_more_of_those_there(size):
+    with pytest.raises(ValueError, match=f"images, 1437. Rec.*={size}"):
+        load_dataset("digits", max_samples=size)
 
 
-def test_a_folder_without_the_data_set_is_named_and_nothing_is_made(tmp_path):
-    missing = tmp_path / "nowhere"
-    with pytest.raises(ValueError, match=r"has prepared 'cifar10'; --download"):
-        load_dataset("cifar10", data_dir=str(missing))
-    assert not missing.exists()
-    (tmp_path / "cifar10").mkdir()
-    with pytest.raises(ValueError, match=r"must hold cifar10 3"):
-        load_dataset("cifar10", data_dir=str(tmp_path))
+@pytest.mark.parametrize("max_samples", [40, 13, 1])
+def test_max_samples_of_a_folder_are_of_all_classes(tmp_path, max_samples):
+    for name, count in (("a", 40), ("b", 20), ("c", 20)):
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            image = Image.fromarray(np.full((4, 4, 3), index, np.uint8))
+            image.save(tmp_path / name / f"{index:02}.png")
+    arguments = {"data_dir": tmp_path, "max_samples": max_samples}
+    train, test = load_dataset("folder", **arguments)
+    assert (len(train), len(test)) == (max_samples, 16)
+    counts = np.bincount(train.labels, minlength=3)
+    share = np.array([0.5, 0.25, 0.25]) * max_samples
+    assert (np.abs(counts - share) <= 1).all()
+    assert train.labels.tolist() == sorted(train.labels)
+    again, _ = load_dataset("folder", **arguments)
+    assert again.images.tolist() == train.images.tolist()
+    other, _ = load_dataset("folder", seed=1, **arguments)
+    assert other.images.tolist() != train.images.tolist()
 
 
-def test_damaged_data_of_tfds_is_named(tmp_path):
-    _prepared_cifar10(tmp_path)
-    for record in (tmp_path / "cifar10").rglob("*test.tfrecord*"):
-        record.write_bytes(record.read_bytes()[:-10])
-    with pytest.raises(ValueError, match="`data_dir` must hold cifar10 whole"):
-        load_dataset("cifar10", data_dir=str(tmp_path))
+def test_label_noise_spares_the_test_images_and_is_fixed():
+    whole, test = load_dataset("digits")
+    noisy, same_test = load_dataset("digits", label_noise=0.5)
+    np.testing.assert_array_equal(same_test.labels, test.labels)
+    np.testing.assert_array_equal(noisy.images, whole.images)
+    assert noisy.labels.dtype == whole.labels.dtype
+    # Binomial(1437, 0.45), standard deviation 19.
+    assert abs((noisy.labels != whole.labels).sum() - 647) < 4 * 19
+    again, _ = load_dataset("digits", label_noise=0.5)
+    np.testing.assert_array_equal(again.labels, noisy.labels)
+    other, _ = load_dataset("digits", label_noise=0.5, seed=1)
+    assert other.labels.tolist() != noisy.labels.tolist()
+
+
+def test_label_noise_spares_the_images_held_out():
+    _, held_out = load_dataset("digits", validation_fraction=0.1)
+    _, same = load_dataset("digits", validation_fraction=0.1, label_noise=1.0)
+    np.testing.assert_array_equal(held_out.labels, same.labels)
+
+
+@pytest.mark.parametrize("label_noise", [-0.1, 1.5])
+def test_label_noise_is_a_probability(label_noise):
+    with pytest.raises(ValueError, match=r"`label_noise` must be in \[0, 1\]"):
+        load_dataset("digits", label_noise=label_noise)
 
 
 def test_an_unknown_name_lists_the_known_ones():
@@ -134,3 +121,4 @@ def test_an_unknown_name_lists_the_known_ones():
         load_dataset("mnist")
     for name in DATASETS:
         assert repr(name) in str(error.value)
+    assert "or tfds:NAME. Received: dataset='mnist'" in str(error.value)

@@ -7,7 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from supcon_tf.encode import encode_all
+from supcon_tf.encode import (
+    batches_for,
+    encode_all,
+    encode_function,
+    image_size_of,
+)
 
 
 def test_all_images_are_encoded_in_order():
@@ -17,6 +22,59 @@ def test_all_images_are_encoded_in_order():
     features, same_labels = encode_all(encoder, (images, labels), batch_size=2)
     np.testing.assert_allclose(features, images.reshape(5, 48), atol=1e-6)
     np.testing.assert_array_equal(same_labels, labels)
+
+
+def test_an_encoder_of_any_size_takes_the_size_it_is_told():
+    images = np.random.default_rng(0).random((5, 9, 9, 3), "float32")
+    encoder = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]
+    )
+    assert image_size_of(encoder, 6) == (6, 6)
+    assert image_size_of(encoder) is None
+    as_they_are, _ = encode_all(encoder, (images, np.arange(5)))
+    np.testing.assert_allclose(as_they_are, images.mean(axis=(1, 2)), atol=1e-6)
+    resized, _ = encode_all(encoder, (images, np.arange(5)), image_size=(3, 6))
+    assert np.abs(resized - as_they_are).max() > 1e-3
+
+
+def test_another_size_than_the_encoder_s_is_refused():
+    encoder = keras.Sequential([keras.Input((4, 6, 3)), keras.layers.Flatten()])
+    assert image_size_of(encoder) == image_size_of(encoder, (4, 6)) == (4, 6)
+    with pytest.raises(ValueError, match=r"must be None or the encoder's, \(4"):
+        image_size_of(encoder, 4)
+
+
+def test_another_augmentation_than_the_centre_crop_is_passed_on(monkeypatch):
+    passed = []
+
+    def record(source, **options):
+        passed.append(options)
+        return [(np.stack(source[0]), np.array(source[1]))]
+
+    monkeypatch.setattr("supcon_tf.encode.image_batches", record)
+    encoder = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten()])
+    source = (np.zeros((2, 4, 4, 3), "float32"), [0, 1])
+    for augmentation in (None, len):
+        batches_for(encoder, source, batch_size=2, augmentation=augmentation)
+    assert [options.get("augmentation") for options in passed] == [None, len]
+
+
+def test_encoding_is_inference_in_float32():
+    encoder = keras.Sequential(
+        [
+            keras.Input((2, 2, 3)),
+            keras.layers.BatchNormalization(dtype="float16"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Flatten(),
+        ]
+    )
+    before = [np.array(v) for v in encoder.variables]
+    encode = encode_function(encoder, batch_size=4)
+    first, second = (encode(np.ones((4, 2, 2, 3), "float32")) for _ in range(2))
+    assert first.dtype == np.float32
+    np.testing.assert_array_equal(first, second)
+    for old, new in zip(before, encoder.variables, strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 ON_REPLICAS = """

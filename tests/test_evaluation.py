@@ -3,11 +3,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf import augmentations, linear_probe, load_dataset
+from supcon_tf import (
+    LinearClassifier,
+    augmentations,
+    linear_probe,
+    load_dataset,
+)
+from supcon_tf.datasets import split
 from supcon_tf.evaluation import (
+    classification_accuracy,
     encode_all,
     knn_accuracy,
     nearest_neighbor_accuracy,
+    probe_accuracy,
 )
 from supcon_tf.metrics import top_1_accuracy
 
@@ -146,6 +154,52 @@ def test_labels_below_0_or_of_one_class_are_refused(shift):
     labels = labels * 0 if shift is None else labels + shift
     with pytest.raises(ValueError, match="`labels` must be integers >= 0 of"):
         linear_probe(flatten_encoder(4), (images, labels))
+
+
+def test_the_probe_chooses_among_several_l2(capsys):
+    train, test = load_dataset("digits")
+    train, _ = split(train, 0.7, seed=0)
+    chosen = linear_probe(flatten_encoder(), train, test, l2=(1e6, 1.0))
+    alone = linear_probe(flatten_encoder(), train, l2=1.0, verbose=0)
+    for a, b in zip(
+        chosen.dense.get_weights(), alone.dense.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("l2 1: top-1 0.9")
+    assert first.endswith("on 44 held-out training images")
+    assert second.startswith("linear probe: top-1 0.9")
+    assert ", top-5 " in second
+
+
+def test_top_1_and_top_5_are_those_of_a_loop():
+    random = np.random.default_rng(0)
+    images = random.random((50, 2, 2, 3), "float32")
+    labels = random.integers(0, 8, 50)
+    classifier = LinearClassifier(flatten_encoder(2), 8)
+    scores = np.array(classifier(images))
+    ranks = [
+        int(np.sum(row > row[label]))
+        for row, label in zip(scores, labels, strict=True)
+    ]
+    accuracies = classification_accuracy(classifier, (images, labels))
+    assert accuracies == {
+        "top_1_accuracy": pytest.approx(np.mean(np.array(ranks) < 1)),
+        "top_5_accuracy": pytest.approx(np.mean(np.array(ranks) < 5)),
+        "num_test_images": 50,
+    }
+    assert probe_accuracy(classifier, (images, labels)) == (
+        accuracies["top_1_accuracy"],
+        50,
+    )
+
+
+@pytest.mark.parametrize(("classes", "top_5"), [(5, None), (6, 1.0)])
+def test_of_five_classes_there_is_no_top_5(classes, top_5):
+    images, labels = np.zeros((3, 2, 2, 3), "float32"), np.arange(3)
+    classifier = LinearClassifier(flatten_encoder(2), classes)
+    accuracies = classification_accuracy(classifier, (images, labels))
+    assert accuracies["top_5_accuracy"] == top_5
 
 
 def test_the_nearest_neighbor_is_that_of_scikit_learn():

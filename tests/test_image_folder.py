@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supcon_tf import load_dataset
+from supcon_tf import augmentations, load_dataset, view_batches
 from supcon_tf.image_folder import decode_file, find_images
+from supcon_tf.views import image_batches
 
 
 def write_images(folder, count, *, size=(9, 7), mode="RGB", suffix=".png"):
@@ -126,3 +127,32 @@ def test_a_class_without_training_images_is_named(tmp_path):
     write_images(tmp_path / "test" / "bird", 2)
     with pytest.raises(ValueError, match=r"training images.*\['bird'\]"):
         find_images(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_views_and_images_of_a_folder_are_those_of_its_files(tmp_path, suffix):
+    for name in ("cat", "dog"):
+        write_images(tmp_path / name, 10, size=(40, 30), suffix=suffix)
+    train, test = load_dataset("folder", data_dir=str(tmp_path))
+    assert train.decode is None
+    views = view_batches(
+        train,
+        augmentations.simclr,
+        num_views=2,
+        batch_size=8,
+        image_size=24,
+        seed=0,
+    )
+    for images, _ in views.take(3):
+        assert images.shape == (8, 2, 24, 24, 3)
+    (images, labels) = next(iter(image_batches(test, image_size=24)))
+    expected = [
+        augmentations.center_crop(decode_file(path)[None], None, 24)[0]
+        for path in test.images
+    ]
+    # (Of a JPEG file, colour at the edge of the window is a little different.)
+    np.testing.assert_allclose(images, expected, atol=0.1)
+    np.testing.assert_allclose(
+        images[:, 2:-2], np.array(expected)[:, 2:-2], atol=1e-3
+    )
+    np.testing.assert_array_equal(labels, test.labels)

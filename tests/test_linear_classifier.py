@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from supcon_tf import LinearClassifier
+from supcon_tf.linear_classifier import as_candidates, new_classifier
 
 
 def flatten_encoder():
@@ -45,3 +46,27 @@ def test_a_saved_classifier_knows_its_class_names(tmp_path):
 def test_class_names_of_another_number_are_refused():
     with pytest.raises(ValueError, match="`class_names` must be 3 names"):
         LinearClassifier(flatten_encoder(), 3, ["cat", "dog"])
+
+
+def test_a_new_classifier_has_as_many_classes_as_names_or_labels():
+    x = images(1, 4, 4, 3)
+    for labels, names, classes in (
+        (np.array([0, 4]), None, 5),
+        (np.array([0, 4]), (), 5),
+        (np.array([0, 1]), "abc", 3),
+        (None, "abc", 3),
+    ):
+        classifier = new_classifier(flatten_encoder(), x, labels, names)
+        assert classifier(x).shape == (1, classes)
+        assert classifier.class_names == (tuple(names) if names else None)
+        assert classifier.compiled
+    with pytest.raises(ValueError, match="`class_names` must name all classes"):
+        new_classifier(flatten_encoder(), x, None, ())
+
+
+def test_candidates_are_one_or_several_numbers_above_0():
+    assert as_candidates("l2", 2) == (2.0,)
+    assert as_candidates("l2", [np.float32(0.5), 3]) == (0.5, 3.0)
+    for wrong in (0, -1, True, "1", float("nan"), float("inf"), (), (1, 0)):
+        with pytest.raises(ValueError, match="`l2` must be a finite number"):
+            as_candidates("l2", wrong)

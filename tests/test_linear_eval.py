@@ -80,6 +80,52 @@ def test_the_command_prints_what_it_writes(workdir, results, capsys):
     assert "classifier.keras" in out
 
 
+def test_the_second_stage_on_augmented_images_chooses_a_learning_rate(
+    workdir, tmp_path, capsys
+):
+    for name in ("config.json", "encoder.keras"):
+        shutil.copy(workdir / name, tmp_path)
+    status, out, _ = run(
+        capsys,
+        f"--workdir={tmp_path}",
+        "--recipe=cifar",
+        "--augmentation=crop",
+        "--epochs=4",
+        "--decay_epochs=2,3",
+        "--batch_size=64",
+        "--base_learning_rates=1e-6,4",
+    )
+    assert status == 0
+    assert "learning rate 1: top-1" in out  # 4 for 256 images
+    second = json.loads((tmp_path / "linear_eval.json").read_text())
+    assert second["chosen"]["learning_rate"] == 1.0
+    assert len(second["chosen"]["held_out_top_1_accuracies"]) == 2
+    assert second["config"]["decay_epochs"] == [2.0, 3.0]
+    assert second["top_1_accuracy"] > 0.5
+    assert second["top_1_accuracy"] <= second["top_5_accuracy"] <= 1
+    classifier = keras.saving.load_model(tmp_path / "classifier.keras")
+    _, test = load_dataset("digits")
+    scores = classifier.predict(test.images / np.float32(255), verbose=0)
+    accuracy = np.mean(scores.argmax(axis=1) == test.labels)
+    assert second["top_1_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_a_classifier_that_was_trained_with_the_encoder_is_evaluated(tmp_path):
+    config = dataclasses.replace(
+        RECIPES["cross_entropy_digits"], width=0.125, epochs=4
+    )
+    pretrain.pretrain(config, tmp_path)
+    result = linear_eval.linear_eval(LinearEvalConfig(), tmp_path)
+    model = keras.saving.load_model(tmp_path / "classification_model.keras")
+    _, test = load_dataset("digits")
+    logits = model.predict(test.images / np.float32(255), verbose=0)[:, 0]
+    accuracy = np.mean(logits.argmax(axis=1) == test.labels)
+    assert accuracy > 0.5
+    assert result["classifier_top_1_accuracy"] == pytest.approx(
+        accuracy, abs=1e-6
+    )
+
+
 def test_a_workdir_without_encoder_is_refused(tmp_path, capsys):
     for folder in (tmp_path, tmp_path / "missing"):
         status, _, err = run(capsys, f"--workdir={folder}")
@@ -115,7 +161,7 @@ def test_replicas_share_the_images_and_have_the_same_results(
     status, _, err = on_devices.finish(process)
     assert (status, err) == (0, [])
     shared = json.loads((tmp_path / "linear_eval.json").read_text())
-    for name in set(results) - {"seconds"}:
+    for name in set(results) - {"seconds", "config"}:
         assert shared[name] == results[name], name
     classifier = keras.saving.load_model(tmp_path / "classifier.keras")
     assert classifier.class_names == tuple(results["class_names"])

@@ -17,7 +17,7 @@ from supcon_tf import SupConLoss, SupConModel, replicas
 MISTAKES = ("no gather", "stopped gradient", "local batch norm")
 EXACT = [
     *(case for case in on_replicas.PLAIN if case not in MISTAKES),
-    *(case for case in on_replicas.MODEL if "local" not in case),
+    *(case for case in on_replicas.SUPCON if "local" not in case),
 ]
 FEW = ("dense", "tiled", "sum", "model", "empty replica")
 
@@ -37,7 +37,7 @@ def on_logical_cpus(count, floatx, *cases):
 
 @pytest.fixture(scope="module")
 def on_two():
-    cases = [*on_replicas.PLAIN, *on_replicas.MODEL]
+    cases = [*on_replicas.PLAIN, *on_replicas.SUPCON]
     results = on_logical_cpus(2, "float64", *cases)
     return {result["case"]: result for result in results}
 

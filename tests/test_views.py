@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import numpy as np
@@ -85,6 +86,19 @@ def test_batches_have_views_and_labels(kind):
 
 
 @pytest.mark.parametrize("kind", SOURCES)
+def test_views_are_known_to_be_endless(kind):
+    views = view_batches(
+        SOURCES[kind](*arrays()),
+        augmentations.crop_flip,
+        num_views=1,
+        batch_size=5,
+        image_size=4,
+        seed=0,
+    )
+    assert views.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+@pytest.mark.parametrize("kind", SOURCES)
 def test_an_epoch_holds_no_image_twice_and_each_is_shuffled_anew(kind):
     steps = NUM_IMAGES // 5  # the remainder is dropped
     seen = [
@@ -136,6 +150,101 @@ def test_arrays_and_files_of_the_same_images_give_the_same_views():
         np.testing.assert_array_equal(a_labels, b_labels)
 
 
+def test_orders_do_not_come_back_after_256_epochs():
+    source = arrays()
+    first, _ = batches(source, 1)[0]
+    for epoch in (256, 512):
+        later, _ = batches(source, 1, first_epoch=epoch)[0]
+        assert identity(first).tolist() != identity(later).tolist()
+
+
+def as_jpeg(images, labels):
+    """Contents of JPEG files, of images that are all of one colour."""
+    contents = [tf.io.encode_jpeg(x, quality=100).numpy() for x in images]
+    return LabelledImages(
+        np.array(contents, object), labels, (), read=tf.identity
+    )
+
+
+def larger_arrays():
+    images, labels = arrays(size=16)
+    return images * 10, labels  # 10 apart, as JPEG is not exact
+
+
+def test_image_files_give_the_views_of_their_images():
+    source = larger_arrays()
+    for (a, a_labels), (b, b_labels) in zip(
+        batches(source, 6), batches(as_jpeg(*source), 6), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=2 / 255)
+        np.testing.assert_array_equal(a_labels, b_labels)
+
+
+@pytest.mark.parametrize("num_shards", [1, 5])
+def test_ours_get_the_file_and_others_the_decoded_image(num_shards):
+    received = []
+
+    def record(images, seeds, image_size):
+        received.append(type(images))
+        return augmentations.crop_flip(images, seeds, image_size)
+
+    def views(augmentation):
+        dataset = view_batches(
+            as_jpeg(*larger_arrays()),
+            augmentation,
+            num_views=3,
+            batch_size=5,
+            image_size=(6, 4),
+            seed=0,
+            num_shards=num_shards,
+        )
+        batch, _ = next(iter(dataset))
+        assert batch.shape == (5 // num_shards, 3, 6, 4, 3)
+        return batch
+
+    others = views(record)
+    assert not any(issubclass(t, augmentations.EncodedImage) for t in received)
+    np.testing.assert_allclose(
+        views(augmentations.crop_flip), others, atol=0.01
+    )
+    whole = functools.partial(augmentations.crop_flip, area=(1, 1))
+    views(functools.partial(whole))
+
+
+def test_batches_may_hold_k_images_of_each_class():
+    for kind in ("arrays", "files"):
+        source = SOURCES[kind](*arrays())
+        for views, labels in batches(
+            source, 9, batch_size=6, samples_per_class=3
+        ):
+            _, counts = np.unique(labels, return_counts=True)
+            assert counts.tolist() == [3, 3]
+            images = identity(views)[:, 0]
+            assert len(set(images)) == 6
+            np.testing.assert_array_equal(images % 5, labels)
+
+
+def test_balanced_batches_can_be_resumed_and_sharded():
+    arguments = {"batch_size": 6, "samples_per_class": 3}
+    whole = batches(random_images_of_5(), 9, **arguments)
+    tail = batches(random_images_of_5(), 3, first_epoch=2, **arguments)
+    shards = [
+        batches(random_images_of_5(), 9, num_shards=2, shard=s, **arguments)
+        for s in range(2)
+    ]
+    for (a, _), (b, _) in zip(whole[6:], tail, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for (images, _), *parts in zip(whole, *shards, strict=True):
+        np.testing.assert_array_equal(
+            images, np.concatenate([x for x, _ in parts])
+        )
+
+
+def random_images_of_5():
+    images, labels = random_images()
+    return images, labels % 5
+
+
 def test_views_of_an_image_differ_and_differ_between_epochs():
     views = np.concatenate([v for v, _ in batches(random_images(), 8)])
     flat = views.reshape(len(views) * 2, -1)
@@ -167,7 +276,7 @@ def test_the_shards_of_a_batch_are_the_batch_bit_for_bit(
     batch_size, num_shards, first_epoch, kind, monkeypatch
 ):
     # The four rows of (8, 2) are two chunks.
-    monkeypatch.setattr("supcon_tf.views._CHUNK", 2)
+    monkeypatch.setattr("supcon_tf.sources._CHUNK", 2)
     source = random_images()
     if kind == "files":
         source = random_files(*source)
@@ -269,6 +378,16 @@ def test_image_size_may_be_height_and_width():
             "`batch_size` must be divisible by num_shards. "
             "Received: batch_size=5, num_shards=2",
         ),
+        (
+            None,
+            {"samples_per_class": 2},
+            "`samples_per_class` must be >= 1 and divide batch_size",
+        ),
+        (
+            (arrays()[0], None),
+            {"samples_per_class": 1},
+            "`samples_per_class` must be None for images without labels",
+        ),
         ((arrays()[0] * 1.0, [0] * 23), {}, "Float images must lie in [0, 1]"),
         (as_dataset(*arrays()).take(0), {}, "an empty one"),
         (
@@ -303,6 +422,19 @@ def test_image_batches_are_one_pass_in_order(kind):
     )
 
 
+@pytest.mark.parametrize("kind", ["arrays", "uneven_dataset", "jpeg"])
+def test_image_batches_may_be_cropped_in_another_way(kind):
+    sources = {**SOURCES, "jpeg": as_jpeg}
+    source = sources[kind](*larger_arrays())
+    crop = functools.partial(augmentations.resize_then_crop, padding=4)
+    (images, labels) = next(
+        iter(image_batches(source, image_size=12, augmentation=crop))
+    )
+    expected = crop(larger_arrays()[0], None, 12)
+    np.testing.assert_allclose(images, expected, atol=2 / 255)
+    np.testing.assert_array_equal(labels, larger_arrays()[1])
+
+
 def test_image_batches_refuse_what_has_no_labels_or_no_end():
     images, labels = arrays()
     with pytest.raises(ValueError, match="labels=None"):
@@ -314,6 +446,11 @@ def test_image_batches_refuse_what_has_no_labels_or_no_end():
 def test_image_batches_keep_the_size_if_none_is_given():
     (x, _) = next(iter(image_batches(arrays(size=6), image_size=None)))
     assert x.shape == (NUM_IMAGES, 6, 6, 3)
+
+
+def test_image_files_need_an_image_size():
+    with pytest.raises(ValueError, match="Received: image_size=None"):
+        image_batches(as_jpeg(*larger_arrays()), image_size=None)
 
 
 def test_a_strategy_of_one_replica_leaves_the_batches_whole():

@@ -58,7 +58,7 @@ def test_what_is_no_history_is_refused(tmp_path):
 
 
 def test_models_and_checkpoints_are_read_as_they_were_written(tmp_path):
-    model = build_model(TINY)
+    model = build_model(TINY, 10)
     compile_model(model, TINY, steps_per_epoch=10)
     assert restore(tmp_path, model, STRATEGY) == 0
     checkpoint = EpochCheckpoint(tmp_path)
@@ -66,7 +66,7 @@ def test_models_and_checkpoints_are_read_as_they_were_written(tmp_path):
     checkpoint.on_epoch_end(4)
     write_models(model, tmp_path)
 
-    other = build_model(dataclasses.replace(TINY, seed=1))
+    other = build_model(dataclasses.replace(TINY, seed=1), 10)
     compile_model(other, TINY, steps_per_epoch=10)
     assert restore(tmp_path, other, STRATEGY) == 5
     encoder = finished_encoder(tmp_path, TINY, STRATEGY)

@@ -1,0 +1,265 @@
+"""ClassificationModel: encoder and classifier, the baselines of the paper."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from supcon_tf.encoder_model import EncoderModel
+from supcon_tf.linear_classifier import LinearClassifier
+from supcon_tf.projections import unit_length
+from supcon_tf.reduction import reduced
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class ClassificationModel(EncoderModel):
+    """Encoder and classifier, trained together, on every view of every image.
+
+    What the paper compares with: the same encoder, trained by cross-entropy or
+    with a margin. Each view has the label of its image; the loss of an image
+    is the mean over its views. Beside `loss` it logs `top_1_accuracy` on the
+    views that it trains on.
+
+    Args:
+      encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
+      num_classes: int >= 2, C.
+      cosine: whether the scores are cosines of the representation with one
+        vector a class, for `AdditiveMarginLoss`, rather than logits.
+      normalize_representation: as in `SupConModel`.
+      num_microbatches: as in `SupConModel`.
+
+    Call arguments:
+      images: `[B, V, ...]`, or `[B, ...]`, which is one view.
+
+    Returns:
+      `[B, V, C]` logits, or cosines; float32 (float64 if that is floatx).
+
+    Raises:
+      ValueError: if an argument is out of its range; if it is compiled with a
+        loss that is not a `keras.losses.Loss`, or given other labels than `[B]`
+        integers or `[B, C]` floats.
+
+    Example:
+      >>> model = ClassificationModel(encoder, num_classes=10)
+      >>> model.compile(
+      ...     optimizer="sgd",
+      ...     loss=keras.losses.CategoricalCrossentropy(
+      ...         from_logits=True, label_smoothing=0.1
+      ...     ),
+      ... )
+      >>> model.fit(views, epochs=10, steps_per_epoch=195)
+      >>> model.representation_model().save("encoder.keras")
+
+    Reference:
+      Khosla et al. 2020, Sec. 4.1 and Table 2.
+    """
+
+    _head_name = "classifier"
+    _usual_loss = "keras.losses.CategoricalCrossentropy(from_logits=True)"
+
+    def __init__(
+        self,
+        encoder,
+        num_classes,
+        *,
+        cosine=False,
+        normalize_representation=False,
+        num_microbatches=1,
+        **kwargs,
+    ):
+        if not isinstance(num_classes, int) or num_classes < 2:
+            raise ValueError(
+                "`num_classes` must be an int >= 2. "
+                f"Received: num_classes={num_classes}"
+            )
+        super().__init__(
+            encoder,
+            normalize_representation=normalize_representation,
+            num_microbatches=num_microbatches,
+            **kwargs,
+        )
+        self.num_classes = num_classes
+        self.cosine = cosine
+        make = CosineSimilarities if cosine else layers.Dense
+        # Whatever the policy, at least float32.
+        is_double = keras.backend.floatx() == "float64"
+        self.classifier = make(
+            num_classes,
+            dtype="float64" if is_double else "float32",
+            name="classifier",
+        )
+        self.accuracy_tracker = keras.metrics.Mean("top_1_accuracy")
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Mean over the images, plus regularisers; updates the accuracy."""
+        del x, training
+        self._check_loss()
+        labels = ops.cast(self._one_hot(y), y_pred.dtype)
+        labels = ops.broadcast_to(labels[:, None], ops.shape(y_pred))
+        losses = ops.mean(self.loss.call(labels, y_pred), axis=1)  # [B]
+        is_right = ops.argmax(labels, axis=-1) == ops.argmax(y_pred, axis=-1)
+        images = ops.shape(y_pred)[0]
+        self.accuracy_tracker.update_state(
+            ops.mean(ops.cast(is_right, "float32"), axis=1)
+        )
+        loss = reduced(losses, sample_weight, self.loss.reduction)
+        return self._with_penalty(loss, images)
+
+    def linear_classifier(self, class_names=None):
+        """Encoder and classifier as a model of images, not views, to scores.
+
+        Args:
+          class_names: as for `LinearClassifier`.
+
+        Returns:
+          A `LinearClassifier`. Of cosines it has the order, not the scale.
+        """
+        encoder = self.representation_model()
+        classifier = LinearClassifier(encoder, self.num_classes, class_names)
+        kernel, *bias = self.classifier.get_weights()
+        if self.cosine:
+            kernel = kernel / np.linalg.norm(kernel, axis=0)
+            bias = [np.zeros(self.num_classes, np.float32)]
+        classifier.dense.build((None, len(kernel)))
+        classifier.dense.set_weights([kernel, *bias])
+        return classifier
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "cosine": self.cosine,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        config = dict(config)
+        config["encoder"] = keras.saving.deserialize_keras_object(
+            config["encoder"]
+        )
+        return cls(**config)
+
+    def _one_hot(self, labels):
+        labels = ops.convert_to_tensor(labels)
+        dtype = keras.backend.standardize_dtype(labels.dtype)
+        if len(labels.shape) == 2 and labels.shape[1] == self.num_classes:
+            return labels
+        if len(labels.shape) == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if len(labels.shape) != 1 or "int" not in dtype:
+            raise ValueError(
+                f"Labels must be [B] integers or [B, {self.num_classes}] "
+                f"floats. Received: {dtype} of shape {tuple(labels.shape)}"
+            )
+        return ops.one_hot(labels, self.num_classes)
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class CosineSimilarities(layers.Layer):
+    """Cosines of representations with one learnt vector a class.
+
+    Args:
+      num_classes: int >= 1, C.
+
+    Call arguments:
+      representations: `[B, R]` floats.
+
+    Returns:
+      `[B, C]` float32 (float64 stays) in [-1, 1].
+
+    Example:
+      >>> CosineSimilarities(10)(keras.ops.ones((8, 32))).shape
+      TensorShape([8, 10])
+    """
+
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+
+    def build(self, input_shape):
+        """Creates the vectors, `[R, C]`."""
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], self.num_classes), name="kernel"
+        )
+        self.built = True
+
+    def call(self, representations):
+        """`[B, R]` -> `[B, C]`."""
+        vectors = unit_length(ops.transpose(self.kernel))  # [C, R]
+        return ops.matmul(unit_length(representations), ops.transpose(vectors))
+
+    def compute_output_shape(self, input_shape):
+        """`(B, R)` -> `(B, C)`."""
+        return (*input_shape[:-1], self.num_classes)
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class AdditiveMarginLoss(keras.losses.Loss):
+    """Large-margin softmax: the true class must win by a margin.
+
+    In the additive form (AM-softmax, CosFace), on cosines c and a one-hot y:
+
+        loss = cross-entropy(y, softmax(scale * (c - margin * y)))
+
+    The paper compares with "large-margin softmax" (Liu et al. 2016), whose
+    margin multiplies the angle; that needs an annealed mixture to converge at
+    all, the additive form does not.
+
+    Args:
+      margin: float in [0, 2), in cosine.
+      scale: float > 0, the inverse temperature of the softmax.
+
+    Call arguments:
+      y_true: `[..., C]` one-hot, or shares of classes that sum to 1.
+      y_pred: `[..., C]` cosines in [-1, 1].
+
+    Raises:
+      ValueError: if an argument is out of its range.
+
+    Example:
+      >>> model = ClassificationModel(encoder, num_classes=10, cosine=True)
+      >>> model.compile(optimizer="sgd", loss=AdditiveMarginLoss())
+
+    References:
+      Wang et al. 2018, "CosFace", arXiv 1801.09414, Eq. 4, and "Additive
+      Margin Softmax", arXiv 1801.05599, whose 0.35 and 30 are the defaults.
+    """
+
+    def __init__(
+        self,
+        margin=0.35,
+        scale=30.0,
+        reduction="sum_over_batch_size",
+        name="additive_margin_loss",
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if not 0 <= margin < 2:
+            raise ValueError(
+                f"`margin` must be in [0, 2). Received: margin={margin}"
+            )
+        if not scale > 0:
+            raise ValueError(f"`scale` must be > 0. Received: scale={scale}")
+        self.margin = margin
+        self.scale = scale
+
+    def call(self, y_true, y_pred):
+        """`[..., C]`, `[..., C]` -> `[...]`."""
+        return keras.losses.categorical_crossentropy(
+            y_true, self.scale * (y_pred - self.margin * y_true), True
+        )
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "margin": self.margin,
+            "scale": self.scale,
+        }

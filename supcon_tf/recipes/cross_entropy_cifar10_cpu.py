@@ -1,0 +1,17 @@
+"""Cross-entropy on CIFAR-10 on two CPU cores: the twin of `cifar10_cpu`.
+
+Paper: none at this size. Measured: on a fifth of the images, see the README.
+
+    supcon-pretrain --recipe=cross_entropy_cifar10_cpu --workdir=W
+"""
+
+import dataclasses
+
+from supcon_tf.recipes import cifar10_cpu
+
+TOP_1 = "not measured"
+CONFIG = dataclasses.replace(
+    cifar10_cpu.CONFIG,
+    objective="cross_entropy",
+    num_views=1,
+)

@@ -1,0 +1,107 @@
+"""Settings: fields of frozen dataclasses that are checked, also as JSON."""
+
+import dataclasses
+import json
+import math
+import types
+import typing
+
+
+def setting(default, help_text, allowed=None):
+    """A dataclass field that is a flag.
+
+    Args:
+      default: the value where no recipe says otherwise.
+      help_text: text of the flag.
+      allowed: None, or a pair: a predicate and what it allows, in words.
+    """
+    return dataclasses.field(
+        default=default, metadata={"help": help_text, "allowed": allowed}
+    )
+
+
+class Checked:
+    """A dataclass of `setting`s: each has its type and an allowed value.
+
+    Raises:
+      ValueError: if one has not.
+    """
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            _check_type(field, value)
+            allowed = field.metadata["allowed"]
+            if allowed is not None and not allowed[0](value):
+                raise ValueError(
+                    f"`{field.name}` must be {allowed[1]}. "
+                    f"Received: {field.name}={value!r}"
+                )
+
+
+def to_json(config):
+    """A config as indented JSON text."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def read_json(config_class, path):
+    """The config that `to_json` wrote to a file.
+
+    Args:
+      config_class: its dataclass.
+      path: `pathlib.Path` of the file.
+
+    Returns:
+      A `config_class`.
+
+    Raises:
+      ValueError: if the file is missing or is not such JSON.
+    """
+    names = {field.name for field in dataclasses.fields(config_class)}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or set(values) != names:
+            raise ValueError(f"not the fields {sorted(names)}")
+        return config_class(
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.items()
+            }
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} must hold the settings that supcon-pretrain writes. "
+            f"Received: {error}"
+        ) from error
+
+
+def plain_type(field):
+    """The type of a field without `| None`."""
+    options = typing.get_args(field.type)
+    if isinstance(field.type, types.UnionType):
+        return next(t for t in options if t is not types.NoneType)
+    return field.type
+
+
+def _check_type(field, value):
+    kind = plain_type(field)
+    optional = kind is not field.type
+    if value is None and optional:
+        return
+    items = value if isinstance(value, tuple) else (value,)
+    if typing.get_origin(kind) is tuple:
+        matches = isinstance(value, tuple)
+        kind = typing.get_args(kind)[0]
+    else:
+        matches = not isinstance(value, tuple)
+    for item in items:
+        matches &= isinstance(item, (int, float) if kind is float else kind)
+        matches &= kind is bool or not isinstance(item, bool)
+        matches &= not isinstance(item, float) or math.isfinite(item)
+    if not matches:
+        words = {float: "a finite number", int: "an integer"}
+        raise ValueError(
+            f"`{field.name}` must be {words.get(kind, kind.__name__)}"
+            f"{' or a tuple of them' if isinstance(value, tuple) else ''}. "
+            f"Received: {field.name}={value!r}"
+        )
