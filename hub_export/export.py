@@ -32,7 +32,7 @@ from supcon_tf.files import check_folder
 _TOLERANCES = {"inference": 1e-5, "training": 1e-3}
 
 
-def export(workdir, output):
+def export(workdir, output, *, safe_mode=True):
     """Export `workdir`/encoder.keras as a Reusable SavedModel, and check it.
 
     The SavedModel is written to a temporary folder beside `output`, read back
@@ -42,6 +42,8 @@ def export(workdir, output):
     Args:
       workdir: folder with an encoder.keras, as `supcon_tf.pretrain` writes it.
       output: folder to write; it must not exist. Missing parents are made.
+      safe_mode: whether an encoder that holds code is refused, such as one
+        that started from a SavedModel.
 
     Returns:
       Facts about the export:
@@ -61,12 +63,12 @@ def export(workdir, output):
       >>> export("runs/digits", "runs/digits/saved_model")["features"]
       512
     """
-    return prepare(workdir, output)()
+    return prepare(workdir, output, safe_mode=safe_mode)()
 
 
-def prepare(workdir, output):
+def prepare(workdir, output, *, safe_mode=True):
     """Checks everything, writes nothing; returns the export as a function."""
-    encoder = load_encoder(workdir)
+    encoder = load_encoder(workdir, safe_mode=safe_mode)
     check_encoder(encoder)
     output = _new_path(output)
 
@@ -101,13 +103,22 @@ def main(argv=None):
         ("output", "Folder to write the SavedModel to; must not exist yet."),
     ):
         flags.DEFINE_string(name, None, meaning, flag_values=values)
-    return run_command(
-        "supcon-hub-export",
-        __doc__,
-        values,
-        lambda values: prepare(values["workdir"].value, values["output"].value),
-        argv,
+    flags.DEFINE_bool(
+        "safe_mode",
+        True,
+        "Refuse an encoder that holds code, as one does that started from a "
+        "SavedModel; --nosafe_mode trusts whom it is from.",
+        flag_values=values,
     )
+
+    def prepared(values):
+        return prepare(
+            values["workdir"].value,
+            values["output"].value,
+            safe_mode=values["safe_mode"].value,
+        )
+
+    return run_command("supcon-hub-export", __doc__, values, prepared, argv)
 
 
 def _checked_differences(encoder, loaded):

@@ -4,12 +4,19 @@ Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020,
 https://arxiv.org/abs/2004.11362
 """
 
-from supcon_tf import augmentations, encoders, metrics
+from supcon_tf import (
+    augmentations,
+    encoders,
+    metrics,
+    optimizers,
+    schedules,
+)
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.classification import AdditiveMarginLoss, ClassificationModel
 from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.evaluation import linear_probe
+from supcon_tf.hub import HubEncoder
 from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.losses import SupConLoss, supcon_loss
 from supcon_tf.models import SupConModel
@@ -23,6 +30,7 @@ __all__ = [
     "ENCODERS",
     "AdditiveMarginLoss",
     "ClassificationModel",
+    "HubEncoder",
     "KNNCallback",
     "LabelledImages",
     "LinearClassifier",
@@ -36,6 +44,8 @@ __all__ = [
     "linear_probe",
     "load_dataset",
     "metrics",
+    "optimizers",
+    "schedules",
     "supcon_loss",
     "view_batches",
 ]

@@ -35,7 +35,7 @@ def test_every_flag_of_the_readme_is_a_flag():
 
     from supcon_tf.config import LinearEvalConfig, PretrainConfig
 
-    known = {"recipe", "workdir", "output", "help"}
+    known = {"recipe", "list_recipes", "workdir", "output", "help"}
     for config in (PretrainConfig, LinearEvalConfig):
         fields = dataclasses.fields(config)
         known |= {field.name for field in fields}
