@@ -115,9 +115,35 @@ def compile_model(model, config, steps_per_epoch, strategy=None):
     Raises:
       ValueError: if an argument is out of its range.
     """
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        model.compile(
+            optimizer=build_optimizer(
+                config, config.peak_learning_rate, steps_per_epoch
+            ),
+            loss=OBJECTIVES[config.objective].make_loss(config),
+        )
+        # Its variables are the strategy's, too.
+        model.optimizer.build(model.trainable_variables)
+
+
+def build_optimizer(config, learning_rate, steps_per_epoch):
+    """The optimizer, with its schedule, that a config describes.
+
+    Args:
+      config: `TrainingConfig`.
+      learning_rate: float, its peak.
+      steps_per_epoch: int >= 1.
+
+    Returns:
+      A `keras.optimizers.Optimizer`.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+    """
     schedule = learning_rate_schedule(
         config.schedule,
-        config.peak_learning_rate,
+        learning_rate,
         total_steps=config.epochs * steps_per_epoch,
         warmup_steps=round(config.warmup_epochs * steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
@@ -125,20 +151,13 @@ def compile_model(model, config, steps_per_epoch, strategy=None):
         epochs_per_decay=config.epochs_per_decay,
         decay_epochs=config.decay_epochs,
     )
-    strategy = strategy or tf.distribute.get_strategy()
-    with strategy.scope():
-        model.compile(
-            optimizer=make_optimizer(
-                config.optimizer,
-                schedule,
-                l2=config.weight_decay,
-                momentum=config.momentum,
-                epsilon=config.epsilon,
-            ),
-            loss=OBJECTIVES[config.objective].make_loss(config),
-        )
-        # Its variables are the strategy's, too.
-        model.optimizer.build(model.trainable_variables)
+    return make_optimizer(
+        config.optimizer,
+        schedule,
+        l2=config.weight_decay,
+        momentum=config.momentum,
+        epsilon=config.epsilon,
+    )
 
 
 def synchronize_batch_norm(model, synchronized):

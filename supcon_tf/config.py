@@ -21,7 +21,57 @@ _RGB = (lambda value: len(value) == 3, "three floats, R, G and B")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainConfig(Checked):
+class TrainingConfig(Checked):
+    """How something is trained, whatever it is."""
+
+    batch_size: int = setting(256, "Images in a global batch.", _AT_LEAST_1)
+    epochs: int = setting(100, "Passes over the images.", _AT_LEAST_1)
+    warmup_epochs: float = setting(
+        0.0, "Linear warm-up of the learning rate, epochs.", _AT_LEAST_0
+    )
+    schedule: str = setting(
+        "cosine",
+        "Learning rate after the warm-up: cosine, constant, exponential or "
+        "steps.",
+    )
+    decay_rate: float | None = setting(
+        None, "Of exponential and steps: factor of each drop.", _RATE_OR_NONE
+    )
+    epochs_per_decay: float | None = setting(
+        None, "Of exponential: epochs from drop to drop.", _POSITIVE_OR_NONE
+    )
+    decay_epochs: tuple[float, ...] = setting(
+        (), "Of steps: epochs of the drops, after the warm-up."
+    )
+    optimizer: str = setting(
+        "sgd", "sgd, nesterov, lars, rmsprop, adam or adamw."
+    )
+    momentum: float = setting(
+        0.9, "Momentum of sgd, nesterov, lars and rmsprop.", _FRACTION
+    )
+    epsilon: float | None = setting(
+        None,
+        "Of rmsprop, adam and adamw: what keeps the divisor from 0.",
+        _POSITIVE_OR_NONE,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "With cross-entropy: this part of each label is spread over all "
+        "classes.",
+        _FRACTION,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.warmup_epochs < self.epochs:
+            raise ValueError(
+                f"`warmup_epochs` must be < epochs={self.epochs}. "
+                f"Received: warmup_epochs={self.warmup_epochs}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainConfig(TrainingConfig):
     """What `pretrain` is told. Each field is documented by its flag's text."""
 
     objective: str = setting(
@@ -148,21 +198,11 @@ class PretrainConfig(Checked):
         (lambda value: value is None or 0 <= value <= 1, "in [0, 1]"),
     )
     num_views: int = setting(2, "Views of each image, V.", _AT_LEAST_1)
-    batch_size: int = setting(
-        256, "Images in a global batch (each gives V views).", _AT_LEAST_1
-    )
     samples_per_class: int | None = setting(
         None,
         "Class-balanced batches: so many images of each of batch_size / "
         "samples_per_class classes; by default whatever comes.",
         _AT_LEAST_1_OR_NONE,
-    )
-    epochs: int = setting(100, "Passes over the images.", _AT_LEAST_1)
-    label_smoothing: float = setting(
-        0.0,
-        "With cross_entropy: this part of each label is spread over all "
-        "classes.",
-        _FRACTION,
     )
     cutmix_alpha: float = setting(
         0.0,
@@ -213,34 +253,6 @@ class PretrainConfig(Checked):
         "Peak learning rate as it is, in place of base_learning_rate.",
         _POSITIVE_OR_NONE,
     )
-    schedule: str = setting(
-        "cosine",
-        "Learning rate after the warm-up: cosine, constant, exponential or "
-        "steps.",
-    )
-    decay_rate: float | None = setting(
-        None, "Of exponential and steps: factor of each drop.", _RATE_OR_NONE
-    )
-    epochs_per_decay: float | None = setting(
-        None, "Of exponential: epochs from drop to drop.", _POSITIVE_OR_NONE
-    )
-    decay_epochs: tuple[float, ...] = setting(
-        (), "Of steps: epochs of the drops, after the warm-up."
-    )
-    warmup_epochs: float = setting(
-        0.0, "Linear warm-up of the learning rate, epochs.", _AT_LEAST_0
-    )
-    optimizer: str = setting(
-        "sgd", "sgd, nesterov, lars, rmsprop, adam or adamw."
-    )
-    momentum: float = setting(
-        0.9, "Momentum of sgd, nesterov, lars and rmsprop.", _FRACTION
-    )
-    epsilon: float | None = setting(
-        None,
-        "Of rmsprop, adam and adamw: what keeps the divisor from 0.",
-        _POSITIVE_OR_NONE,
-    )
     weight_decay: float = setting(
         1e-4,
         "L2 in the gradient of kernels; of adamw, decoupled from it.",
@@ -289,11 +301,6 @@ class PretrainConfig(Checked):
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.warmup_epochs < self.epochs:
-            raise ValueError(
-                f"`warmup_epochs` must be < epochs={self.epochs}. "
-                f"Received: warmup_epochs={self.warmup_epochs}"
-            )
         if self.positives_cap is not None and (
             self.positives_cap < 0 or self.positives_cap % self.num_views
         ):
@@ -346,7 +353,7 @@ class PretrainConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearEvalConfig(Checked):
+class LinearEvalConfig(TrainingConfig):
     """What `linear_eval` is told. Each field is documented by its flag."""
 
     data_dir: str | None = setting(
@@ -383,52 +390,14 @@ class LinearEvalConfig(Checked):
         "crop_flip",
         "augmented: augmentation, by its name in AUGMENTATIONS.",
     )
-    epochs: int = setting(
-        100, "augmented: passes over the images.", _AT_LEAST_1
-    )
-    batch_size: int = setting(256, "augmented: images in a batch.", _AT_LEAST_1)
     base_learning_rates: tuple[float, ...] = setting(
         (0.01, 0.03, 0.1, 0.3, 1.0),
         "augmented: peak learning rates for 256 images a batch, one or several "
         "to choose from.",
         _ALL_POSITIVE,
     )
-    warmup_epochs: float = setting(
-        0.0, "augmented: linear warm-up of the learning rate.", _AT_LEAST_0
-    )
-    schedule: str = setting(
-        "cosine",
-        "augmented: learning rate after the warm-up: cosine, constant, "
-        "exponential or steps.",
-    )
-    decay_rate: float | None = setting(
-        None, "Of exponential and steps: factor of each drop.", _RATE_OR_NONE
-    )
-    epochs_per_decay: float | None = setting(
-        None, "Of exponential: epochs from drop to drop.", _POSITIVE_OR_NONE
-    )
-    decay_epochs: tuple[float, ...] = setting(
-        (), "Of steps: epochs of the drops, after the warm-up."
-    )
-    optimizer: str = setting(
-        "sgd",
-        "augmented: sgd, nesterov, lars, rmsprop, adam or adamw.",
-    )
-    momentum: float = setting(
-        0.9, "Momentum of sgd, nesterov, lars and rmsprop.", _FRACTION
-    )
-    epsilon: float | None = setting(
-        None,
-        "Of rmsprop, adam and adamw: what keeps the divisor from 0.",
-        _POSITIVE_OR_NONE,
-    )
     weight_decay: float = setting(
         0.0, "augmented: L2 in the gradient of the kernel.", _AT_LEAST_0
-    )
-    label_smoothing: float = setting(
-        0.0,
-        "augmented: this part of each label is spread over all classes.",
-        _FRACTION,
     )
     kernel_initializer: str = setting(
         "glorot_uniform", "augmented: glorot_uniform or zeros."
@@ -448,3 +417,17 @@ class LinearEvalConfig(Checked):
         "Where to encode the images: one_device; mirrored, all GPUs of this "
         "machine; tpu; or auto, what there is.",
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.method == "augmented":
+            return
+        of_training = {f.name for f in dataclasses.fields(TrainingConfig)}
+        of_training |= {"augmentation", "base_learning_rates", "weight_decay"}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in of_training and value != field.default:
+                raise ValueError(
+                    f"`{field.name}` must be left out with method='fast', "
+                    f"which has no such thing. Received: {field.name}={value}"
+                )

@@ -73,12 +73,11 @@ def batches_for(
     Returns:
       A `tf.data.Dataset` of `image_batches`.
     """
-    options = {} if augmentation is None else {"augmentation": augmentation}
     return image_batches(
         source,
         image_size=image_size_of(encoder, image_size),
         batch_size=batch_size,
-        **options,
+        augmentation=augmentation,
     )
 
 

@@ -21,7 +21,7 @@ import time
 from absl import flags
 
 from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.build import build_encoder, named
+from supcon_tf.build import build_encoder, build_optimizer, named
 from supcon_tf.commands import define_flags, overridden, run_command
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.datasets import load_dataset
@@ -34,9 +34,7 @@ from supcon_tf.files import check_folder, written_whole
 from supcon_tf.labelled_images import LabelledImages
 from supcon_tf.linear_fitting import fit_linear_classifier
 from supcon_tf.linear_training import train_linear_classifier
-from supcon_tf.optimizers import make_optimizer
 from supcon_tf.recipes.linear import LINEAR_RECIPES
-from supcon_tf.schedules import learning_rate_schedule
 from supcon_tf.settings import read_json
 from supcon_tf.strategies import make_strategy
 
@@ -165,22 +163,7 @@ def _classifier_trainer(config, pretraining, train):
     steps_per_epoch = len(train) // config.batch_size
 
     def optimizer(learning_rate):
-        return make_optimizer(
-            config.optimizer,
-            learning_rate_schedule(
-                config.schedule,
-                learning_rate,
-                total_steps=config.epochs * steps_per_epoch,
-                warmup_steps=round(config.warmup_epochs * steps_per_epoch),
-                steps_per_epoch=steps_per_epoch,
-                decay_rate=config.decay_rate,
-                epochs_per_decay=config.epochs_per_decay,
-                decay_epochs=config.decay_epochs,
-            ),
-            l2=config.weight_decay,
-            momentum=config.momentum,
-            epsilon=config.epsilon,
-        )
+        return build_optimizer(config, learning_rate, steps_per_epoch)
 
     scale = config.batch_size / 256
     optimizer(config.base_learning_rates[0] * scale)  # refuses what is wrong

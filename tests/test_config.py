@@ -93,3 +93,12 @@ def test_settings_of_linear_evaluation_are_checked(name, value, allowed):
     assert str(error.value) == (
         f"`{name}` must be {allowed}. Received: {name}={value!r}"
     )
+
+
+@pytest.mark.parametrize(
+    "settings", [{"epochs": 5}, {"optimizer": "lars"}, {"weight_decay": 0.1}]
+)
+def test_the_fast_linear_evaluation_refuses_what_it_does_not_use(settings):
+    with pytest.raises(ValueError, match="must be left out with method='fast'"):
+        LinearEvalConfig(**settings)
+    LinearEvalConfig(method="augmented", **settings)

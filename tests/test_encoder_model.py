@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_models import images, small_encoder
 
 from supcon_tf import (
     ClassificationModel,
@@ -11,21 +12,6 @@ from supcon_tf import (
     SupConLoss,
     SupConModel,
 )
-
-
-def small_encoder(shape=(4, 4, 3), units=6, **kwargs):
-    return keras.Sequential(
-        [
-            keras.Input(shape),
-            keras.layers.Flatten(),
-            keras.layers.Dense(units, **kwargs),
-        ],
-        name="encoder",
-    )
-
-
-def images(*shape, seed=0):
-    return np.random.default_rng(seed).random(shape, "float32")
 
 
 def test_each_view_is_projected_as_a_batch_of_it_would_be():
