@@ -16,10 +16,13 @@ from supcon_tf.models import SupConModel
 from supcon_tf.objectives import OBJECTIVES, is_classifier
 from supcon_tf.optimizers import make_optimizer
 from supcon_tf.projection_head import ProjectionHead
+from supcon_tf.relevance import (
+    AUGMENTATION_OPTIONS,
+    ENCODER_OPTIONS,
+    starts_from,
+)
 from supcon_tf.schedules import learning_rate_schedule
 
-_KERAS_CV = "keras_cv:"
-_ENCODER_OPTIONS = ("width", "stem", "zero_gamma", "patch_size")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -94,13 +97,6 @@ def build_encoder(config, strategy=None):
             normalize_representation=config.normalize_representation,
         )
         return model.representation_model()
-
-
-def starts_from(config):
-    """Where the trained weights are that a config starts from, or None."""
-    if config.initial_encoder is None and config.encoder.startswith(_KERAS_CV):
-        return config.encoder
-    return config.initial_encoder
 
 
 def compile_model(model, config, steps_per_epoch, strategy=None):
@@ -188,13 +184,7 @@ def make_augmentation(config):
     augmentation = named(AUGMENTATIONS, "augmentation", config.augmentation)
     takes = inspect.signature(augmentation).parameters
     given = {}
-    for name, parameter in (
-        ("crop_area", "area"),
-        ("strength", "strength"),
-        ("magnitude", "magnitude"),
-        ("policy", "policy"),
-        ("blur_probability", "blur_probability"),
-    ):
+    for name, parameter in AUGMENTATION_OPTIONS.items():
         value = getattr(config, name)
         if value is None:
             continue
@@ -204,7 +194,12 @@ def make_augmentation(config):
                 f"has no such thing. Received: {name}={value}"
             )
         given[parameter] = value
-    return functools.partial(augmentation, **given) if given else augmentation
+    if not given:
+        return augmentation
+    augmentation = functools.partial(augmentation, **given)
+    # Refuses what is out of range here, not within a tf.data pipeline.
+    augmentation(tf.zeros([1, 8, 8, 3]), tf.zeros([1, 2], tf.int64), 8)
+    return augmentation
 
 
 def named(table, name, key):
@@ -237,12 +232,12 @@ def _build_encoder(config):
     image_shape = (config.image_size, config.image_size, 3)
     where = starts_from(config)
     if where is not None:
-        return initial_encoder(where, image_shape, safe_mode=False)
+        return initial_encoder(where, image_shape, safe_mode=config.safe_mode)
     make_encoder = named(ENCODERS, "encoder", config.encoder)
     own = OPTIONS[config.encoder]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        is_foreign = field.name in _ENCODER_OPTIONS and field.name not in own
+        is_foreign = field.name in ENCODER_OPTIONS and field.name not in own
         if is_foreign and value != field.default:
             raise ValueError(
                 f"`{field.name}` must be left out with {config.encoder}, which "
@@ -252,3 +247,14 @@ def _build_encoder(config):
     return make_encoder(
         image_shape, mean=config.mean, std=config.std, **options
     )
+
+
+def _check_precision(encoder, precision):
+    """Refuses a saved encoder whose layers have another precision."""
+    policies = {layer.dtype_policy.name for layer in encoder._flatten_layers()}
+    if precision not in policies:
+        raise ValueError(
+            "`precision` must be that of the encoder to start from, whose "
+            f"layers keep theirs: one of {sorted(policies)}. "
+            f"Received: precision={precision!r}"
+        )

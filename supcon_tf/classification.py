@@ -119,7 +119,7 @@ class ClassificationModel(EncoderModel):
         classifier = LinearClassifier(encoder, self.num_classes, class_names)
         kernel, *bias = self.classifier.get_weights()
         if self.cosine:
-            kernel = kernel / np.linalg.norm(kernel, axis=0)
+            kernel = np.array(unit_length(kernel.T)).T
             bias = [np.zeros(self.num_classes, np.float32)]
         classifier.dense.build((None, len(kernel)))
         classifier.dense.set_weights([kernel, *bias])

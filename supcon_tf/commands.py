@@ -8,9 +8,13 @@ from absl import flags
 
 from supcon_tf.settings import plain_type
 
+_NONE = "none"
+
 
 def define_flags(config_class, values):
     """Defines a flag for each field; a flag not given is None.
+
+    A setting that may be None is set to that by `--NAME=none`.
 
     Args:
       config_class: dataclass whose fields are `setting`s.
@@ -18,14 +22,40 @@ def define_flags(config_class, values):
     """
     for field in dataclasses.fields(config_class):
         kind = plain_type(field)
-        define = {
-            str: flags.DEFINE_string,
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            bool: flags.DEFINE_bool,
-            tuple: flags.DEFINE_list,
-        }[typing.get_origin(kind) or kind]
-        define(field.name, None, field.metadata["help"], flag_values=values)
+        parser = {
+            str: flags.ArgumentParser,
+            int: flags.IntegerParser,
+            float: flags.FloatParser,
+            bool: flags.BooleanParser,
+            tuple: flags.ListParser,
+        }[typing.get_origin(kind) or kind]()
+        if kind is bool:
+            flags.DEFINE_bool(
+                field.name, None, field.metadata["help"], flag_values=values
+            )
+            continue
+        flags.DEFINE(
+            _OrNone(parser) if kind is not field.type else parser,
+            field.name,
+            None,
+            field.metadata["help"],
+            flag_values=values,
+        )
+
+
+class _OrNone(flags.ArgumentParser):
+    """Of a setting that may be None, which is written `none`."""
+
+    def __init__(self, parser):
+        self.parser = parser
+        self.syntactic_help = getattr(parser, "syntactic_help", "")
+
+    def parse(self, argument):
+        """The value; of `none`, `none`, since None is a flag not given."""
+        return argument if argument == _NONE else self.parser.parse(argument)
+
+    def flag_type(self):
+        return self.parser.flag_type()
 
 
 def overridden(config, values):
@@ -41,13 +71,31 @@ def overridden(config, values):
     Raises:
       ValueError: if a value is not allowed.
     """
+    return dataclasses.replace(config, **given_settings(config, values))
+
+
+def given_settings(config, values):
+    """The settings whose flags were given.
+
+    Args:
+      config: as for `overridden`.
+      values: as for `overridden`.
+
+    Returns:
+      Dict of names to values.
+
+    Raises:
+      ValueError: if one of a tuple is no number.
+    """
     given = {}
     for field in dataclasses.fields(config):
         value = values[field.name].value
         if value is None:
             continue
         kind = plain_type(field)
-        if typing.get_origin(kind) is tuple:
+        if value == _NONE and kind is not field.type:
+            value = None
+        elif typing.get_origin(kind) is tuple:
             number = typing.get_args(kind)[0]
             try:
                 value = tuple(number(item) for item in value)
@@ -57,7 +105,7 @@ def overridden(config, values):
                     f"({number.__name__}). Received: {field.name}={value}"
                 ) from None
         given[field.name] = value
-    return dataclasses.replace(config, **given)
+    return given
 
 
 def run_command(program, usage, values, prepare, argv=None, *, failures=()):

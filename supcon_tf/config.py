@@ -61,12 +61,24 @@ class TrainingConfig(Checked):
         _FRACTION,
     )
 
+    safe_mode: bool = setting(
+        True,
+        "Refuse an encoder that holds code, as one does that started from a "
+        "SavedModel; --nosafe_mode trusts whom it is from.",
+    )
+
     def __post_init__(self):
         super().__post_init__()
         if not self.warmup_epochs < self.epochs:
             raise ValueError(
                 f"`warmup_epochs` must be < epochs={self.epochs}. "
                 f"Received: warmup_epochs={self.warmup_epochs}"
+            )
+        last = self.epochs - self.warmup_epochs
+        if self.decay_epochs and max(self.decay_epochs) >= last:
+            raise ValueError(
+                "`decay_epochs` must be < epochs - warmup_epochs = "
+                f"{last:g}. Received: decay_epochs={self.decay_epochs}"
             )
 
 
@@ -183,7 +195,7 @@ class PretrainConfig(TrainingConfig):
     )
     magnitude: float | None = setting(
         None,
-        "Magnitude of RandAugment, 0 to 10; by default the augmentation's own.",
+        "Magnitude of RandAugment, 0 to 30; by default the augmentation's own.",
         _AT_LEAST_0_OR_NONE,
     )
     policy: str | None = setting(
@@ -309,10 +321,13 @@ class PretrainConfig(TrainingConfig):
                 f"num_views={self.num_views}. "
                 f"Received: positives_cap={self.positives_cap}"
             )
-        if self.samples_per_class and self.batch_size % self.samples_per_class:
+        if self.samples_per_class and (
+            self.batch_size % self.samples_per_class
+            or self.samples_per_class == self.batch_size
+        ):
             raise ValueError(
                 "`samples_per_class` must divide "
-                f"batch_size={self.batch_size}. "
+                f"batch_size={self.batch_size}, for two classes or more. "
                 f"Received: samples_per_class={self.samples_per_class}"
             )
         if self.objective == "simclr" and self.num_views < 2:
@@ -376,6 +391,10 @@ class LinearEvalConfig(TrainingConfig):
         "center_crop",
         "How images are cut that are not augmented: center_crop or "
         "resize_then_crop.",
+        (
+            lambda value: value in ("center_crop", "resize_then_crop"),
+            "center_crop or resize_then_crop",
+        ),
     )
     l2: tuple[float, ...] = setting(
         (1.0,),
@@ -386,9 +405,10 @@ class LinearEvalConfig(TrainingConfig):
     max_iterations: int = setting(
         1000, "fast: iterations of L-BFGS at most.", _AT_LEAST_1
     )
-    augmentation: str = setting(
-        "crop_flip",
-        "augmented: augmentation, by its name in AUGMENTATIONS.",
+    augmentation: str | None = setting(
+        None,
+        "augmented: augmentation, by its name in AUGMENTATIONS; by default "
+        "that of pretraining.",
     )
     base_learning_rates: tuple[float, ...] = setting(
         (0.01, 0.03, 0.1, 0.3, 1.0),
@@ -400,17 +420,17 @@ class LinearEvalConfig(TrainingConfig):
         0.0, "augmented: L2 in the gradient of the kernel.", _AT_LEAST_0
     )
     kernel_initializer: str = setting(
-        "glorot_uniform", "augmented: glorot_uniform or zeros."
+        "glorot_uniform",
+        "augmented: how the kernel starts, glorot_uniform or zeros.",
+        (
+            lambda value: value in ("glorot_uniform", "zeros"),
+            "glorot_uniform or zeros",
+        ),
     )
     seed: int = setting(
         0,
         "Decides held-out part, order, augmentations, initial weights.",
         _SEED,
-    )
-    safe_mode: bool = setting(
-        True,
-        "Refuse an encoder that holds code, as one does that started from a "
-        "SavedModel; --nosafe_mode trusts whom it is from.",
     )
     strategy: str = setting(
         "auto",
@@ -420,14 +440,17 @@ class LinearEvalConfig(TrainingConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.method == "augmented":
-            return
-        of_training = {f.name for f in dataclasses.fields(TrainingConfig)}
-        of_training |= {"augmentation", "base_learning_rates", "weight_decay"}
+        unused = {"l2", "max_iterations"}
+        if self.method == "fast":
+            unused = {f.name for f in dataclasses.fields(TrainingConfig)}
+            unused |= {"augmentation", "base_learning_rates", "weight_decay"}
+            unused |= {"kernel_initializer"}
+            unused -= {"safe_mode"}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name in of_training and value != field.default:
+            if field.name in unused and value != field.default:
                 raise ValueError(
-                    f"`{field.name}` must be left out with method='fast', "
-                    f"which has no such thing. Received: {field.name}={value}"
+                    f"`{field.name}` must be left out with method="
+                    f"{self.method!r}, which has no such thing. "
+                    f"Received: {field.name}={value}"
                 )

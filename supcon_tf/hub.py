@@ -162,7 +162,7 @@ def _as_weight(variable, trainable):
         trainable=trainable,
         dtype=variable.dtype.name,
         autocast=False,  # the SavedModel computes as it was exported
-        name=variable.name.split(":")[0].replace("/", "_"),
+        name=variable.name.split(":")[0].split("/")[-1],
     )
     if weight.value is not variable:
         raise ValueError(

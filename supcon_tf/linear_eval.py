@@ -14,6 +14,7 @@ W/linear_eval.json, and prints it.
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 import sys
 import time
@@ -21,7 +22,12 @@ import time
 from absl import flags
 
 from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.build import build_encoder, build_optimizer, named
+from supcon_tf.build import (
+    build_encoder,
+    build_optimizer,
+    make_augmentation,
+    named,
+)
 from supcon_tf.commands import define_flags, overridden, run_command
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.datasets import load_dataset
@@ -35,6 +41,7 @@ from supcon_tf.labelled_images import LabelledImages
 from supcon_tf.linear_fitting import fit_linear_classifier
 from supcon_tf.linear_training import train_linear_classifier
 from supcon_tf.recipes.linear import LINEAR_RECIPES
+from supcon_tf.relevance import starts_from
 from supcon_tf.settings import read_json
 from supcon_tf.strategies import make_strategy
 
@@ -51,9 +58,10 @@ def linear_eval(config, workdir):
       `top_5_accuracy` (None for up to five classes);
       `classifier_top_1_accuracy`, of the classifier that was trained with the
       encoder (by cross-entropy, say), or None; `untrained_top_1_accuracy`, of
-      the fast classifier on the same encoder before any training;
-      `raw_pixel_1nn_accuracy`, of the nearest training image; the latter two
-      are None for data sets that are not in memory; `chosen`, the learning
+      the fast classifier on the same encoder before any training, None if it
+      started from a trained one; `raw_pixel_1nn_accuracy`, of the nearest
+      training image; the latter two are None for data sets that are not in
+      memory; `chosen`, the learning
       rate or l2, with the held-out accuracies of all; `config`;
       `num_train_images`, `num_test_images`, `class_names`, `seconds`.
 
@@ -75,22 +83,38 @@ def prepare(config, workdir):
         encoder = load_encoder(workdir, safe_mode=config.safe_mode)
     workdir = pathlib.Path(workdir).expanduser()
     check_folder(workdir, "workdir")
-    pretraining = read_json(PretrainConfig, workdir / "config.json")
+    pretraining = read_json(
+        PretrainConfig,
+        workdir / "config.json",
+        required=("dataset", "encoder", "image_size"),
+    )
     train, test = load_dataset(
         pretraining.dataset,
         data_dir=config.data_dir or pretraining.data_dir,
         validation_fraction=pretraining.validation_fraction,
+        max_samples=pretraining.max_samples,
+        label_noise=pretraining.label_noise,
         seed=pretraining.seed,
     )
-
-    eval_augmentation = named(
-        AUGMENTATIONS, "eval_augmentation", config.eval_augmentation
-    )
+    own = None
+    if (workdir / "classification_model.keras").exists():
+        with strategy.scope():
+            model = load_keras_file(
+                workdir / "classification_model.keras",
+                safe_mode=config.safe_mode,
+            )
+            own = model.linear_classifier()
     evaluated = {
-        "augmentation": eval_augmentation,
+        "augmentation": AUGMENTATIONS[config.eval_augmentation],
         "image_size": pretraining.image_size,
     }
     train_classifier = _classifier_trainer(config, pretraining, train)
+
+    is_in_memory = isinstance(train, LabelledImages)
+
+    def top_1_accuracy(classifier):
+        accuracies = classification_accuracy(classifier, test, **evaluated)
+        return accuracies["top_1_accuracy"]
 
     def run():
         start = time.perf_counter()
@@ -100,32 +124,27 @@ def prepare(config, workdir):
         del chosen["seconds"]
         with written_whole(workdir / "classifier.keras") as path:
             classifier.save(path)
-        own = None
-        if (workdir / "classification_model.keras").exists():
-            own = load_keras_file(workdir / "classification_model.keras")
-            own = classification_accuracy(
-                own.linear_classifier(), test, **evaluated
-            )
-        is_in_memory = isinstance(train, LabelledImages)
-        untrained = nearest = None
-        if is_in_memory:
+        own_accuracy = untrained_accuracy = nearest_accuracy = None
+        if own is not None:
+            own_accuracy = top_1_accuracy(own)
+        if is_in_memory and starts_from(pretraining) is None:
             untrained, _ = fit_linear_classifier(
                 build_encoder(pretraining, strategy),
                 train,
-                augmentation=eval_augmentation,
+                **evaluated,
                 verbose=0,
             )
-            untrained = classification_accuracy(untrained, test, **evaluated)
-            nearest = nearest_neighbor_accuracy(
+            untrained_accuracy = top_1_accuracy(untrained)
+        if is_in_memory:
+            nearest_accuracy = nearest_neighbor_accuracy(
                 train, test, image_size=pretraining.image_size
             )
         results = {
             "top_1_accuracy": accuracies["top_1_accuracy"],
             "top_5_accuracy": accuracies["top_5_accuracy"],
-            "classifier_top_1_accuracy": own and own["top_1_accuracy"],
-            "untrained_top_1_accuracy": untrained
-            and untrained["top_1_accuracy"],
-            "raw_pixel_1nn_accuracy": nearest,
+            "classifier_top_1_accuracy": own_accuracy,
+            "untrained_top_1_accuracy": untrained_accuracy,
+            "raw_pixel_1nn_accuracy": nearest_accuracy,
             "num_train_images": len(train),
             "num_test_images": accuracies["num_test_images"],
             "class_names": list(train.class_names),
@@ -157,8 +176,18 @@ def _classifier_trainer(config, pretraining, train):
             l2=config.l2,
             max_iterations=config.max_iterations,
             augmentation=eval_augmentation,
+            image_size=pretraining.image_size,
             verbose=0,
             **common,
+        )
+    has_choice = len(config.base_learning_rates) > 1
+    num_images = len(train)
+    if has_choice:
+        num_images -= math.ceil(config.validation_fraction * num_images)
+    if config.batch_size > num_images:
+        raise ValueError(
+            f"`batch_size` must be at most the {num_images} images that are "
+            f"trained on. Received: batch_size={config.batch_size}"
         )
     steps_per_epoch = len(train) // config.batch_size
 
@@ -167,13 +196,16 @@ def _classifier_trainer(config, pretraining, train):
 
     scale = config.batch_size / 256
     optimizer(config.base_learning_rates[0] * scale)  # refuses what is wrong
+    augmentation = make_augmentation(pretraining)
+    if config.augmentation is not None:
+        augmentation = named(AUGMENTATIONS, "augmentation", config.augmentation)
     return functools.partial(
         train_linear_classifier,
         make_optimizer=optimizer,
         learning_rate=tuple(r * scale for r in config.base_learning_rates),
         epochs=config.epochs,
         batch_size=config.batch_size,
-        augmentation=named(AUGMENTATIONS, "augmentation", config.augmentation),
+        augmentation=augmentation,
         image_size=pretraining.image_size,
         label_smoothing=config.label_smoothing,
         kernel_initializer=config.kernel_initializer,

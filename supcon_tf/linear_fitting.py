@@ -21,6 +21,7 @@ def fit_linear_classifier(
     validation_fraction=0.1,
     seed=0,
     augmentation=None,
+    image_size=None,
     verbose=1,
 ):
     """Fits a dense layer to the representations of a frozen encoder.
@@ -51,6 +52,7 @@ def fit_linear_classifier(
         `l2`; a single value needs none.
       seed: integer that decides which part that is.
       augmentation: as for `encode_all`.
+      image_size: as for `image_size_of`.
       verbose: 0 prints nothing.
 
     Returns:
@@ -70,8 +72,9 @@ def fit_linear_classifier(
     """
     candidates = as_candidates("l2", l2)
     start = time.perf_counter()
-    features, labels = encode_all(encoder, train, augmentation=augmentation)
-    images, _ = next(iter(batches_for(encoder, train, batch_size=1)))
+    sizes = {"augmentation": augmentation, "image_size": image_size}
+    features, labels = encode_all(encoder, train, **sizes)
+    images, _ = next(iter(batches_for(encoder, train, batch_size=1, **sizes)))
     class_names = class_names or getattr(train, "class_names", None)
     classifier = new_classifier(encoder, images, labels, class_names)
     num_classes = classifier.num_classes

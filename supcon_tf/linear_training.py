@@ -17,6 +17,7 @@ from supcon_tf.encode import (
     image_size_of,
 )
 from supcon_tf.linear_classifier import as_candidates, new_classifier
+from supcon_tf.streams import StreamedImages
 from supcon_tf.views import view_batches
 
 KERNEL_INITIALIZERS = ("glorot_uniform", "zeros")
@@ -59,7 +60,7 @@ def train_linear_classifier(
     Args:
       encoder: Keras model, float32 RGB images in [0, 1] -> `[B, R]`.
       train: as for `view_batches`; to choose a learning rate, `(images,
-        labels)` or `LabelledImages`.
+        labels)`, `LabelledImages` or `StreamedImages`.
       make_optimizer: function from a learning rate to a new Keras optimizer,
         with its schedule, momentum and weight decay (which is the kernel's
         alone in the optimizers of `supcon_tf.optimizers`).
@@ -206,15 +207,16 @@ def _labels_of(source):
 
 
 def _hold_out(train, labels, classifier, fraction, seed):
-    """Two `LabelledImages`: to train on, and held out."""
+    """Two sources: to train on, and held out."""
     if isinstance(train, (tuple, list)):
         images, _ = train
         names = classifier.class_names or range(classifier.num_classes)
         train = LabelledImages(np.asarray(images), labels, names)
-    if not isinstance(train, LabelledImages):
+    if not isinstance(train, (LabelledImages, StreamedImages)):
         raise ValueError(
             "`learning_rate` must be a single one unless `train` is (images, "
-            "labels) or LabelledImages, of which a part can be held out. "
+            "labels), LabelledImages or StreamedImages, of which a part can be "
+            "held out. "
             f"Received: several, and a {type(train).__name__}"
         )
     return split(train, fraction, seed=seed)

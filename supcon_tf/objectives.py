@@ -1,5 +1,6 @@
 """What an encoder is trained for: losses, and the batches that they take."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -71,28 +72,29 @@ def for_objective(config, num_classes):
       num_classes: int, of the data set's labels.
 
     Returns:
-      A function of a `tf.data.Dataset` of views and labels, and the number of
-      its first batch since the start of the run, to one of what the model is
-      fitted to: without labels for an objective that does not use them, mixed
-      by CutMix if the config says so.
+      A function `(views, first_batch=0, shard=0)` of a `tf.data.Dataset` of
+      views and labels, the number of its first element since the start of the
+      run, and the number of the worker, to one of what the model is fitted to:
+      without labels for an objective that does not use them, mixed by CutMix if
+      the config says so. (Images are mixed with those of the same element: of
+      several workers, with those of a replica.)
     """
 
-    def mixed(number, batch):
-        views, labels = batch
-        # Of several workers each mixes its own rows.
-        seed = tf.stack([tf.constant(config.seed, tf.int64), number])
-        return cut_mix(
-            views,
-            tf.one_hot(labels, num_classes),
-            seed,
-            alpha=config.cutmix_alpha,
-        )
-
-    def changed(views, first_batch):
+    def changed(views, first_batch=0, shard=0):
         if not OBJECTIVES[config.objective].uses_labels:
             return views.map(lambda views, labels: views)
         if config.cutmix_alpha:
+            mixed = functools.partial(_mixed, config, num_classes, shard)
             return views.enumerate(first_batch).map(mixed)
         return views
 
     return changed
+
+
+def _mixed(config, num_classes, shard, number, batch):
+    views, labels = batch
+    seed = tf.random.experimental.stateless_fold_in(
+        tf.stack([tf.constant(config.seed, tf.int64), number]), shard
+    )
+    one_hot = tf.one_hot(labels, num_classes)
+    return cut_mix(views, one_hot, seed, alpha=config.cutmix_alpha)

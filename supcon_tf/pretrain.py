@@ -10,10 +10,12 @@ from which the same command goes on after a kill. On several machines, each
 started with its TF_CONFIG, the chief (worker 0) writes, and alone needs W.
 """
 
+import dataclasses
 import functools
 import math
 import pathlib
 import sys
+import types
 
 import keras
 from absl import flags
@@ -23,7 +25,6 @@ from supcon_tf.build import (
     compile_model,
     make_augmentation,
     named,
-    starts_from,
     synchronize_batch_norm,
 )
 from supcon_tf.callbacks import (
@@ -32,7 +33,7 @@ from supcon_tf.callbacks import (
     EpochHistory,
     StopIfDiverged,
 )
-from supcon_tf.commands import define_flags, overridden, run_command
+from supcon_tf.commands import define_flags, given_settings, run_command
 from supcon_tf.config import PretrainConfig
 from supcon_tf.datasets import load_dataset
 from supcon_tf.files import (
@@ -43,6 +44,7 @@ from supcon_tf.files import (
 from supcon_tf.monitoring import StuckLossWarning
 from supcon_tf.objectives import for_objective, is_classifier
 from supcon_tf.recipes import RECIPES, recipe_table
+from supcon_tf.relevance import starts_from, unused_settings
 from supcon_tf.settings import to_json
 from supcon_tf.strategies import make_strategy
 from supcon_tf.views import view_batches
@@ -95,12 +97,23 @@ def prepare(config, workdir):
             f"Received: workdir={workdir!r}"
         )
     workdir = pathlib.Path(workdir).expanduser()
+    if config.initial_encoder is not None:  # wherever the run goes on
+        path = pathlib.Path(config.initial_encoder).expanduser()
+        if path.exists():
+            config = dataclasses.replace(
+                config, initial_encoder=str(path.absolute())
+            )
     strategy = make_strategy(config.strategy)  # first of all of TensorFlow
     num_replicas = strategy.num_replicas_in_sync
     if config.batch_size % num_replicas:
         raise ValueError(
             f"`batch_size` must be divisible by the {num_replicas} replicas "
             f"that share the batch. Received: batch_size={config.batch_size}"
+        )
+    if config.cutmix_alpha and config.batch_size < 2 * num_replicas:
+        raise ValueError(
+            "`batch_size` must be at least two images a replica with CutMix, "
+            f"{2 * num_replicas}. Received: batch_size={config.batch_size}"
         )
     with reporting_stopped_workers(strategy):
         return _prepare(config, workdir, strategy)
@@ -122,11 +135,9 @@ def _prepare(config, workdir, strategy):
         model.fit(
             _distributed(
                 functools.partial(views, first_epoch=first_epoch),
-                functools.partial(
-                    for_objective(config, num_classes),
-                    first_batch=first_epoch * steps_per_epoch,
-                ),
+                for_objective(config, num_classes),
                 config.batch_size,
+                first_epoch * steps_per_epoch,
                 strategy,
             ),
             epochs=config.epochs,
@@ -195,7 +206,7 @@ def _views(config):
     return views, len(train), len(train.class_names)
 
 
-def _distributed(views, finished, batch_size, strategy):
+def _distributed(views, finished, batch_size, first_step, strategy):
     """The views as `fit` takes them, each replica's part of each batch.
 
     Those of one process Keras distributes. Of several, each makes the views of
@@ -208,17 +219,20 @@ def _distributed(views, finished, batch_size, strategy):
     replica, it takes a rebatch at the end for one of its own, and undoes it.
     """
     if num_workers(strategy) == 1:
-        return finished(views()).repeat()
+        return finished(views(), first_step).repeat()
 
     def of_worker(context):
         own = views(
             num_shards=context.num_input_pipelines,
             shard=context.input_pipeline_id,
         )
-        own = own.rebatch(
-            context.get_per_replica_batch_size(batch_size), drop_remainder=True
+        rows = context.get_per_replica_batch_size(batch_size)
+        own = own.rebatch(rows, drop_remainder=True)
+        own_replicas = batch_size // rows // context.num_input_pipelines
+        own = finished(
+            own, first_step * own_replicas, context.input_pipeline_id
         )
-        return finished(own).repeat()
+        return own.repeat()
 
     return strategy.distribute_datasets_from_function(of_worker)
 
@@ -233,19 +247,12 @@ def _finished(workdir, encoder, strategy):
 
 
 def _print_facts(config, num_images, first_epoch, workdir, strategy):
-    num_views = config.num_views * config.batch_size
-    collapse = (
-        ""
-        if is_classifier(config)
-        else f"; N = {num_views} identical projections have the loss "
-        f"ln(N - 1) = {math.log(max(num_views - 1, 1)):.4f}"
-    )
     print(to_json(config), end="")
     if starts_from(config) is not None:
         print(f"starts from {starts_from(config)}, which is the encoder")
     print(
         f"{num_images} images, batches of {config.batch_size} images x "
-        f"{config.num_views} views{collapse}"
+        f"{config.num_views} views{_collapse(config)}"
     )
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas > 1:
@@ -265,12 +272,70 @@ def _print_facts(config, num_images, first_epoch, workdir, strategy):
         print(f"{workdir}: goes on after epoch {first_epoch}")
 
 
+def _collapse(config):
+    """The loss of identical projections, where it is as simple as that."""
+    if (
+        is_classifier(config)
+        or config.denominator != "all"
+        or config.positives_cap is not None
+        or config.queue_size
+    ):
+        return ""
+    number = config.num_views * config.batch_size
+    scale, times = 1.0, ""
+    if config.scale_by_temperature:
+        scale, times = config.temperature, f" x {config.temperature:g}"
+    loss = scale * math.log(max(number - 1, 1))
+    return (
+        f"; N = {number} identical projections have the loss "
+        f"ln(N - 1){times} = {loss:.4f}"
+    )
+
+
 def _prepare_command(values):
     if values["list_recipes"].value:
         return lambda: print(recipe_table())
     recipe = named(RECIPES, "recipe", values["recipe"].value)
-    config = overridden(recipe, values)
-    return prepare(config, values["workdir"].value)
+    return prepare(with_flags(recipe, values), values["workdir"].value)
+
+
+def with_flags(recipe, values):
+    """A recipe with the settings that were given, and what follows from them.
+
+    What the recipe sets for its encoder, objective and so on is left out where
+    another one was given that has no such thing.
+
+    Args:
+      recipe: `PretrainConfig`.
+      values: parsed `absl.flags.FlagValues`.
+
+    Returns:
+      A `PretrainConfig`.
+
+    Raises:
+      ValueError: if a value is not allowed, or a setting was given that has no
+        part in what is asked for.
+    """
+    given = given_settings(recipe, values)
+    if "base_learning_rate" in given:
+        given.setdefault("learning_rate", None)
+    settings = {
+        field.name: getattr(recipe, field.name)
+        for field in dataclasses.fields(recipe)
+    }
+    unused = unused_settings(types.SimpleNamespace(**{**settings, **given}))
+    for name in unused.keys() & given.keys():
+        if given[name] is not None:
+            raise ValueError(
+                f"`{name}` must be left out with {unused[name]}, which has no "
+                f"such thing. Received: {name}={given[name]}"
+            )
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(recipe)
+        if field.name in unused
+    }
+    return dataclasses.replace(recipe, **{**given, **defaults})
 
 
 def main(argv=None):

@@ -44,12 +44,14 @@ def to_json(config):
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
-def read_json(config_class, path):
+def read_json(config_class, path, *, required=()):
     """The config that `to_json` wrote to a file.
 
     Args:
       config_class: its dataclass.
       path: `pathlib.Path` of the file.
+      required: names of the fields that must be there; the others have their
+        defaults if they are not.
 
     Returns:
       A `config_class`.
@@ -60,8 +62,11 @@ def read_json(config_class, path):
     names = {field.name for field in dataclasses.fields(config_class)}
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict) or set(values) != names:
-            raise ValueError(f"not the fields {sorted(names)}")
+        # (An older version had fewer settings, and what are defaults now.)
+        if not isinstance(values, dict) or not values.keys() >= set(required):
+            raise ValueError(f"not the fields {sorted(required)}")
+        if not values.keys() <= names:
+            raise ValueError(f"unknown fields {sorted(values.keys() - names)}")
         return config_class(
             **{
                 name: tuple(value) if isinstance(value, list) else value

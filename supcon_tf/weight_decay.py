@@ -62,9 +62,12 @@ def is_vector(variable):
     """Whether a variable is a bias, or another vector or scalar.
 
     Args:
-      variable: of a layer. (In Keras 3 its name does not tell the layer.)
+      variable: of a layer, of Keras or of TensorFlow. (In Keras 3 its name
+        does not tell the layer, but its part in it.)
     """
-    return len(variable.shape) <= 1
+    # (The biases of attention have a row for each head.)
+    name = variable.name.split(":")[0].split("/")[-1]
+    return len(variable.shape) <= 1 or name == "bias"
 
 
 def check_not_negative(name, value):

@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from supcon_tf.build import build_encoder, starts_from
+from supcon_tf.build import build_encoder
 from supcon_tf.callbacks import (
     EpochHistory,
     checkpoint_variables,
@@ -13,6 +13,7 @@ from supcon_tf.callbacks import (
 from supcon_tf.classification import ClassificationModel
 from supcon_tf.encoders.saved import load_encoder
 from supcon_tf.files import check_folder, written_whole
+from supcon_tf.relevance import starts_from
 from supcon_tf.settings import read_json, to_json
 from supcon_tf.workers import from_chief, share_weights
 
@@ -60,7 +61,8 @@ def finished_encoder(workdir, config, strategy):
     def read():
         nonlocal encoder
         # What the run itself was told to start from is trusted.
-        encoder = load_encoder(workdir, safe_mode=starts_from(config) is None)
+        safe_mode = config.safe_mode and starts_from(config) is None
+        encoder = load_encoder(workdir, safe_mode=safe_mode)
         return {}
 
     from_chief(strategy, read)  # or what is wrong with it
@@ -149,8 +151,10 @@ def _previous_config(workdir, config):
     path = workdir / "config.json"
     if not path.exists():
         return None
-    before = read_json(type(config), path)
-    may_change = ("data_dir", "download", "strategy")
+    before = read_json(
+        type(config), path, required=("dataset", "encoder", "image_size")
+    )
+    may_change = ("data_dir", "download", "strategy", "safe_mode")
     for field in dataclasses.fields(config):
         old, new = getattr(before, field.name), getattr(config, field.name)
         if old == new or field.name in may_change:

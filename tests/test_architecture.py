@@ -54,6 +54,7 @@ FLOORS = [
     ["supcon_tf.settings"],
     ["supcon_tf.config"],
     ["supcon_tf.recipes", "supcon_tf.commands", "supcon_tf.objectives"],
+    ["supcon_tf.relevance"],
     ["supcon_tf.build", "supcon_tf.workdir"],
     ["supcon_tf.pretrain", "supcon_tf.linear_eval"],
     ["hub_export"],

@@ -48,6 +48,21 @@ def test_every_field_is_a_flag_that_overrides_the_recipes_value():
         assert field.metadata["help"]
 
 
+def test_none_is_the_value_of_a_setting_that_may_be_none():
+    recipe = dataclasses.replace(
+        RECIPES["digits"], learning_rate=0.5, crop_area=(0.5, 1.0), data_dir="x"
+    )
+    values = parsed(
+        "--learning_rate=none", "--crop_area=none", "--data_dir=none"
+    )
+    config = overridden(recipe, values)
+    assert config.learning_rate is None
+    assert config.crop_area is None
+    assert config.data_dir is None
+    with pytest.raises(flags.IllegalFlagValueError):
+        parsed("--epochs=none")
+
+
 def test_without_flags_the_recipe_is_what_it_was():
     for recipe in RECIPES.values():
         assert overridden(recipe, parsed()) == recipe

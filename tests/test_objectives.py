@@ -87,6 +87,14 @@ def test_cutmix_mixes_whole_batches_and_a_restart_mixes_them_again():
         np.testing.assert_array_equal(a[1], b[1])
 
 
+def test_two_workers_mix_with_other_seeds():
+    changed = for_objective(config("cross_entropy", cutmix_alpha=1.0), 10)
+    first, second = (
+        next(iter(changed(batches(), 0, shard)))[0].numpy() for shard in (0, 1)
+    )
+    assert not np.array_equal(first, second)
+
+
 @pytest.mark.parametrize(
     ("objective", "changes", "message"),
     [

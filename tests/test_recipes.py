@@ -117,8 +117,8 @@ def test_a_contrastive_recipe_says_which_scale_of_the_loss_it_assumes(name):
     config = RECIPES[name]
     text = " ".join(MODULES[name].__doc__.split())
     if config.objective not in ("supcon", "simclr"):
-        assert not config.scale_by_temperature or "resnet" in name
-    elif config.scale_by_temperature:
+        return
+    if config.scale_by_temperature:
         assert "rate assumes the loss times the temperature" in text
     else:
         assert "rate assumes the loss as it is" in text
@@ -140,19 +140,68 @@ def test_the_list_has_a_line_for_each_recipe():
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "peak"),
-    [
-        ("supcon_imagenet_resnet50", 9.6),
-        ("supcon_imagenet_resnet101", 6.4),
-        ("supcon_imagenet_resnet200", 3.2),
-        ("supcon_cifar10_resnet50", 8.0),
-        ("simclr_imagenet_resnet50", 7.2),
-        ("simclr_cifar10_resnet50", 2.0),
-        ("cross_entropy_imagenet_resnet50", 2.4),
-        ("cross_entropy_imagenet_resnet200", 1.6),
-        ("cross_entropy_cifar10_resnet50", 0.4),
-    ],
-)
-def test_the_peak_learning_rates_are_the_official_ones(name, peak):
-    assert RECIPES[name].peak_learning_rate == pytest.approx(peak)
+# The official scripts: peak learning rate, batch, epochs, warm-up, optimizer,
+# weight decay, temperature, head, label smoothing, augmentation.
+OFFICIAL = {
+    "supcon_imagenet_resnet50": (
+        *(9.6, 6144, 350, 12, "lars", 1e-3, 0.1, (128,), 0, "autoaugment"),
+    ),
+    "supcon_imagenet_resnet101": (
+        *(6.4, 4096, 350, 12, "lars", 1e-4, 0.1, (128,), 0, "autoaugment"),
+    ),
+    "supcon_imagenet_resnet200": (
+        *(3.2, 4096, 700, 12, "lars", 1e-4, 0.1, (128,), 0),
+        "stacked_randaugment",
+    ),
+    "supcon_cifar10_resnet50": (
+        *(8.0, 4096, 1000, 10, "sgd", 1e-4, 0.1, (2048, 128), 0, "simclr"),
+    ),
+    "simclr_imagenet_resnet50": (
+        *(7.2, 6144, 100, 12, "lars", 1e-4, 0.1, (2048, 2048, 128), 0),
+        "simclr",
+    ),
+    "simclr_cifar10_resnet50": (
+        *(2.0, 1024, 400, 10, "sgd", 1e-4, 0.5, (2048, 2048, 128), 0),
+        "simclr",
+    ),
+    "cross_entropy_imagenet_resnet50": (
+        *(2.4, 6144, 200, 12, "nesterov", 1e-4, None, None, 0.05),
+        "autoaugment",
+    ),
+    "cross_entropy_imagenet_resnet200": (
+        *(1.6, 4096, 700, 12, "nesterov", 1e-4, None, None, 0.05),
+        "stacked_randaugment",
+    ),
+    "cross_entropy_cifar10_resnet50": (
+        *(0.4, 1024, 1000, 12, "nesterov", 5e-4, None, None, 0, "simclr"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_the_official_presets_have_the_official_values(name):
+    config = RECIPES[name]
+    peak, *rest = OFFICIAL[name]
+    assert config.peak_learning_rate == pytest.approx(peak)
+    is_contrast = config.objective in ("supcon", "simclr")
+    assert rest == [
+        config.batch_size,
+        config.epochs,
+        config.warmup_epochs,
+        config.optimizer,
+        config.weight_decay,
+        config.temperature if is_contrast else None,
+        config.projection_units if is_contrast else None,
+        config.label_smoothing,
+        config.augmentation,
+    ]
+    assert config.schedule == "cosine"
+    assert config.momentum == 0.9
+    if is_contrast:
+        is_simclr = config.objective == "simclr"
+        assert config.scale_by_temperature != is_simclr
+        assert config.projection_batch_norm == is_simclr
+    is_imagenet = config.dataset == "imagenet2012"
+    assert config.normalize_representation == (
+        is_imagenet and config.objective == "supcon"
+    )

@@ -30,6 +30,7 @@ VALUES = json.loads(to_json(LinearEvalConfig()))
         "null",
         "[1]",
         "{}",
+        json.dumps({"typo": 1}),
         json.dumps({**VALUES, "typo": 1}),
         json.dumps({**VALUES, "l2": ["a"]}),
         json.dumps({**VALUES, "max_iterations": 3.5}),
@@ -42,5 +43,12 @@ def test_a_damaged_file_is_named(text, tmp_path):
     path = tmp_path / "config.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ValueError) as error:
-        read_json(LinearEvalConfig, path)
+        read_json(LinearEvalConfig, path, required=("l2",))
     assert str(error.value).startswith(f"{path} must hold the settings")
+
+
+def test_a_setting_that_is_younger_than_the_file_has_its_default(tmp_path):
+    values = {k: v for k, v in VALUES.items() if k != "safe_mode"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(values))
+    assert read_json(LinearEvalConfig, path) == LinearEvalConfig()

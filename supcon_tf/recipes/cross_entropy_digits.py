@@ -9,7 +9,7 @@ import dataclasses
 
 from supcon_tf.recipes import digits
 
-TOP_1 = "see the README"
+TOP_1 = "98.9 (README)"
 CONFIG = dataclasses.replace(
     digits.CONFIG,
     objective="cross_entropy",

@@ -2,8 +2,8 @@
 
 `fast` encodes the images once and fits the classifier to that: seconds, and
 no learning rate. The others are the official code's second stages, on
-augmented images; of several learning rates (for 256 images a batch) the best
-on held-out training images is taken.
+images that are augmented as in pretraining; of several learning rates (for 256
+images a batch) the best on held-out training images is taken.
 
 Officially a batch had as many images as in pretraining. The paper's CIFAR
 numbers are those of the PyTorch code: batches of 512 and the learning rate 5,
@@ -17,7 +17,6 @@ LINEAR_RECIPES = {
     # SupCon and cross-entropy on CIFAR
     "cifar": LinearEvalConfig(
         method="augmented",
-        augmentation="simclr",
         epochs=100,
         batch_size=512,
         optimizer="sgd",
@@ -30,7 +29,6 @@ LINEAR_RECIPES = {
     ),
     "simclr_cifar": LinearEvalConfig(
         method="augmented",
-        augmentation="simclr",
         epochs=90,
         batch_size=1024,
         optimizer="sgd",
@@ -40,18 +38,16 @@ LINEAR_RECIPES = {
         weight_decay=0.0,
         kernel_initializer="zeros",
     ),
-    # SupCon and cross-entropy on ImageNet: one learning rate, since a stream
-    # of images has no part that could be held out.
+    # SupCon and cross-entropy on ImageNet
     "imagenet": LinearEvalConfig(
         method="augmented",
-        augmentation="autoaugment",
         eval_augmentation="resize_then_crop",
         epochs=90,
         batch_size=4096,
         optimizer="rmsprop",
         momentum=0.9,
         epsilon=1e-3,
-        base_learning_rates=(0.05,),
+        base_learning_rates=(0.015, 0.05, 0.15),
         warmup_epochs=12.0,
         schedule="exponential",
         decay_rate=0.97,
@@ -61,13 +57,12 @@ LINEAR_RECIPES = {
     ),
     "simclr_imagenet": LinearEvalConfig(
         method="augmented",
-        augmentation="simclr",
         eval_augmentation="resize_then_crop",
         epochs=90,
         batch_size=4096,
         optimizer="nesterov",
         momentum=0.9,
-        base_learning_rates=(0.1,),
+        base_learning_rates=(0.03, 0.1, 0.3),
         warmup_epochs=12.0,
         schedule="cosine",
         weight_decay=1e-6,

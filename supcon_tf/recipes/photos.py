@@ -1,10 +1,10 @@
 """One's own photographs, from a pretrained encoder, on a small GPU.
 
 Paper: none. Measured: not yet. KerasCV's ResNet-50 of ImageNet is downloaded
-once; --initial_encoder=PATH takes another start. Batches hold four images of
-each of 16 classes, so that every image has positives; a folder of fewer classes
-wants a smaller batch: --batch_size=40 for ten. The learning rate assumes the
-loss as it is.
+once; --initial_encoder=PATH --precision=float32 takes another start. Batches
+hold four images of each of 16 classes, so that every image has positives; a
+folder of fewer classes wants a smaller batch: --batch_size=40 for ten. The
+learning rate assumes the loss as it is.
 
     supcon-pretrain --recipe=photos --data_dir=PATH --workdir=W
     supcon-linear-eval --workdir=W

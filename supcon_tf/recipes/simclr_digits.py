@@ -10,7 +10,7 @@ import dataclasses
 
 from supcon_tf.recipes import digits
 
-TOP_1 = "see the README"
+TOP_1 = "95.6 (README)"
 CONFIG = dataclasses.replace(
     digits.CONFIG,
     objective="simclr",

@@ -2,7 +2,9 @@
 
 Paper: 78.7 top-1 (Table 3). Measured: not yet; the pipeline was run on small
 data. LARS; the learning rate assumes the loss times the temperature, though
-LARS hardly feels it.
+LARS hardly feels it. Officially images were scaled to [-1, 1] rather than by
+ImageNet's mean and deviation, and computed in bfloat16
+(--precision=mixed_bfloat16).
 
     supcon-pretrain --recipe=supcon_imagenet_resnet50 --workdir=W
     supcon-linear-eval --recipe=imagenet --workdir=W

@@ -1,0 +1,93 @@
+"""Which settings of a pretraining mean nothing, given the others."""
+
+import inspect
+
+from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.encoders import OPTIONS
+from supcon_tf.objectives import OBJECTIVES
+
+ENCODER_OPTIONS = ("width", "stem", "zero_gamma", "patch_size")
+# Setting: the augmentation's argument.
+AUGMENTATION_OPTIONS = {
+    "crop_area": "area",
+    "strength": "strength",
+    "magnitude": "magnitude",
+    "policy": "policy",
+    "blur_probability": "blur_probability",
+}
+_OF_CONTRAST = (
+    "projection_units",
+    "projection_batch_norm",
+    "temperature",
+    "summation",
+    "denominator",
+    "anchors",
+    "scale_by_temperature",
+    "positives_cap",
+    "queue_size",
+    "encoder_momentum",
+)
+_KERAS_CV = "keras_cv:"
+
+
+def starts_from(config):
+    """Where the trained weights are that a config starts from, or None."""
+    if config.initial_encoder is None and config.encoder.startswith(_KERAS_CV):
+        return config.encoder
+    return config.initial_encoder
+
+
+def unused_settings(config):
+    """The settings that have no part in what a config describes.
+
+    Args:
+      config: `PretrainConfig`, or an object with its fields. Of an unknown
+        encoder, augmentation or objective nothing is said: they are refused
+        elsewhere.
+
+    Returns:
+      Dict of names of settings, to what makes them so, such as
+      `"schedule='cosine'"`.
+    """
+    unused = {}
+
+    def without(setting, *names):
+        reason = f"{setting}={getattr(config, setting)!r}"
+        unused.update(dict.fromkeys(names, reason))
+
+    if config.initial_encoder is not None:
+        without("initial_encoder", "encoder", "mean", "std", *ENCODER_OPTIONS)
+    elif starts_from(config) is not None:
+        without("encoder", "mean", "std", *ENCODER_OPTIONS)
+    elif config.encoder in OPTIONS:
+        own = OPTIONS[config.encoder]
+        without("encoder", *(n for n in ENCODER_OPTIONS if n not in own))
+    if config.augmentation in AUGMENTATIONS:
+        augmentation = AUGMENTATIONS[config.augmentation]
+        takes = inspect.signature(augmentation).parameters
+        foreign = (n for n, a in AUGMENTATION_OPTIONS.items() if a not in takes)
+        without("augmentation", *foreign)
+    if config.objective in OBJECTIVES:
+        if OBJECTIVES[config.objective].is_classifier:
+            without("objective", *_OF_CONTRAST)
+        else:
+            without("objective", "cutmix_alpha")
+        if not OBJECTIVES[config.objective].uses_labels:
+            without("objective", "label_noise", "samples_per_class")
+        if config.objective != "cross_entropy":
+            without("objective", "label_smoothing")
+        if config.objective != "max_margin":
+            without("objective", "margin", "logit_scale")
+    if config.optimizer in ("adam", "adamw"):
+        without("optimizer", "momentum")
+    elif config.optimizer != "rmsprop":
+        without("optimizer", "epsilon")
+    if config.schedule not in ("exponential", "steps"):
+        without("schedule", "decay_rate")
+    if config.schedule != "exponential":
+        without("schedule", "epochs_per_decay")
+    if config.schedule != "steps":
+        without("schedule", "decay_epochs")
+    if config.learning_rate is not None:
+        without("learning_rate", "base_learning_rate")
+    return unused
