@@ -186,7 +186,7 @@ def make_augmentation(config):
     given = {}
     for name, parameter in AUGMENTATION_OPTIONS.items():
         value = getattr(config, name)
-        if value is None:
+        if value is None or value is False:
             continue
         if parameter not in takes:
             raise ValueError(

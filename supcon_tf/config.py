@@ -209,6 +209,11 @@ class PretrainConfig(TrainingConfig):
         "own.",
         (lambda value: value is None or 0 <= value <= 1, "in [0, 1]"),
     )
+    additive_brightness: bool = setting(
+        False,
+        "SimCLR's colour jitter adds to the brightness (tf.image, the official "
+        "ImageNet presets) rather than multiplies it (torchvision).",
+    )
     num_views: int = setting(2, "Views of each image, V.", _AT_LEAST_1)
     samples_per_class: int | None = setting(
         None,
@@ -220,7 +225,7 @@ class PretrainConfig(TrainingConfig):
         0.0,
         "With cross_entropy and max_margin: CutMix, whose share of the other "
         "image is drawn from Beta(alpha, alpha); 0 is none.",
-        _AT_LEAST_0,
+        (lambda value: value == 0 or value >= 0.05, "0 or >= 0.05"),
     )
     margin: float = setting(
         0.35,

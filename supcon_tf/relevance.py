@@ -14,6 +14,7 @@ AUGMENTATION_OPTIONS = {
     "magnitude": "magnitude",
     "policy": "policy",
     "blur_probability": "blur_probability",
+    "additive_brightness": "additive_brightness",
 }
 _OF_CONTRAST = (
     "projection_units",

@@ -521,6 +521,33 @@ def test_jitter_applies_the_drawn_changes_in_the_drawn_order():
         np.testing.assert_allclose(jittered[i], image, atol=2e-5)
 
 
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_additive_brightness_is_that_of_tf_image(strength):
+    images, seeds = random_images(40, 9, 8), seeds_of(40)
+    options = {"strength": strength, "additive_brightness": True}
+    factors, _, _ = color.jitter_parameters(seeds, **options)
+    added = factors.numpy()[:, 0]
+    assert 0.7 < np.abs(added).max() / (0.8 * strength) <= 1
+    assert added.min() < -0.5 * strength < 0.5 * strength < added.max()
+    assert 2 <= np.sum(added == 0) <= 18  # a fifth is not jittered
+    first = np.tile(np.arange(4), (40, 1))
+    factors = np.stack([added, np.ones(40), np.ones(40)], 1).astype("float32")
+    planes = color.adjust_colors(
+        ops.to_planes(images),
+        factors,
+        np.zeros(40, "float32"),
+        first,
+        additive_brightness=True,
+    )
+    for image, delta, plane in zip(images, added, planes, strict=True):
+        expected = tf.image.adjust_brightness(image / np.float32(255), delta)
+        np.testing.assert_allclose(
+            np.transpose(plane, [1, 2, 0]), np.clip(expected, 0, 1), atol=2e-6
+        )
+    views = simclr(images, seeds, 8, additive_brightness=True)
+    assert not np.allclose(views, simclr(images, seeds, 8), atol=0.05)
+
+
 @pytest.mark.parametrize("strength", [0.5, 1.0, 2.0])
 def test_jitter_parameters_fill_their_ranges(strength):
     factors, shifts, order = (

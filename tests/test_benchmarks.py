@@ -1,4 +1,4 @@
-"""The benchmark of the loss: it runs, and judges numbers as it says."""
+"""The benchmarks: they run, and judge numbers as they say."""
 
 import json
 import pathlib
@@ -7,7 +7,13 @@ import sys
 
 import pytest
 
-from benchmarks import loss, loss_cases, small_batches
+from benchmarks import (
+    input_cases,
+    input_pipeline,
+    loss,
+    loss_cases,
+    small_batches,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -175,3 +181,80 @@ def test_a_step_of_small_batches_is_measured():
     row = small_batches._in_a_process(f"measure_step({name!r}, 1)", name)
     assert row["median_s"] > 0
     assert row["extra_mb"] > 0
+
+
+def test_input_pipeline_compares_what_computes_the_same(
+    monkeypatch, tmp_path, capsys
+):
+    def measure(case, size, options):
+        rate = {
+            "supcon_tf simclr": 13_000.0 if size == 32 else 200.0,
+            "layers of Keras": 6_500.0,
+            "tf.image, whole file": 400.0,
+        }.get(case, 100.0)
+        row = {"case": case, "size": size, "images_per_s": rate}
+        return {**row, "rates": [rate] * options.repeats, "extra_mb": 7.0}
+
+    monkeypatch.setattr(input_pipeline, "_measure_in_a_process", measure)
+    path = tmp_path / "new" / "input_pipeline.json"
+    assert input_pipeline.main([f"--json={path}"]) == 0
+    report = json.loads(path.read_text())
+    ratios = {
+        (size, row["case"]): row["to_fastest_rival"]
+        for size in ("32", "224")
+        for row in report[size]["rows"]
+    }
+    assert ratios["32", "supcon_tf simclr"] == 2
+    assert ratios["32", "layers of Keras"] is None
+    assert ratios["32", "supcon_tf autoaugment"] is None  # has no rival
+    assert ratios["224", "supcon_tf simclr"] == 0.5
+    assert ratios["224", "supcon_tf crop_flip"] == 1  # not to a SimCLR
+    assert report["32"]["goal"]["verdict"] == "PASS"
+    assert report["224"]["goal"]["verdict"] == "MISS"
+    out = capsys.readouterr().out
+    assert "13000   13000-13000      2.00         7" in out
+    assert "goal of supcon_tf simclr: >= 250, measured 200: MISS" in out
+    again = [f"--json={path}", "--sizes", "224", "--repeats=1"]
+    assert input_pipeline.main(again) == 0
+    changed = json.loads(path.read_text())
+    assert changed["32"] == report["32"] and changed["224"] != report["224"]
+
+
+@pytest.mark.parametrize(
+    "argument", ["--sizes=64", "--repeats=0", "--seconds=0"]
+)
+def test_wrong_arguments_of_input_pipeline_are_refused(argument):
+    with pytest.raises(SystemExit) as error:
+        input_pipeline.main([argument])
+    assert error.value.code == 2
+
+
+def test_the_photographs_are_as_long_as_those_of_imagenet():
+    (file,) = input_cases.photographs(count=1)
+    # 0.2 to 0.6 bytes a pixel; ImageNet's have about 110 KB.
+    assert 40_000 < len(file) < 110_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("size", "case"),
+    [(size, case) for size in input_cases.CASES
+     for case in input_cases.CASES[size]],
+)  # fmt: skip
+def test_every_case_yields_batches_of_two_views(size, case, monkeypatch):
+    monkeypatch.setitem(input_cases.BATCH_SIZES, size, 4)
+    if size == input_cases.SMALL:
+        images = input_cases.small_images(8)
+    else:
+        images = input_cases.photographs(count=8)
+    views = next(iter(input_cases.pipeline(case, images, size))).numpy()
+    assert views.shape == (4, 2, size, size, 3)
+    assert views.min() >= 0 and 0.5 < views.max() <= 1
+    assert (views[:, 0] != views[:, 1]).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.slow
+def test_a_case_of_the_input_pipeline_is_measured(capsys):
+    input_cases.measure("supcon_tf crop_flip", 32, 2, 0.01)
+    row = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert row["images_per_s"] > 0 and len(row["rates"]) == 2

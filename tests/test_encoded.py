@@ -186,6 +186,14 @@ def test_a_file_of_the_size_is_only_decoded_by_center_crop():
     np.testing.assert_allclose(views, expected, atol=1e-6)
 
 
+def test_center_crop_makes_as_many_views_as_there_are_seeds():
+    file = EncodedImage(jpeg())
+    views = center_crop(file, SEEDS, 32)
+    assert views.shape == (6, 32, 32, 3)
+    np.testing.assert_array_equal(views, np.repeat(views[:1], 6, axis=0))
+    np.testing.assert_array_equal(center_crop(file, None, 32), views[:1])
+
+
 def test_a_file_of_one_pixel_has_views():
     for kind in ("PNG", "JPEG"):
         contents = file_of(np.full((1, 1, 3), 90, np.uint8), kind)

@@ -122,7 +122,7 @@ def test_dtypes_stay_and_unknown_shapes_are_taken():
         ({"labels": np.ones((3, 2))}, r"`labels` .*\(4, None\).*\(3, 2\)"),
         ({"seed": 5}, r"`seed` .*\(2,\).*shape \(\)"),
         ({"seed": [0.5, 1.0]}, "`seed` .*int32 or int64.*float32"),
-        ({"alpha": 0}, "`alpha` .*> 0.*alpha=0"),
+        ({"alpha": 0.01}, "`alpha` .*>= 0.05.*alpha=0.01"),
         ({"probability": 1.5}, "`probability` .*probability=1.5"),
     ],
 )

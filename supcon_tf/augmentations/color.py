@@ -4,12 +4,21 @@ All work on planes `[B, C, H, W]` with C = 1 or 3, float32 in [0, 1], and draw
 their parameters per image (see ops.py).
 """
 
+import functools
+
 import tensorflow as tf
 
-from supcon_tf.augmentations.ops import on_some, uniform
+from supcon_tf.augmentations.ops import clip, on_some, uniform
 
 
-def random_color_jitter(planes, seeds, *, strength=1.0, probability=0.8):
+def random_color_jitter(
+    planes,
+    seeds,
+    *,
+    strength=1.0,
+    probability=0.8,
+    additive_brightness=False,
+):
     """Brightness, contrast, saturation and hue, in random order per image.
 
     Args:
@@ -17,6 +26,8 @@ def random_color_jitter(planes, seeds, *, strength=1.0, probability=0.8):
       seeds: `[B, 2]` integers.
       strength: float in [0, 2.5]. 1 for ImageNet, 0.5 for CIFAR in SimCLR.
       probability: float in [0, 1] that an image is jittered. 0.8 in SimCLR.
+      additive_brightness: whether brightness is added, as tf.image does, and
+        not multiplied, as torchvision does.
 
     Returns:
       `[B, C, H, W]` float32 in [0, 1].
@@ -29,25 +40,37 @@ def random_color_jitter(planes, seeds, *, strength=1.0, probability=0.8):
 
     Reference:
       Chen et al., SimCLR, 2020, appendix A; multiplicative brightness as in
-      torchvision and in the official SupCon code's CIFAR presets.
+      torchvision and in the official SupCon code's CIFAR presets, additive as
+      in its ImageNet presets.
     """
-    factors, shifts, order = jitter_parameters(
-        seeds, strength=strength, probability=probability
+    parameters = jitter_parameters(
+        seeds,
+        strength=strength,
+        probability=probability,
+        additive_brightness=additive_brightness,
     )
-    return adjust_colors(planes, factors, shifts, order)
+    adjust = functools.partial(
+        adjust_colors, additive_brightness=additive_brightness
+    )
+    jittered = _is_jittered(seeds, probability)
+    return on_some(jittered, adjust, planes, *parameters)
 
 
-def jitter_parameters(seeds, *, strength=1.0, probability=0.8):
+def jitter_parameters(
+    seeds, *, strength=1.0, probability=0.8, additive_brightness=False
+):
     """Draws what `adjust_colors` applies; see `random_color_jitter`.
 
     With s = 0.8 * strength the three factors are uniform in
-    [max(0, 1 - s), 1 + s], the hue shift in 0.2 * strength * [-1, 1].
+    [max(0, 1 - s), 1 + s], the hue shift in 0.2 * strength * [-1, 1]. An
+    additive brightness is uniform in [-s, s].
 
     Args:
       seeds: `[B, 2]` integers.
       strength: float in [0, 2.5].
       probability: float in [0, 1]; the other images get factors of one and a
         shift of zero.
+      additive_brightness: whether the first column is what is added.
 
     Returns:
       factors `[B, 3]` float32, shifts `[B]` float32, order `[B, 4]` int32.
@@ -63,23 +86,28 @@ def jitter_parameters(seeds, *, strength=1.0, probability=0.8):
             f"`strength` must be in [0, 2.5]. Received: strength={strength}"
         )
     draws = uniform(seeds, "jitter", 9)
-    jittered = draws[:, 0] < probability
+    jittered = _is_jittered(seeds, probability)
     low, high = max(0.0, 1 - 0.8 * strength), 1 + 0.8 * strength
     factors = low + draws[:, 1:4] * (high - low)
+    same = [1.0, 1.0, 1.0]
+    if additive_brightness:
+        added = 0.8 * strength * (2 * draws[:, 1:2] - 1)
+        factors = tf.concat([added, factors[:, 1:]], axis=1)
+        same = [0.0, 1.0, 1.0]
     shifts = 0.2 * strength * (2 * draws[:, 4] - 1)
     order = tf.argsort(draws[:, 5:9], axis=1)  # a random permutation
     return (
-        tf.where(jittered[:, None], factors, 1.0),
+        tf.where(jittered[:, None], factors, same),
         tf.where(jittered, shifts, 0.0),
         order,
     )
 
 
-def adjust_colors(planes, factors, shifts, order):
+def adjust_colors(planes, factors, shifts, order, *, additive_brightness=False):
     """Adjusts brightness, contrast, saturation and hue in a given order.
 
     With gray(x) of ITU-R 601, and a clip to [0, 1] after each:
-        brightness: f * x
+        brightness: f * x, or x + f
         contrast:   f * x + (1 - f) * mean(gray(x))
         saturation: f * x + (1 - f) * gray(x)
         hue:        see `shift_hue`
@@ -90,6 +118,7 @@ def adjust_colors(planes, factors, shifts, order):
       shifts: `[B]` floats in [-0.5, 0.5], of the hue.
       order: `[B, 4]` integers, each row a permutation of 0 brightness,
         1 contrast, 2 saturation, 3 hue.
+      additive_brightness: whether the factor of brightness is added.
 
     Returns:
       `[B, C, H, W]` float32 in [0, 1].
@@ -102,26 +131,33 @@ def adjust_colors(planes, factors, shifts, order):
       >>> adjust_colors(plane, brighter, [0.0], [[0, 1, 2, 3]])
     """
     weights = _gray_weights(planes)
-    one, zero = tf.ones_like(shifts), tf.zeros_like(shifts)
+    zero = tf.zeros_like(shifts)
     brightness, contrast, saturation = tf.unstack(factors, axis=1)
-    # The first three are a * x + g * gray(x) + m * mean(gray(x)); hue is left
-    # as it is (1, 0, 0), and shifted afterwards.
+    one = tf.ones_like(shifts)
+    scaled, added = brightness, zero
+    if additive_brightness:
+        scaled, added = one, brightness
+    # The first three are a * x + g * gray(x) + m * mean(gray(x)) + c.
     steps = tf.stack(
         [
-            tf.stack([brightness, zero, zero], 1),
-            tf.stack([contrast, zero, 1 - contrast], 1),
-            tf.stack([saturation, 1 - saturation, zero], 1),
-            tf.stack([one, zero, zero], 1),
+            tf.stack([scaled, zero, zero, added], 1),
+            tf.stack([contrast, zero, 1 - contrast, zero], 1),
+            tf.stack([saturation, 1 - saturation, zero, zero], 1),
         ],
         axis=1,
     )
-    steps = tf.gather(steps, order, batch_dims=1)  # [B, position, (a, g, m)]
-    turns = tf.where(tf.equal(order, 3), shifts[:, None], 0.0)  # [B, position]
+    is_hue = tf.equal(order, 3)
+    # The order without hue: what is equal keeps its place.  [B, 3]
+    rest = tf.argsort(tf.cast(is_hue, tf.int32), axis=1, stable=True)[:, :3]
+    rest = tf.gather(order, rest, batch_dims=1)
+    steps = tf.gather(steps, rest, batch_dims=1)  # [B, position, 4]
+    turns = tf.where(is_hue, shifts[:, None], 0.0)  # [B, position]
     for position in range(4):
-        planes = _mix_channels(planes, steps[:, position], weights)
         if len(weights) == 3:  # a grey image has no hue
             turn = turns[:, position]
             planes = on_some(turn != 0, shift_hue, planes, turn)
+        if position < 3:
+            planes = _mix_channels(planes, steps[:, position], weights)
     return planes
 
 
@@ -165,7 +201,7 @@ def shift_hue(planes, shifts):
         ],
         axis=1,
     )
-    pure = tf.clip_by_value(pure, 0.0, 1.0)
+    pure = clip(pure)
     return low[:, None] + chroma[:, None] * pure
 
 
@@ -199,6 +235,10 @@ def random_grayscale(planes, seeds, *, probability=0.2):
     return on_some(chosen, grayscale, planes)
 
 
+def _is_jittered(seeds, probability):
+    return uniform(seeds, "jitter", 1)[:, 0] < probability
+
+
 def _gray_weights(planes):
     channels = planes.shape[1]
     if channels not in (1, 3):
@@ -210,14 +250,16 @@ def _gray_weights(planes):
 
 
 def _mix_channels(planes, step, weights):
-    """Clips a * x + g * gray(x) + m * mean(gray(x)); step `[B, (a, g, m)]`."""
+    """Clips a x + g gray(x) + m mean(gray(x)) + c; step `[B, (a, g, m, c)]`."""
     channels = len(weights)
-    scale, gray, mean = tf.unstack(step[:, :, None, None], axis=1)  # [B, 1, 1]
+    scale, gray, mean, constant = tf.unstack(
+        step[:, :, None, None], axis=1
+    )  # [B, 1, 1] each
     matrix = scale * tf.eye(channels) + gray * tf.constant([weights])
     pixels = tf.reshape(planes, [tf.shape(planes)[0], channels, -1])
     averages = tf.reduce_mean(pixels, axis=2, keepdims=True)  # [B, C, 1]
     brightness = tf.reduce_sum(
         averages * tf.constant(weights)[:, None], axis=1, keepdims=True
     )
-    mixed = tf.matmul(matrix, pixels) + mean * brightness
-    return tf.reshape(tf.clip_by_value(mixed, 0.0, 1.0), tf.shape(planes))
+    mixed = tf.matmul(matrix, pixels) + (mean * brightness + constant)
+    return tf.reshape(clip(mixed), tf.shape(planes))

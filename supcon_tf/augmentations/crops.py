@@ -106,8 +106,9 @@ def resize_then_crop(images, seeds, image_size, *, padding=None):
 
     Args:
       images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1], or an
-        `EncodedImage`, which gives one view.
-      seeds: ignored, may be None; here so that all pipelines are called alike.
+        `EncodedImage`.
+      seeds: as many as there are images, or None; of an `EncodedImage`, how
+        many equal views to make, one with None. Nothing is drawn.
       image_size: positive int, or (height, width), of the views.
       padding: int >= 0, pixels by which the image is resized larger than the
         output. None: 0 for an output of up to 32 pixels (CIFAR), else 32.
@@ -124,7 +125,6 @@ def resize_then_crop(images, seeds, image_size, *, padding=None):
     Reference:
       Official SupCon code, RESIZE_THEN_CROP with crop_padding 32.
     """
-    del seeds
     images = checked_images(images)
     size = checked_size(image_size)
     if padding is None:
@@ -136,7 +136,10 @@ def resize_then_crop(images, seeds, image_size, *, padding=None):
         return spatial.center_window(height, width, size=size, padding=padding)
 
     if isinstance(images, EncodedImage):
-        return ops.to_images(images.crop_and_resize(draw_window, size=size))
+        planes = images.crop_and_resize(draw_window, size=size)
+        if seeds is not None:
+            planes = tf.repeat(planes, tf.shape(seeds)[0], axis=0)
+        return ops.to_images(planes)
     planes = ops.to_planes(images)
     if padding or tuple(planes.shape[2:]) != size:
         shape = tf.shape(planes)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from supcon_tf.augmentations import ops, spatial
+from supcon_tf.augmentations.resizing import resize
 
 
 class EncodedImage:
@@ -89,14 +89,7 @@ class EncodedImage:
                     tf.concat([window[2:], [3]], 0),
                 ),
             )
-            inside = tf.concat([[0, 0], window[2:]], 0)
-            planes = spatial.crop_and_resize(
-                ops.to_planes(pixels[None]),
-                inside[None],
-                flip[None],
-                size=size,
-            )
-            return planes[0]
+            return resize(pixels, flip, size=size)
 
         signature = tf.TensorSpec([3, *size], tf.float32)
         return tf.map_fn(view, (windows, flips), fn_output_signature=signature)

@@ -35,8 +35,8 @@ def cut_mix(images, labels, seed, *, alpha=1.0, probability=1.0):
       with Localizable Features, 2019.
     """
     images, labels, seed = _checked(images, labels, seed)
-    if not alpha > 0:
-        raise ValueError(f"`alpha` must be > 0. Received: alpha={alpha}")
+    if not alpha >= 0.05:  # float32 cannot hold what is drawn for less
+        raise ValueError(f"`alpha` must be >= 0.05. Received: alpha={alpha}")
     if not 0 <= probability <= 1:
         raise ValueError(
             "`probability` must be in [0, 1]. "

@@ -68,6 +68,23 @@ def on_some(chosen, operation, planes, *parameters):
     return tf.tensor_scatter_nd_update(planes, rows, changed)
 
 
+def clip(planes):
+    """Clips to [0, 1], in one pass: `tf.clip_by_value` takes two.
+
+    Args:
+      planes: floats of any shape.
+
+    Returns:
+      Floats in [0, 1] of the same shape.
+
+    Example:
+      >>> clip(tf.constant([-0.5, 0.5, 1.5]))  # [0, 0.5, 1]
+    """
+    return tf.raw_ops.ClipByValue(
+        t=planes, clip_value_min=0.0, clip_value_max=1.0
+    )
+
+
 def to_planes(images):
     """Images with the channels last to float planes.
 

@@ -17,6 +17,7 @@ def simclr(
     strength=None,
     area=None,
     blur_probability=None,
+    additive_brightness=False,
 ):
     """SimCLR: crop, flip, colour jitter, greyscale and blur, each random.
 
@@ -41,6 +42,9 @@ def simclr(
       area: (low, high) share of the image that the crop covers,
         0 < low <= high <= 1.
       blur_probability: float in [0, 1].
+      additive_brightness: whether the jitter adds to the brightness, as
+        tf.image and the official ImageNet presets, rather than multiplies it,
+        as torchvision and the CIFAR presets.
 
     Returns:
       `[B, height, width, C]` float32 in [0, 1].
@@ -61,7 +65,12 @@ def simclr(
     size = checked_size(image_size)
     strength, blur_probability = _presets(size, strength, blur_probability)
     planes = random_crop(images, seeds, size, area=area, flip=True)
-    planes = color.random_color_jitter(planes, seeds, strength=strength)
+    planes = color.random_color_jitter(
+        planes,
+        seeds,
+        strength=strength,
+        additive_brightness=additive_brightness,
+    )
     return _gray_and_blurred(planes, seeds, blur_probability)
 
 
@@ -146,6 +155,7 @@ def stacked_randaugment(
     num_layers=2,
     area=None,
     blur_probability=None,
+    additive_brightness=False,
 ):
     """Stacked RandAugment: `simclr` with RandAugment after its colour jitter.
 
@@ -163,6 +173,7 @@ def stacked_randaugment(
       area: (low, high) share of the image that the crop covers,
         0 < low <= high <= 1; None as in `simclr`.
       blur_probability: float in [0, 1]; None as in `simclr`.
+      additive_brightness: as in `simclr`.
 
     Returns:
       `[B, height, width, C]` float32 in [0, 1].
@@ -180,7 +191,12 @@ def stacked_randaugment(
     size = checked_size(image_size)
     strength, blur_probability = _presets(size, strength, blur_probability)
     planes = random_crop(images, seeds, size, area=area, flip=True)
-    planes = color.random_color_jitter(planes, seeds, strength=strength)
+    planes = color.random_color_jitter(
+        planes,
+        seeds,
+        strength=strength,
+        additive_brightness=additive_brightness,
+    )
     planes = policies.random_randaugment(
         planes, seeds, num_layers=num_layers, magnitude=magnitude
     )

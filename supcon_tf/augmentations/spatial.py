@@ -9,7 +9,7 @@ import math
 
 import tensorflow as tf
 
-from supcon_tf.augmentations.ops import on_some, uniform
+from supcon_tf.augmentations.ops import clip, on_some, uniform
 
 
 def random_windows(
@@ -195,8 +195,11 @@ def blur(planes, sigmas, *, radius):
     Example:
       >>> blur(planes, tf.fill([8], 1.5), radius=11)
     """
-    rows = _blur_matrix(sigmas, tf.shape(planes)[2], radius)
-    columns = _blur_matrix(sigmas, tf.shape(planes)[3], radius)
+    height, width = tf.unstack(tf.shape(planes)[2:])
+    rows = _blur_matrix(sigmas, height, radius)
+    columns = rows
+    if planes.shape[2] is None or planes.shape[2] != planes.shape[3]:
+        columns = _blur_matrix(sigmas, width, radius)
     blurred = _rows_and_columns(planes, rows, columns)
     return tf.ensure_shape(blurred, planes.shape)
 
@@ -238,7 +241,7 @@ def _rows_and_columns(planes, rows, columns):
     batch = tf.shape(planes)[:2]
     planes = tf.matmul(_broadcast(rows, batch), planes)  # [B, C, h, W]
     planes = tf.matmul(planes, _broadcast(columns, batch), transpose_b=True)
-    return tf.clip_by_value(planes, 0.0, 1.0)
+    return clip(planes)
 
 
 def _broadcast(matrices, batch):

@@ -16,6 +16,7 @@ CONFIG = dataclasses.replace(
     encoder="resnet200",
     augmentation="stacked_randaugment",
     policy=None,
+    additive_brightness=True,
     batch_size=4096,
     epochs=700,
 )

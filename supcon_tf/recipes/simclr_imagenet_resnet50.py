@@ -21,6 +21,7 @@ CONFIG = dataclasses.replace(
     augmentation="simclr",
     policy=None,
     strength=1.0,
+    additive_brightness=True,
     epochs=100,
     scale_by_temperature=False,
     base_learning_rate=0.3,

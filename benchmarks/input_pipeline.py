@@ -1,0 +1,188 @@
+"""Source images a second that become two views, on the CPU.
+
+    python -m benchmarks.input_pipeline --json=runs/input_pipeline.json
+
+1. 32 pixels, of 50,000 uint8 images in memory, in batches of 512.
+2. 224 pixels, of JPEG files in memory of 500 x 375 pixels, or of Imagenette
+   with --data_dir, in batches of 32.
+
+Beside ours, SimCLR's augmentation in tf.image, example by example, and in
+layers of Keras and KerasCV: input_rivals.py. Each case runs in a process of
+its own.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+from benchmarks.input_cases import CASES, LARGE, SMALL
+from benchmarks.machine import describe, last_line_of, versions_in
+
+# Two views of SimCLR, source images a second on two cores.
+GOALS = {SMALL: 12_000, LARGE: 250}
+
+
+def main(argv=None):
+    """The command; returns its exit status."""
+    options = _parse(argv)
+    report = {}
+    if options.json and options.json.exists():
+        report = json.loads(options.json.read_text())
+    packages = ("tensorflow", "keras", "keras-cv")
+    machine = describe(versions_in(sys.executable, packages))
+    for size in options.sizes:
+        rows = []
+        for case in CASES[size]:
+            rows.append(_measure_in_a_process(case, size, options))
+            rate = rows[-1]["images_per_s"]
+            print(f"{size}, {case}: {rate:.0f}", file=sys.stderr, flush=True)
+        add_ratios(rows)
+        report[str(size)] = {
+            "machine": machine,
+            "images": _images(size, options.data_dir),
+            "seconds": options.seconds,
+            "goal": goal(rows),
+            "rows": rows,
+        }
+        print(table(report[str(size)], size), flush=True)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def add_ratios(rows):
+    """Adds to each row of ours what it is to the fastest rival, or None.
+
+    Args:
+      rows: list of dicts as `input_cases.measure` prints them, of one size.
+    """
+    for row in rows:
+        what = CASES[row["size"]][row["case"]]
+        rivals = [
+            other["images_per_s"]
+            for other in rows
+            if not _is_ours(other)
+            and CASES[other["size"]][other["case"]] == what
+        ]
+        row["to_fastest_rival"] = None
+        if _is_ours(row) and rivals:
+            row["to_fastest_rival"] = row["images_per_s"] / max(rivals)
+
+
+def goal(rows):
+    """What is wanted of our `simclr`, what was measured, and a verdict.
+
+    Args:
+      rows: as for `add_ratios`.
+
+    Returns:
+      A dict for JSON.
+    """
+    (row,) = (row for row in rows if row["case"] == "supcon_tf simclr")
+    wanted = GOALS[row["size"]]
+    is_met = row["images_per_s"] >= wanted
+    return {
+        "wanted": wanted,
+        "measured": row["images_per_s"],
+        "verdict": "PASS" if is_met else "MISS",
+    }
+
+
+def table(part, size):
+    """The rows of one size as text.
+
+    Args:
+      part: what the JSON holds of it.
+      size: int, side of the views.
+    """
+    lines = [
+        f"Two views of {size} pixels of {part['images']}",
+        ", ".join(f"{k} {v}" for k, v in part["machine"].items()),
+        "",
+        f"{'case':36}images/s       min-max   / rival  extra MB",
+    ]
+    for row in part["rows"]:
+        ratio = row["to_fastest_rival"]
+        spread = f"{min(row['rates']):.0f}-{max(row['rates']):.0f}"
+        lines.append(
+            f"{row['case']:36}{row['images_per_s']:8.0f}{spread:>14}"
+            f"{'-' if ratio is None else f'{ratio:.2f}':>10}"
+            f"{row['extra_mb']:10.0f}"
+        )
+    found = part["goal"]
+    lines += [
+        "",
+        f"goal of supcon_tf simclr: >= {found['wanted']}, measured "
+        f"{found['measured']:.0f}: {found['verdict']}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.input_pipeline",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        choices=CASES,
+        default=list(CASES),
+        help="sides of the views; the rest of the JSON stays as it is",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=5,
+        help="windows of time of each case (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=1.0,
+        help="length of a window (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data_dir",
+        metavar="PATH",
+        help="data_dir of tensorflow-datasets with Imagenette",
+    )
+    parser.add_argument(
+        "--json", type=pathlib.Path, metavar="PATH", help="file to write"
+    )
+    options = parser.parse_args(argv)
+    if options.repeats < 1:
+        parser.error(f"`repeats` must be >= 1. Received: {options.repeats}")
+    if not options.seconds > 0:
+        parser.error(f"`seconds` must be > 0. Received: {options.seconds}")
+    return options
+
+
+def _images(size, data_dir):
+    if size == SMALL:
+        return "50,000 random images of 32 x 32, in memory"
+    if data_dir:
+        return "the JPEG files of Imagenette, in memory"
+    return "64 JPEG files of 500 x 375, made of noise, in memory"
+
+
+def _is_ours(row):
+    return row["case"].startswith("supcon_tf")
+
+
+def _measure_in_a_process(case, size, options):
+    arguments = (case, size, options.repeats, options.seconds, options.data_dir)
+    return last_line_of(
+        sys.executable,
+        f"from benchmarks.input_cases import measure; measure(*{arguments!r})",
+        f"`{case}` of {size} pixels",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
