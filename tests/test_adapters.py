@@ -264,3 +264,14 @@ def test_wrong_layers_are_refused_in_one_line(given, options, message):
     with pytest.raises(ValueError, match=message) as error:
         from_keras(given, **options)
     assert "\n" not in str(error.value)
+
+
+def test_a_layer_that_fails_leaves_nothing_behind():
+    class Failing(keras.layers.Layer):
+        def call(self, images):
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        from_keras(Failing())(np.zeros((2, 8, 8, 3)), np.zeros((2, 2), int), 8)
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        assert tf.distribute.has_strategy()

@@ -430,7 +430,7 @@ def test_the_variant_of_the_loss_is_a_setting(variant, collapse, tmp_path):
         (["--crop_area=0,1"], ["`crop_area` must be two floats", "0.0"]),
         (
             ["--crop_area=0.5,1", "--augmentation=center_crop"],
-            ["`crop_area` must be left out with center_crop"],
+            ["`crop_area` must be left out with augmentation='center_crop'"],
         ),
         (["--projection_units=a"], ["`projection_units`", "a"]),
         (["--projection_units=0"], ["`projection_units`", "0"]),

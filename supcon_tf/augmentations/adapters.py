@@ -83,7 +83,7 @@ def from_keras(layers, *, value_range=(0, 1), source_size=None):
             return view(*image_and_seed, size)
 
         signature = tf.TensorSpec([*size, images.shape[3]], tf.float32)
-        return tf.map_fn(one, (images, seeds), fn_output_signature=signature)
+        return _mapped(one, (images, seeds), signature)
 
     def augmentation(images, seeds, image_size):
         """The layers of `from_keras` on each image: see there."""
@@ -130,6 +130,20 @@ def _flat(layers):
             f"`layers` must have a layer or more. Received: layers={layers}"
         )
     return flat
+
+
+def _mapped(function, elements, signature):
+    """`tf.map_fn`, which leaves nothing behind where the function raises.
+
+    (TensorFlow 2.21 leaves a caching device in the variable scope then, with
+    which no strategy's scope can be entered any more.)
+    """
+    scope = tf.compat.v1.get_variable_scope()
+    before = scope.caching_device
+    try:
+        return tf.map_fn(function, elements, fn_output_signature=signature)
+    finally:
+        scope.set_caching_device(before)
 
 
 def _run(layers, image, seed):
