@@ -15,7 +15,6 @@ import functools
 import math
 import pathlib
 import sys
-import types
 
 import keras
 from absl import flags
@@ -33,7 +32,7 @@ from supcon_tf.callbacks import (
     EpochHistory,
     StopIfDiverged,
 )
-from supcon_tf.commands import define_flags, given_settings, run_command
+from supcon_tf.commands import define_flags, run_command
 from supcon_tf.config import PretrainConfig
 from supcon_tf.datasets import load_dataset
 from supcon_tf.files import (
@@ -44,7 +43,7 @@ from supcon_tf.files import (
 from supcon_tf.monitoring import StuckLossWarning
 from supcon_tf.objectives import for_objective, is_classifier
 from supcon_tf.recipes import RECIPES, recipe_table
-from supcon_tf.relevance import starts_from, unused_settings
+from supcon_tf.relevance import starts_from, with_flags
 from supcon_tf.settings import to_json
 from supcon_tf.strategies import make_strategy
 from supcon_tf.views import view_batches
@@ -297,45 +296,6 @@ def _prepare_command(values):
         return lambda: print(recipe_table())
     recipe = named(RECIPES, "recipe", values["recipe"].value)
     return prepare(with_flags(recipe, values), values["workdir"].value)
-
-
-def with_flags(recipe, values):
-    """A recipe with the settings that were given, and what follows from them.
-
-    What the recipe sets for its encoder, objective and so on is left out where
-    another one was given that has no such thing.
-
-    Args:
-      recipe: `PretrainConfig`.
-      values: parsed `absl.flags.FlagValues`.
-
-    Returns:
-      A `PretrainConfig`.
-
-    Raises:
-      ValueError: if a value is not allowed, or a setting was given that has no
-        part in what is asked for.
-    """
-    given = given_settings(recipe, values)
-    if "base_learning_rate" in given:
-        given.setdefault("learning_rate", None)
-    settings = {
-        field.name: getattr(recipe, field.name)
-        for field in dataclasses.fields(recipe)
-    }
-    unused = unused_settings(types.SimpleNamespace(**{**settings, **given}))
-    for name in unused.keys() & given.keys():
-        if given[name] is not None:
-            raise ValueError(
-                f"`{name}` must be left out with {unused[name]}, which has no "
-                f"such thing. Received: {name}={given[name]}"
-            )
-    defaults = {
-        field.name: field.default
-        for field in dataclasses.fields(recipe)
-        if field.name in unused
-    }
-    return dataclasses.replace(recipe, **{**given, **defaults})
 
 
 def main(argv=None):

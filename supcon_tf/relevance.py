@@ -1,8 +1,14 @@
-"""Which settings of a pretraining mean nothing, given the others."""
+"""Which settings of a pretraining mean nothing, given the others.
 
+They are refused where they were given, and dropped elsewhere.
+"""
+
+import dataclasses
 import inspect
+import types
 
 from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.commands import given_settings
 from supcon_tf.encoders import OPTIONS
 from supcon_tf.objectives import OBJECTIVES
 
@@ -92,3 +98,42 @@ def unused_settings(config):
     if config.learning_rate is not None:
         without("learning_rate", "base_learning_rate")
     return unused
+
+
+def with_flags(recipe, values):
+    """A recipe with the settings that were given, and what follows from them.
+
+    What the recipe sets for its encoder, objective and so on is left out where
+    another one was given that has no such thing.
+
+    Args:
+      recipe: `PretrainConfig`.
+      values: parsed `absl.flags.FlagValues`.
+
+    Returns:
+      A `PretrainConfig`.
+
+    Raises:
+      ValueError: if a value is not allowed, or a setting was given that has no
+        part in what is asked for.
+    """
+    given = given_settings(recipe, values)
+    if "base_learning_rate" in given:
+        given.setdefault("learning_rate", None)
+    settings = {
+        field.name: getattr(recipe, field.name)
+        for field in dataclasses.fields(recipe)
+    }
+    unused = unused_settings(types.SimpleNamespace(**{**settings, **given}))
+    for name in unused.keys() & given.keys():
+        if given[name] is not None:
+            raise ValueError(
+                f"`{name}` must be left out with {unused[name]}, which has no "
+                f"such thing. Received: {name}={given[name]}"
+            )
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(recipe)
+        if field.name in unused
+    }
+    return dataclasses.replace(recipe, **{**given, **defaults})

@@ -51,7 +51,7 @@ def load_tfds(name, *, data_dir, download, configs=()):
     if not re.fullmatch(r"\w+(/[^/:]+)?(:[\w.*]+)?", name):
         raise ValueError(
             "`dataset` must be tfds:NAME, with /CONFIG and :VERSION if need "
-            f"be. Received: {name!r}"
+            f"be. Received: dataset={'tfds:' + name!r}"
         )
     data_dir = pathlib.Path(
         data_dir

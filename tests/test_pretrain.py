@@ -413,6 +413,7 @@ def test_the_variant_of_the_loss_is_a_setting(variant, collapse, tmp_path):
         (["--encoder=resnet19"], ["`encoder`", "'resnet19'", *ENCODERS]),
         (["--augmentation=none"], ["`augmentation`", *AUGMENTATIONS]),
         (["--dataset=mnist"], ["`dataset`", "'mnist'", *DATASETS]),
+        (["--dataset=tfds:"], ["be tfds:NAME, with", "dataset='tfds:'\n"]),
         (["--stem=vgg"], ["`stem`", "'vgg'", "small_image"]),
         (["--schedule=linear"], ["`schedule`", "'linear'", "cosine"]),
         (["--temperature=0"], ["`temperature` must be > 0", "0.0"]),

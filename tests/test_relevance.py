@@ -7,9 +7,8 @@ from absl import flags
 
 from supcon_tf.commands import define_flags
 from supcon_tf.config import PretrainConfig
-from supcon_tf.pretrain import with_flags
 from supcon_tf.recipes import RECIPES
-from supcon_tf.relevance import starts_from, unused_settings
+from supcon_tf.relevance import starts_from, unused_settings, with_flags
 
 
 def config(recipe, *arguments):

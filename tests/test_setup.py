@@ -13,7 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("supcon_tf", "hub_export")
-DISTRIBUTIONS = {"absl": "absl-py", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "sklearn": "scikit-learn"}
 
 
 def required(extra=None):

@@ -170,8 +170,12 @@ def test_what_is_not_prepared_is_named_and_nothing_is_made(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b/c", ":1.0.0", "../a"])
 def test_what_is_no_name_of_tfds_is_refused(name):
-    with pytest.raises(ValueError, match="`dataset` must be tfds:NAME, with"):
+    with pytest.raises(ValueError) as error:
         load_dataset(f"tfds:{name}")
+    assert str(error.value) == (
+        "`dataset` must be tfds:NAME, with /CONFIG and :VERSION if need be. "
+        f"Received: dataset='tfds:{name}'"
+    )
 
 
 def test_an_unknown_name_is_not_downloaded(tmp_path):
