@@ -106,11 +106,13 @@ class EncoderModel(keras.Model):
         """
         if not self.normalize_representation:
             return self.encoder
-        if not hasattr(self.encoder, "input_shape"):
+        if not getattr(self.encoder, "inputs", None):  # subclassed
             return keras.Sequential([self.encoder, self._normalization])
-        images = keras.Input(self.encoder.input_shape[1:], name="images")
-        outputs = self._normalization(self.encoder(images))
-        return keras.Model(images, outputs, name=self.encoder.name)
+        # Its layers rather than itself as a layer: they are found by name.
+        representations = self._normalization(self.encoder.outputs[0])
+        return keras.Model(
+            self.encoder.inputs[0], representations, name=self.encoder.name
+        )
 
     def train_step(self, *args):
         """One step; on TensorFlow the same on one replica and on many."""

@@ -10,7 +10,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from hub_export.saved_model import compare, write_saved_model
+from hub_export.comparison import compare
+from hub_export.read_back import put_back
+from hub_export.saved_model import write_saved_model
+from supcon_tf import encoders
+from supcon_tf.linear_classifier import LinearClassifier
+from supcon_tf.projection_head import ProjectionHead
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 
@@ -59,7 +64,8 @@ def statistics(variables):
 
 def snapshot(encoder):
     """All flags and values of an encoder, to see what changed."""
-    flags = [layer.trainable for layer in encoder._flatten_layers()]
+    layers = encoder._flatten_layers()
+    flags = [(layer.trainable, layer.dtype_policy.name) for layer in layers]
     flags += [v.trainable for v in encoder.variables]
     return flags, [v.numpy().tobytes() for v in encoder.variables]
 
@@ -152,16 +158,35 @@ def test_encoder_without_regularizers_has_no_regularization_losses(tmp_path):
 
 def test_serving_default_maps_images_to_features(encoder, loaded):
     serve = loaded.signatures["serving_default"]
+    _, inputs = serve.structured_input_signature
+    assert list(inputs) == ["images"] and inputs["images"].dtype == tf.float32
     images = make_images()
     features = serve(images=tf.constant(images))
     assert list(features) == ["features"]
+    assert serve.structured_outputs["features"].shape.as_list() == [None, 12]
     np.testing.assert_allclose(features["features"], encoder(images), **CLOSE)
 
 
-def test_keras_3_loads_it_with_tfsm_layer(encoder, path):
+def test_tfsm_layer_has_the_same_features(encoder, path):
     images = make_images()
-    features = layers.TFSMLayer(path)(images)["features"]
-    np.testing.assert_allclose(features, encoder(images), **CLOSE)
+    for endpoint in ("serve", "serving_default"):
+        layer = layers.TFSMLayer(path, call_endpoint=endpoint)
+        features = layer(images)["features"]
+        np.testing.assert_allclose(features, encoder(images), **CLOSE)
+
+
+def test_tfsm_layer_with_serve_training_fine_tunes_every_variable(path):
+    layer = layers.TFSMLayer(
+        path, call_endpoint="serve", call_training_endpoint="serve_training"
+    )
+    inputs = keras.Input((16, 16, 3))
+    model = keras.Model(inputs, layers.Dense(2)(layer(inputs)["features"]))
+    model.compile(keras.optimizers.SGD(0.1), loss="mse")
+    before = [v.numpy() for v in layer.variables]
+    model.fit(make_images(8), np.ones((8, 2)), batch_size=4, verbose=0)
+    assert len(before) == len(make_encoder().variables)
+    for old, new in zip(before, layer.variables, strict=True):
+        assert not np.array_equal(old, new.numpy()), new.path
 
 
 WITHOUT_KERAS = """
@@ -222,6 +247,42 @@ def test_hub_keras_layer_fine_tunes_every_variable(path):
     for old, new in zip(before, layer.variables, strict=True):
         assert not np.array_equal(old, new.numpy()), new.name
     assert len(layer.losses) == 2
+
+
+def test_hub_keras_layer_that_is_frozen_stays_as_it_is(path):
+    hub = pytest.importorskip("tensorflow_hub")
+    tf_keras = pytest.importorskip("tf_keras")
+    layer = hub.KerasLayer(path)
+    model = tf_keras.Sequential([layer, tf_keras.layers.Dense(2)])
+    model.compile(tf_keras.optimizers.SGD(0.1), loss="mse")
+    before = [v.numpy() for v in layer.variables]
+    model.fit(make_images(8), np.ones((8, 2)), batch_size=4, verbose=0)
+    assert len(before) == len(make_encoder().variables)
+    for old, new in zip(before, layer.variables, strict=True):
+        np.testing.assert_array_equal(old, new.numpy())
+    assert sum(layer.losses) == 0
+
+
+@pytest.mark.parametrize("suffix", ["", ".h5", ".keras"])
+def test_model_that_hub_keras_layer_fine_tuned_is_saved(suffix, path, tmp_path):
+    hub = pytest.importorskip("tensorflow_hub")
+    tf_keras = pytest.importorskip("tf_keras")
+    model = tf_keras.Sequential(
+        [
+            tf_keras.layers.InputLayer((16, 16, 3)),
+            hub.KerasLayer(path, trainable=True),
+            tf_keras.layers.Dense(2),
+        ]
+    )
+    model.compile(tf_keras.optimizers.SGD(0.1), loss="mse")
+    model.fit(make_images(8), np.ones((8, 2)), batch_size=4, verbose=0)
+    model.save(tmp_path / f"model{suffix}")
+    again = tf_keras.models.load_model(
+        tmp_path / f"model{suffix}",
+        custom_objects={"KerasLayer": hub.KerasLayer},
+    )
+    images = make_images(3)
+    np.testing.assert_allclose(again(images), model(images), **CLOSE)
 
 
 def freeze_all(encoder):
@@ -309,10 +370,24 @@ def test_synchronized_batch_normalization_becomes_plain(tmp_path):
 def test_weights_are_stored_once(tmp_path):
     head = [layers.GlobalAveragePooling2D(), layers.Dense(20_000)]
     encoder = make_encoder(head=head)
-    write_saved_model(encoder, tmp_path)
-    data = tmp_path / "variables" / "variables.data-00000-of-00001"
-    stored = data.stat().st_size
-    assert stored == pytest.approx(4 * encoder.count_params(), rel=0.03)
+    projection_head = ProjectionHead((8, 4))
+    projection_head.build((None, 20_000))
+    classifier = LinearClassifier(encoder, 3)
+    classifier(make_images())
+    for folder, parts in (
+        ("alone", {}),
+        (
+            "with",
+            {"projection_head": projection_head, "classifier": classifier},
+        ),
+    ):
+        write_saved_model(encoder, tmp_path / folder, **parts)
+        count = encoder.count_params()
+        if parts:
+            count += projection_head.count_params() + 3 * 20_001
+        data = tmp_path / folder / "variables" / "variables.data-00000-of-00001"
+        stored = data.stat().st_size
+        assert stored == pytest.approx(4 * count, rel=0.01)
 
 
 def test_fixed_size_encoder_of_convolutions_is_exported_for_any_size(tmp_path):
@@ -375,27 +450,227 @@ def test_dropout_is_drawn_anew_in_training_mode_only(tmp_path):
     assert compare(encoder, tf.saved_model.load(tmp_path))["training"] < 1e-5
 
 
-def test_half_precision_encoder_returns_float32_features(tmp_path):
-    keras.config.set_dtype_policy("mixed_float16")
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_encoder_computes_in_float32(policy, tmp_path):
+    keras.config.set_dtype_policy(policy)
     try:
         encoder = make_encoder()
     finally:
         keras.config.set_dtype_policy("float32")
+    before = snapshot(encoder)
     loaded = write_and_load(encoder, tmp_path)
-    assert encoder(make_images()).dtype == tf.float16
-    assert loaded(make_images()).dtype == tf.float32
+    assert snapshot(encoder) == before
+    images = make_images()
+    half = policy.removeprefix("mixed_")
+    assert encoder(images).dtype.name == half
+    assert loaded(images).dtype == tf.float32
+    np.testing.assert_allclose(
+        loaded(images), tf.cast(encoder(images), tf.float32), rtol=0.02
+    )
+    whole = make_encoder()
+    whole.set_weights(encoder.get_weights())
+    np.testing.assert_allclose(loaded(images), whole(images), **CLOSE)
+    graph = loaded.signatures["serving_default"].graph.as_graph_def()
+    types = {node.attr["DstT"].type for node in _nodes(graph)}
+    assert not types & {
+        tf.float16.as_datatype_enum,
+        tf.bfloat16.as_datatype_enum,
+    }
     assert max(compare(encoder, loaded).values()) < 1e-5
 
 
-@pytest.mark.parametrize("change", [0.01, np.nan])
-def test_compare_finds_a_changed_variable(encoder, loaded, change):
-    for variable in (loaded.trainable_variables[0], loaded.variables[-1]):
-        value = variable.numpy()
-        variable.assign(value + change)
-        assert not compare(encoder, loaded)["inference"] <= 1e-4
-        assert not compare(encoder, loaded)["training"] <= 1e-4
-        variable.assign(value)
-    assert max(compare(encoder, loaded).values()) < 1e-5
+def _nodes(graph):
+    yield from graph.node
+    for function in graph.library.function:
+        yield from function.node_def
+
+
+@keras.saving.register_keras_serializable("test_saved_model")
+class TripledGradient(layers.Layer):
+    def call(self, inputs):
+        return tripled_gradient(inputs)
+
+
+@tf.custom_gradient
+def tripled_gradient(inputs):
+    return tf.identity(inputs), lambda gradient: 3 * gradient
+
+
+CUSTOM_GRADIENT = """
+import sys
+import numpy as np
+import tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+with tf.GradientTape() as tape:
+    value = tf.reduce_sum(loaded(tf.ones((1, 8, 8, 3)), training=False))
+np.save(sys.argv[2], tape.gradient(value, loaded.trainable_variables)[0])
+"""
+
+
+def test_custom_gradients_are_kept_in_another_process(tmp_path):
+    pooled = layers.GlobalAveragePooling2D()
+    gradients = []
+    for name, head in (("a", [pooled]), ("b", [pooled, TripledGradient()])):
+        write_saved_model(make_encoder(head=head), tmp_path / name)
+        command = [sys.executable, "-c", CUSTOM_GRADIENT, tmp_path / name]
+        file = tmp_path / f"{name}.npy"
+        subprocess.run([*command, file], check=True)
+        gradients.append(np.load(file))
+    np.testing.assert_allclose(gradients[1], 3 * gradients[0], rtol=1e-5)
+
+
+def with_parts():
+    """An encoder of this package, a head and a classifier that fit it."""
+    encoder = encoders.resnet18(
+        (16, 16, 3), width=1 / 16, stem="small_image", zero_gamma=False
+    )
+    head = ProjectionHead((6, 5), batch_norm=True)
+    head.build((None, 32))
+    classifier = LinearClassifier(encoder, 3, ("cat", "dog", "ship"))
+    classifier(make_images())
+    return encoder, {"projection_head": head, "classifier": classifier}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    encoder, parts = with_parts()
+    facts = write_saved_model(encoder, folder, **parts)
+    return encoder, parts, str(folder), facts
+
+
+def test_endpoints_are_the_maps_of_the_encoder(whole):
+    encoder, _, path, facts = whole
+    loaded = tf.saved_model.load(path)
+    images = make_images()
+    for inputs in (images, make_images(dtype="uint8")):
+        endpoints = loaded(inputs, return_endpoints=True)
+        assert set(endpoints) == set(facts["endpoints"])
+        for group in range(1, 5):
+            layer = encoder.get_layer(f"group{group}_block2_out")
+            inner = keras.Model(encoder.inputs, layer.output)
+            np.testing.assert_allclose(
+                endpoints[f"block_group{group}"],
+                inner(images),
+                rtol=1e-4,
+                atol=1e-5,
+            )
+        np.testing.assert_allclose(
+            endpoints["features"], loaded(inputs), **CLOSE
+        )
+    assert facts["endpoints"]["block_group4"] == (None, None, None, 32)
+    assert facts["endpoints"]["features"] == (None, 32)
+
+
+def test_hub_keras_layer_returns_an_endpoint(whole):
+    hub = pytest.importorskip("tensorflow_hub")
+    layer = hub.KerasLayer(
+        whole[2],
+        trainable=True,
+        arguments={"return_endpoints": True},
+        output_key="block_group2",
+    )
+    assert layer(make_images()).shape == (3, 8, 8, 8)
+
+
+def test_callables_are_the_head_and_the_classifier_on_the_encoder(whole):
+    encoder, parts, path, facts = whole
+    loaded = tf.saved_model.load(path)
+    images = make_images()
+    head, classifier = parts["projection_head"], parts["classifier"]
+    for training in (False, True):
+        # (In training mode both have the statistics of the batch.)
+        with put_back([*encoder.variables, *head.variables]):
+            features = encoder(images, training=training)
+            expected = head(features, training=training)
+        with put_back(loaded.projection.variables):
+            received = loaded.projection(images, training=training)
+            np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
+        with put_back(loaded.projection_head.variables):
+            received = loaded.projection_head(features, training=training)
+            np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
+    received = loaded.classifier(images)
+    np.testing.assert_allclose(received, classifier(images), **CLOSE)
+    np.testing.assert_allclose(tf.reduce_sum(received, 1), 1, rtol=1e-5)
+    names = [name.decode() for name in loaded.classifier.class_names().numpy()]
+    assert names == ["cat", "dog", "ship"]
+    assert facts["callables"] == {
+        "projection_head": (None, 5),
+        "projection": (None, 5),
+        "classifier": (None, 3),
+    }
+    for name, output in (
+        ("projection", "projection"),
+        ("classifier", "probabilities"),
+    ):
+        served = loaded.signatures[name](images=tf.constant(images))[output]
+        function = getattr(loaded, name)
+        np.testing.assert_allclose(served, function(images), **CLOSE)
+
+
+def test_callables_share_the_encoders_variables(whole):
+    encoder, parts, path, _ = whole
+    loaded = tf.saved_model.load(path)
+    assert len(loaded.variables) == len(encoder.variables)
+    head = parts["projection_head"]
+    assert len(loaded.projection_head.variables) == len(head.variables)
+    for name, more in (
+        ("projection", loaded.projection_head.variables),
+        ("classifier", loaded.classifier.variables[-2:]),
+    ):
+        variables = getattr(loaded, name).variables
+        assert len(variables) == len(loaded.variables) + len(more)
+        for own in (*loaded.variables, *more):
+            assert any(own is variable for variable in variables)
+    trained = len(encoder.trainable_variables) + 4
+    assert len(loaded.projection.trainable_variables) == trained
+
+
+def test_a_callable_is_fine_tuned_by_hub_keras_layer(whole):
+    hub = pytest.importorskip("tensorflow_hub")
+    tf_keras = pytest.importorskip("tf_keras")
+    projection = hub.load(whole[2]).projection
+    layer = hub.KerasLayer(projection, trainable=True)
+    model = tf_keras.Sequential([layer])
+    model.compile(tf_keras.optimizers.SGD(0.1), loss="mse")
+    before = [v.numpy() for v in projection.variables]
+    model.fit(make_images(8), np.ones((8, 5)), verbose=0)
+    changed = [
+        not np.array_equal(old, new.numpy())
+        for old, new in zip(before, projection.variables, strict=True)
+    ]
+    assert np.mean(changed) > 0.9  # what follows a ReLU of zeros may not
+
+
+def test_without_head_and_classifier_there_are_no_callables(loaded):
+    assert not hasattr(loaded, "projection")
+    assert not hasattr(loaded, "classifier")
+    assert list(loaded.signatures) == ["serving_default"]
+
+
+def test_head_that_does_not_take_the_features_is_refused(encoder, tmp_path):
+    head = ProjectionHead((4,))
+    head.build((None, 7))
+    with pytest.raises(ValueError, match=r"`projection_head` must .* 12"):
+        write_saved_model(encoder, tmp_path / "out", projection_head=head)
+    assert not (tmp_path / "out").exists()
+
+
+def test_facts_count_what_was_written(encoder, tmp_path):
+    facts = write_saved_model(encoder, tmp_path)
+    assert facts["images"] == (None, None, None, 3)
+    assert facts["parameters"] == encoder.count_params()
+    trained = sum(np.prod(w.shape) for w in encoder.trainable_weights)
+    assert facts["trainable_parameters"] == trained
+    assert facts["regularization_losses"] == 2
+    assert facts["endpoints"] == {"features": (None, 12)}
+    assert facts["callables"] == {}
+
+
+def test_other_backends_are_refused(encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match=r"must be tensorflow.*jax"):
+        write_saved_model(encoder, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

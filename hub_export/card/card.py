@@ -1,0 +1,279 @@
+"""The model card: one Markdown file for TF-Hub and for Kaggle Models.
+
+What it tells of the training is in provenance.py, of data and accuracy in
+results.py, of the SavedModel in contents.py; its code is in usage.py.
+"""
+
+import re
+
+from hub_export.card import contents, provenance, results, usage
+
+_VARIATION = "default"
+
+
+def model_card(
+    facts,
+    *,
+    publisher=None,
+    model_name,
+    version=1,
+    license=None,
+    config=None,
+    evaluation=None,
+):
+    """What others need to know of an exported encoder, as Markdown.
+
+    The first lines are those that TF-Hub reads; then come the headings of
+    Kaggle's model card and of its variations. Nothing is guessed: what is not
+    known is said to be not known.
+
+    Args:
+      facts: dict of the export:
+        images: `(None, H, W, 3)`, None where any size is taken.
+        features: R, their number.
+        parameters, trainable_parameters: numbers, the former with batch
+          statistics.
+        variables_bytes, saved_model_bytes: sizes of weights and of all files.
+        endpoints: dict of names to output shapes, of `return_endpoints=True`.
+        callables: the same of `projection`, `projection_head` and
+          `classifier`, as far as they are there.
+        class_names: tuple, or None.
+        regularization_losses: their number.
+        synchronized: whether its BatchNormalization was, in training.
+        precision: dtype policy of the training.
+        largest_difference: of `inference` and `training`, as by `compare`.
+        sizes: list of `(H, W)` at which it was compared, one or more.
+        archive: dict of `name`, `bytes` and `sha256`, and `url` if it is
+          known; or None.
+        versions: dict of `tensorflow`, `keras` and `supcon_tf`.
+        date: `"YYYY-MM-DD"`.
+      publisher: name on Kaggle or TF-Hub, or None.
+      model_name: name of the model there.
+      version: int >= 1.
+      license: its name on Kaggle, such as `"Apache 2.0"`, or None.
+      config: dict of the training's config.json, or None. A setting that is
+        not in it counts as not recorded.
+      evaluation: dict of its linear_eval.json, or None.
+
+    Returns:
+      The text of the file.
+
+    Raises:
+      ValueError: if a name, the version or the license is not as described.
+
+    Example:
+      >>> text = model_card(facts, model_name="resnet18-digits")
+      >>> text.splitlines()[0]
+      '# Module resnet18-digits/1'
+
+    Reference:
+      https://www.tensorflow.org/hub/writing_documentation and, of Kaggle,
+      https://github.com/Kaggle/kaggle-api/blob/main/docs/model_card.md
+    """
+    check_card(
+        publisher=publisher,
+        model_name=model_name,
+        version=version,
+        license=license,
+    )
+    config, evaluation = config or {}, evaluation or {}
+    class_names = facts["class_names"] or evaluation.get("class_names")
+    name = "/".join(filter(None, [publisher, model_name, str(version)]))
+    unrecorded = ". What is different from the one before is not recorded."
+    changed = ": the first." if version == 1 else unrecorded
+    return f"""\
+# Module {name}
+
+{provenance.description(config, facts["features"])}.
+
+{_comments(facts, config, license)}
+
+## Overview
+
+A network that turns an image into a vector of features: for a linear \
+classifier, for nearest neighbours, or as a start for training on other \
+images. {_stated("publisher", publisher)} {_stated("license", license)}
+
+## Model Summary
+
+### Usage
+
+In: RGB images. Out: features. How it is called stands under \
+[Model Usage](#model-usage).
+
+### System
+
+It stands alone, and needs nothing but images.
+
+### Implementation requirements
+
+TensorFlow 2 loads and runs it, on a CPU, too; Keras and supcon_tf are not \
+needed. It was written by {contents.versions(facts)}. On what hardware it was \
+trained, and for how long, is {provenance.NOT_RECORDED}.
+
+## Model Characteristics
+
+### Model initialization
+
+{provenance.initialization(config)}
+
+### Model stats
+
+{contents.stats(facts)}
+
+### Other details
+
+{provenance.objective(config, facts["callables"])}
+
+{provenance.settings(config)}
+
+{contents.precision(facts)}
+
+## Data Overview
+
+### Training data
+
+{results.training_data(config, evaluation, class_names)}
+
+### Demographic groups
+
+Nothing is known of persons or groups in the images.
+
+### Evaluation data
+
+{results.evaluation_data(config, evaluation)}
+
+## Evaluation Results
+
+### Summary
+
+{results.summary(config, evaluation)}
+
+### Subgroup evaluation results
+
+Results by class or by other groups of the images are not known.
+
+### Fairness
+
+It was not studied.
+
+### Usage limitations
+
+{results.limitations(config)}
+
+### Ethics
+
+No ethical review is known. What is one-sided in the training images and \
+their labels may be so in the features.
+
+## Model Format
+
+TensorFlow 2 SavedModel, of the kind that TF-Hub calls reusable: with \
+inference and training mode, and variables to train.{contents.archive(facts)}
+
+## Training Data
+
+As in [Data Overview](#data-overview).
+
+## Model Inputs
+
+{contents.inputs(facts)}
+
+## Model Outputs
+
+{contents.outputs(facts, provenance.unit_length(config))}
+
+## Model Usage
+
+{usage.model_usage(facts)}
+
+### Kaggle Models
+
+{_kaggle(publisher, model_name, license, f"Version {version}, {facts['date']}")}
+
+## Fine-tuning
+
+{contents.fine_tuning(facts)}
+
+{usage.fine_tuning_code(facts)}
+
+## Changelog
+
+- Version {version}, exported on {facts["date"]}{changed}
+"""
+
+
+def check_card(*, publisher, model_name, version, license):
+    """Refuses what cannot stand in a card.
+
+    Args:
+      publisher: as for `model_card`, and so the others.
+      model_name: name of the model.
+      version: its version.
+      license: its license.
+
+    Raises:
+      ValueError: if one is not as described there.
+    """
+    _check_name("model_name", model_name)
+    if publisher is not None:
+        _check_name("publisher", publisher)
+    _check_version(version)
+    _check_license(license)
+
+
+def _comments(facts, config, license):
+    """What TF-Hub reads: `<!-- name: value -->`."""
+    slug = license and re.sub(r"[^a-z0-9.]+", "-", license.lower()).strip("-")
+    values = {
+        "asset-path": (facts["archive"] or {}).get("url"),
+        "task": "image-feature-vector",
+        "fine-tunable": "true",
+        "format": "saved_model_2",
+        "dataset": provenance.dataset(config),
+        "network-architecture": provenance.architecture(config),
+        "license": slug,
+    }
+    return "\n".join(
+        f"<!-- {name}: {value} -->"
+        for name, value in values.items()
+        if value is not None
+    )
+
+
+def _stated(what, value):
+    return f"The {what} is {value or 'not stated'}."
+
+
+def _kaggle(publisher, model_name, license, notes):
+    if publisher is None:
+        return "No publisher is stated, and so no place on Kaggle."
+    handle = f"{publisher}/{model_name}/tensorFlow2/{_VARIATION}"
+    return usage.kaggle(handle, license=license, notes=notes)
+
+
+def _check_name(argument, name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(
+            f"`{argument}` must be letters, digits, - and _. "
+            f"Received: {argument}={name!r}"
+        )
+
+
+def _check_version(version):
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError(
+            f"`version` must be an integer >= 1. Received: version={version!r}"
+        )
+
+
+def _check_license(license):
+    # It stands in a comment, in a line of text and in a string of code.
+    allowed = r"[A-Za-z0-9][A-Za-z0-9 .,()/+-]*"
+    if license is None:
+        return
+    if not isinstance(license, str) or not re.fullmatch(allowed, license):
+        raise ValueError(
+            "`license` must be one line of letters, digits, spaces and "
+            f".,()/+-. Received: license={license!r}"
+        )

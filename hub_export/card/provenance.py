@@ -1,0 +1,187 @@
+"""Sentences on where an encoder is from, for its card.
+
+What a run did not record is said to be so, or not spoken of; nothing is
+guessed. `config` is the dict of config.json; empty if there is none.
+"""
+
+import json
+import pathlib
+import types
+
+from supcon_tf.relevance import unused_settings
+
+NOT_RECORDED = "not recorded"
+_METHODS = {
+    "supcon": "supervised contrastive learning",
+    "simclr": "contrastive learning without labels",
+    "cross_entropy": "cross-entropy",
+    "max_margin": "additive-margin softmax",
+}
+_LOSSES = {
+    "supcon": "the supervised contrastive loss of [Khosla et al. 2020]"
+    "(https://arxiv.org/abs/2004.11362)",
+    "simclr": "the contrastive loss without labels, NT-Xent, of [Chen et al. "
+    "2020](https://arxiv.org/abs/2002.05709)",
+    "cross_entropy": "cross-entropy, of a linear classifier that was trained "
+    "with the encoder",
+    "max_margin": "additive-margin softmax ([Wang et al. 2018]"
+    "(https://arxiv.org/abs/1801.05599)), of a classifier that was trained "
+    "with the encoder",
+}
+_CONTRASTIVE = ("supcon", "simclr")
+_KERAS_CV = "keras_cv:"
+# Where and in what folders it ran: of no use to others.
+_PRIVATE = ("data_dir", "download", "safe_mode", "strategy")
+# All that `unused_settings` looks at.
+_DECISIVE = (
+    "initial_encoder",
+    "augmentation",
+    "objective",
+    "optimizer",
+    "schedule",
+    "learning_rate",
+)
+
+
+def architecture(config):
+    """Name of the network, or None."""
+    return None if config.get("initial_encoder") else config.get("encoder")
+
+
+def dataset(config):
+    """Name of the data set, or None: a folder of one's own has none."""
+    name = config.get("dataset")
+    return None if name == "folder" else name
+
+
+def description(config, features):
+    """One sentence: what it is, trained on what, by what."""
+    network = architecture(config) or ""
+    if network and config.get("width", 1) != 1:
+        network += f", width {config['width']:g}"
+    network = f" ({network})" if network else ""
+    where = {"folder": " on a folder of images", None: ""}.get(
+        config.get("dataset"), f" on {config.get('dataset')}"
+    )
+    method = config.get("objective")
+    by = f" by {_METHODS.get(method, method)}" if method else ""
+    trained = f" trained{where}{by}" if where or by else ""
+    return f"Image encoder{network}{trained}: RGB images to {features} features"
+
+
+def initialization(config):
+    """What the training started from."""
+    seed = f"Seed: {config.get('seed', NOT_RECORDED)}."
+    where = initial_encoder(config)
+    if where is not None:
+        return f"Trained from `{where}`, an encoder already trained. {seed}"
+    if "initial_encoder" not in config:
+        return f"What the training started from is {NOT_RECORDED}. {seed}"
+    return f"Trained from random weights. {seed}"
+
+
+def initial_encoder(config):
+    """The trained encoder that the training started from, or None."""
+    name = config.get("encoder", "")
+    if config.get("initial_encoder") is None and name.startswith(_KERAS_CV):
+        return name
+    return _public(config.get("initial_encoder"))
+
+
+def objective(config, callables):
+    """Loss, temperature and projection head."""
+    name = config.get("objective")
+    if name is None:
+        sentences = [f"The objective is {NOT_RECORDED}."]
+    else:
+        sentences = [f"Objective: {_LOSSES.get(name, f'`{name}`')}."]
+    if name in (None, *_CONTRASTIVE) and "temperature" in config:
+        sentences.append(f"Temperature: {config['temperature']:g}.")
+    included = [
+        f"`encoder.{name}({of})`"
+        for name, of in (
+            ("projection", "images"),
+            ("projection_head", "features"),
+        )
+        if name in callables
+    ]
+    if name in (None, *_CONTRASTIVE):
+        sentences.append(_head(config))
+    else:
+        sentences.append("There was no projection head.")
+    if included:
+        sentences.append(
+            f"The projection head is in this SavedModel: {listed(included)}."
+        )
+    else:
+        sentences.append("No projection head is in this SavedModel.")
+    return " ".join(sentences)
+
+
+def unit_length(config):
+    """Whether the features have length 1."""
+    return {
+        True: "The features are scaled to unit length.",
+        False: "The features are not scaled to unit length.",
+    }.get(
+        config.get("normalize_representation"),
+        f"Whether the features are scaled to unit length is {NOT_RECORDED}.",
+    )
+
+
+def settings(config):
+    """The settings that had a part in the training, as JSON."""
+    if not config:
+        return f"The settings of the training are {NOT_RECORDED}."
+    known = {"encoder": "", **dict.fromkeys(_DECISIVE), **config}
+    unused = unused_settings(types.SimpleNamespace(**known))
+    shown = {
+        **config,
+        "initial_encoder": _public(config.get("initial_encoder")),
+    }
+    lines = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(value)}"
+        for name, value in shown.items()
+        if value is not None and name not in (*_PRIVATE, *unused)
+    )
+    text = (
+        "Settings of `supcon-pretrain`; each is a flag of that name. The "
+        f"recipe that they started from is {NOT_RECORDED}. What had no part, "
+        f"or is {NOT_RECORDED}, is left out."
+    )
+    rate = _peak_learning_rate(config)
+    if rate is not None:
+        text += f" The peak learning rate was {rate:g}."
+    return f"{text}\n\n```json\n{{\n{lines}\n}}\n```"
+
+
+def listed(words):
+    """`a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _head(config):
+    if "projection_units" not in config:
+        return f"The layers of a projection head are {NOT_RECORDED}."
+    units = listed(f"{units}" for units in config["projection_units"])
+    norm = {
+        True: ", with BatchNormalization",
+        False: ", without BatchNormalization",
+    }.get(config.get("projection_batch_norm"), "")
+    return f"Projection head: dense layers of {units}{norm}."
+
+
+def _public(where):
+    """Where it started from; of a path, which is private, the last part."""
+    if where is None or where.startswith(_KERAS_CV) or "://" in where:
+        return where
+    return pathlib.PurePath(where).name
+
+
+def _peak_learning_rate(config):
+    if config.get("learning_rate") is not None:
+        return config["learning_rate"]
+    if {"base_learning_rate", "batch_size"} <= config.keys():
+        return config["base_learning_rate"] * config["batch_size"] / 256
+    return None

@@ -1,0 +1,176 @@
+"""Sentences on the images and the accuracy of an encoder, for its card.
+
+Like those of provenance.py: what was not recorded is said to be so.
+"""
+
+import re
+
+from hub_export.card.provenance import NOT_RECORDED, initial_encoder
+
+_MOST_NAMES = 100  # that are listed; more hide the rest of the card
+_METHODS = {
+    "fast": "logistic regression on the features",
+    "augmented": "a dense layer on the features of augmented images",
+}
+
+
+def training_data(config, evaluation, class_names):
+    """Which images it was trained on, and what was done to them.
+
+    Args:
+      config: dict of config.json; empty if there is none.
+      evaluation: dict of linear_eval.json; empty if there is none.
+      class_names: names of the classes, or None.
+
+    Returns:
+      Markdown.
+    """
+    count = evaluation.get("num_train_images")
+    images = "images" if count is None else f"{count:,} training images"
+    name = config.get("dataset")
+    if name is None:
+        sentences = [f"The training images are {NOT_RECORDED}."]
+    elif name == "folder":
+        sentences = [f"{images.capitalize()} of a folder of the maker's own."]
+    else:
+        sentences = [f"`{name}`: {images}, without those it is evaluated on."]
+        if count is None:
+            sentences = [f"Images of `{name}`; their number is {NOT_RECORDED}."]
+    sentences.append(_classes(class_names))
+    if config.get("objective") == "simclr":
+        sentences.append("The labels were not used in pretraining.")
+    if config.get("validation_fraction"):
+        part = config["validation_fraction"]
+        sentences.append(f"A share of {part:g} was held out for evaluation.")
+    if config.get("max_samples"):
+        sentences.append(
+            f"Only {config['max_samples']:,} images were used (max_samples)."
+        )
+    if config.get("label_noise"):
+        sentences.append(
+            "Label noise: each training label was replaced by a random class "
+            f"with probability {config['label_noise']:g}, once for all epochs."
+        )
+    return " ".join([*sentences, _views(config)])
+
+
+def evaluation_data(config, evaluation):
+    """Which images it was evaluated on."""
+    if not evaluation:
+        return "No evaluation is recorded."
+    name = config.get("dataset")
+    of = {None: "", "folder": " of the folder"}.get(name, f" of `{name}`")
+    text = (
+        f"{evaluation['num_test_images']:,} {_kind(config)} images{of}, not "
+        "among the training images."
+    )
+    if initial_encoder(config) is not None:
+        text += (
+            " Whether the encoder that the training started from had seen them "
+            "is not known."
+        )
+    return text
+
+
+def summary(config, evaluation):
+    """The accuracies, what they are to be compared with, and how measured."""
+    if not evaluation:
+        return "The accuracy is not known: no evaluation is recorded."
+    rows = [
+        ("top-1, linear classifier on the features", "top_1_accuracy"),
+        ("top-5, the same", "top_5_accuracy"),
+        (
+            "top-1, linear classifier on the untrained encoder",
+            "untrained_top_1_accuracy",
+        ),
+        (
+            "top-1, nearest training image by raw pixels",
+            "raw_pixel_1nn_accuracy",
+        ),
+    ]
+    if evaluation.get("classifier_top_1_accuracy") is not None:
+        text = "top-1, the classifier that was trained with the encoder"
+        rows.insert(2, (text, "classifier_top_1_accuracy"))
+    lines = [f"| {text} | {_accuracy(evaluation, key)} |" for text, key in rows]
+    count = f"{evaluation['num_test_images']:,} {_kind(config)} images"
+    table = "\n".join([f"| accuracy on {count} | |", "|---|---|", *lines])
+    return f"{table}\n\n{_method(evaluation)}"
+
+
+def limitations(config):
+    """What it was not tried on."""
+    size = config.get("image_size")
+    if size is None:
+        seen = f"The size of the images it was trained on is {NOT_RECORDED}."
+    else:
+        seen = f"It was trained on {size} x {size} pixels."
+    return (
+        f"{seen} How good the features are at other sizes, and for other kinds "
+        "of images and classes than those it was trained on, was not tested."
+    )
+
+
+def _kind(config):
+    return "held-out" if config.get("validation_fraction") else "test"
+
+
+def _accuracy(evaluation, key):
+    if key not in evaluation:
+        return NOT_RECORDED
+    value = evaluation[key]
+    return "not measured" if value is None else f"{value:.4f}"
+
+
+def _method(evaluation):
+    """How the linear classifier came about."""
+    config = evaluation.get("config", {})
+    method = config.get("method")
+    if method is None:
+        return (
+            "The classifier is that of `supcon-linear-eval`, with the encoder "
+            f"frozen; its settings are {NOT_RECORDED}."
+        )
+    text = (
+        "The classifier is that of `supcon-linear-eval`, with the encoder "
+        f"frozen, method {method}: {_METHODS.get(method, method)}"
+    )
+    if method == "augmented":
+        text += (
+            f", {config['epochs']} epochs in batches of {config['batch_size']}"
+            f", {config['optimizer']}, schedule {config['schedule']}"
+        )
+    chosen = evaluation.get("chosen", {})
+    for key, words in (("l2", "l2"), ("learning_rate", "learning rate")):
+        if key in chosen:
+            text += f", {words} {chosen[key]:g}"
+            tried = len(chosen.get("held_out_top_1_accuracies", []))
+            if tried > 1:
+                text += f" (of {tried}, chosen on held-out training images)"
+    if "eval_augmentation" in config:
+        text += f"; images cut by {config['eval_augmentation']}"
+    return f"{text}."
+
+
+def _classes(class_names):
+    if not class_names:
+        return f"The classes are {NOT_RECORDED}."
+    shown = ", ".join(_escaped(name) for name in class_names[:_MOST_NAMES])
+    more = len(class_names) - _MOST_NAMES
+    rest = f", and {more} more" if more > 0 else ""
+    return f"{len(class_names)} classes: {shown}{rest}."
+
+
+def _views(config):
+    if not {"augmentation", "num_views", "image_size"} <= config.keys():
+        return f"How they were augmented is {NOT_RECORDED}, or not all of it."
+    count, size = config["num_views"], config["image_size"]
+    views = "one view" if count == 1 else f"{count} views"
+    return (
+        f"Each image was seen in {views} at a time of {size} x {size} pixels, "
+        f"augmented by `{config['augmentation']}`."
+    )
+
+
+def _escaped(text):
+    """Text of others that is to be shown as it is, in one line of Markdown."""
+    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", " ".join(str(text).split()))

@@ -1,0 +1,160 @@
+"""The parts of a model card that show code: loading, fine-tuning, Kaggle."""
+
+
+def model_usage(facts):
+    """A block of code for each way to load an encoder.
+
+    Args:
+      facts: as for `model_card`.
+
+    Returns:
+      Markdown. Each block runs by itself where `DIR` is the SavedModel.
+    """
+    size = _image_size(facts)
+    batch = f"tf.random.uniform((4, {size}, 3))  # RGB in [0, 1]"
+    return f"""\
+`DIR` is the folder of the SavedModel. Each block runs by itself.
+
+### TensorFlow Hub
+
+`hub.load` takes the folder, or the URL of the archive on a web server. \
+`tf.saved_model.load("DIR")` gives the same object, without tensorflow_hub.
+
+```python
+import tensorflow as tf
+import tensorflow_hub as hub
+
+encoder = hub.load("DIR")
+images = {batch}
+features = encoder(images)  # [4, {facts["features"]}]
+```
+
+### Keras 3, with supcon_tf
+
+```python
+import keras
+import supcon_tf
+import tensorflow as tf
+
+model = keras.Sequential(
+    [keras.Input(({size}, 3)), supcon_tf.HubEncoder("DIR")]
+)
+images = {batch}
+features = model.predict(images)
+```
+
+### Keras 3, without supcon_tf
+
+With these two endpoints `fit` moves batch statistics, too. Regularization \
+losses are not part of a TFSMLayer.
+
+```python
+import keras
+import tensorflow as tf
+
+layer = keras.layers.TFSMLayer(
+    "DIR", call_endpoint="serve", call_training_endpoint="serve_training"
+)
+images = {batch}
+features = layer(images)["features"]
+```
+
+### Keras 2, tf_keras
+
+`hub.KerasLayer` is a layer of Keras 2, which Keras 3 refuses. `tf.keras` is \
+Keras 2, too, where the environment variable TF_USE_LEGACY_KERAS is 1 before \
+TensorFlow is imported. Under a mixed precision policy `dtype=tf.float32` is \
+needed, since the layer would cast the images to half precision, which the \
+SavedModel refuses.
+
+```python
+import tensorflow as tf
+import tensorflow_hub as hub
+import tf_keras
+
+layer = hub.KerasLayer("DIR", trainable=True, dtype=tf.float32)
+model = tf_keras.Sequential([tf_keras.Input(({size}, 3)), layer])
+images = {batch}
+features = model.predict(images)
+```
+
+### The signature, for TensorFlow Serving
+
+```python
+import tensorflow as tf
+
+loaded = tf.saved_model.load("DIR")
+images = {batch}
+features = loaded.signatures["serving_default"](images=images)["features"]
+```"""
+
+
+def fine_tuning_code(facts):
+    """A block of code that trains an encoder and a classifier on it.
+
+    Args:
+      facts: as for `model_card`.
+
+    Returns:
+      Markdown. The block runs where `DIR` is the SavedModel.
+    """
+    size = _image_size(facts)
+    return f"""\
+```python
+import keras
+import numpy as np
+import supcon_tf
+
+images = np.random.rand(64, {size}, 3).astype("float32")  # RGB in [0, 1]
+labels = np.arange(64) % 2  # two classes
+encoder = supcon_tf.HubEncoder("DIR", trainable=True)
+model = keras.Sequential(
+    [keras.Input(({size}, 3)), encoder, keras.layers.Dense(2)]
+)
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model.compile(keras.optimizers.Adam(1e-4), loss, metrics=["accuracy"])
+model.fit(images, labels, batch_size=32)
+```"""
+
+
+def kaggle(handle, *, license=None, notes):
+    """How an encoder is published on Kaggle Models, and loaded from there.
+
+    Args:
+      handle: `"publisher/model/tensorFlow2/variation"`, without a version.
+      license: its name on Kaggle, or None.
+      notes: one line on the version.
+
+    Returns:
+      Markdown.
+    """
+    named = "" if license is None else f'    license_name="{license}",\n'
+    return f"""\
+Published from the folder (the model is private at first, and each upload is \
+its next version):
+
+```python
+import kagglehub
+
+kagglehub.model_upload(
+    "{handle}",
+    "DIR",
+{named}    version_notes="{notes}",
+)
+```
+
+and loaded, the newest version of it:
+
+```python
+import kagglehub
+import tensorflow_hub as hub
+
+path = kagglehub.model_download("{handle}")
+encoder = hub.load(path)
+```"""
+
+
+def _image_size(facts):
+    """`H, W` of the images in the code: a size at which it was compared."""
+    height, width = facts["sizes"][0]
+    return f"{height}, {width}"

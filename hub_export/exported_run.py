@@ -1,0 +1,120 @@
+"""What an export takes from the folder of a run."""
+
+import dataclasses
+import json
+import pathlib
+import re
+
+import numpy as np
+
+from supcon_tf.config import PretrainConfig
+from supcon_tf.encoders.saved import load_encoder, load_keras_file
+from supcon_tf.settings import read_json
+
+
+class ExportedRun:
+    """The encoder of a run and what is exported with it.
+
+    Args:
+      workdir: folder that `pretrain` wrote, `linear_eval` perhaps, too.
+      include_projection: whether to read the projection head.
+      include_classifier: whether to read the linear classifier.
+      safe_mode: as for `load_encoder`.
+
+    Attributes:
+      encoder: the Keras model.
+      parts: dict of `projection_head` and `classifier`, None if not read.
+      config: the settings of config.json as a dict, None if there are none.
+      evaluation: contents of linear_eval.json, None if there is none.
+      class_names: of linear_eval.json, or None.
+      name: of the model, after its data set and encoder.
+
+    Raises:
+      ValueError: if a file that is needed is missing or damaged, or head or
+        classifier are not those of the encoder.
+    """
+
+    def __init__(
+        self, workdir, *, include_projection, include_classifier, safe_mode
+    ):
+        self.encoder = load_encoder(workdir, safe_mode=safe_mode)
+        folder = pathlib.Path(workdir).expanduser()
+        self.config = None
+        if (folder / "config.json").exists():
+            # (An older one is completed by what are defaults now.)
+            config = read_json(
+                PretrainConfig,
+                folder / "config.json",
+                required=("dataset", "encoder", "image_size"),
+            )
+            self.config = dataclasses.asdict(config)
+        self.evaluation = _read_json(folder / "linear_eval.json")
+        self.parts = {"projection_head": None, "classifier": None}
+        if include_projection:
+            model = self._model(
+                folder / "supcon_model.keras",
+                "include_projection",
+                "which a run with a projection head writes",
+                safe_mode,
+            )
+            head = getattr(model, "projection_head", None)
+            if head is None:
+                raise ValueError(
+                    "`include_projection` needs a run with a projection head. "
+                    f"Received: {folder / 'supcon_model.keras'}, without one"
+                )
+            self.parts["projection_head"] = head
+        if include_classifier:
+            self.parts["classifier"] = self._model(
+                folder / "classifier.keras",
+                "include_classifier",
+                "which supcon-linear-eval writes",
+                safe_mode,
+            )
+        names = (self.evaluation or {}).get("class_names")
+        self.class_names = tuple(names) if names else None
+        self.name = self._name()
+
+    def _model(self, path, option, source, safe_mode):
+        """The model of another file of the run."""
+        if not path.is_file():
+            raise ValueError(
+                f"`{option}` needs {path.name}, {source}. "
+                f"Received: {path}, which does not exist"
+            )
+        model = load_keras_file(path, safe_mode=safe_mode)
+        pairs = list(
+            zip(model.encoder.weights, self.encoder.weights, strict=False)
+        )
+        if len(model.encoder.weights) != len(self.encoder.weights) or not all(
+            np.array_equal(left, right) for left, right in pairs
+        ):
+            raise ValueError(
+                f"{path.name} must be that of encoder.keras. "
+                f"Received: {path}, whose encoder has other weights"
+            )
+        return model
+
+    def _name(self):
+        config = self.config or {}
+        parts = [config.get("dataset"), config.get("encoder")]
+        if None in parts:
+            parts = [self.encoder.name]
+        if config.get("width", 1.0) != 1.0:
+            parts.append(f"w{config['width']:.2f}".replace(".", ""))
+        return re.sub(r"[^A-Za-z0-9_-]+", "-", "_".join(parts)).strip("-_")
+
+
+def _read_json(path):
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        values = str(error)
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{path} must hold the JSON object that was written there. "
+            f"Received: {values}"
+        )
+    return values

@@ -1,0 +1,87 @@
+"""Tests of hub_export/outputs.py: all files of an export or none."""
+
+import os
+
+import pytest
+
+from hub_export.outputs import (
+    check_output,
+    files_beside,
+    move_into_place,
+    temporary_folder_beside,
+)
+
+
+def saved_model(path, text="new"):
+    (path / "variables").mkdir(parents=True)
+    (path / "saved_model.pb").write_text(text)
+    return path
+
+
+def test_the_files_beside_have_the_folders_name(tmp_path):
+    names = [p.name for p in files_beside(tmp_path / "a.b", archive=True)]
+    assert names == ["a.b.md", "a.b.tar.gz", "a.b.tar.gz.sha256"]
+    assert files_beside(tmp_path / "a", archive=False) == [tmp_path / "a.md"]
+
+
+def test_what_is_there_is_refused_unless_it_is_to_be_overwritten(tmp_path):
+    output = saved_model(tmp_path / "out")
+    with pytest.raises(ValueError, match="unless --overwrite"):
+        check_output(output)
+    assert check_output(output, overwrite=True) == output
+    (tmp_path / "other.tar.gz").write_text("")
+    assert check_output(tmp_path / "other") == tmp_path / "other"
+    with pytest.raises(ValueError, match=r"other\.tar\.gz does"):
+        check_output(tmp_path / "other", archive=True)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "mixed", "link"])
+def test_what_is_no_savedmodel_is_never_overwritten(kind, tmp_path):
+    output = tmp_path / "out"
+    if kind == "file":
+        output.write_text("")
+    elif kind == "folder":
+        output.mkdir()
+        (output / "thesis.tex").write_text("")
+    elif kind == "mixed":
+        saved_model(output)
+        (output / "thesis.tex").write_text("")
+    else:
+        output.symlink_to(saved_model(tmp_path / "real"))
+    with pytest.raises(ValueError, match="holds something else"):
+        check_output(output, overwrite=True)
+
+
+def test_parents_that_were_made_go_if_they_stay_empty(tmp_path):
+    output = tmp_path / "a" / "b" / "out"
+    with temporary_folder_beside(output) as folder:
+        (folder / "draft").write_text("")
+    assert list(tmp_path.iterdir()) == []
+    with temporary_folder_beside(output) as folder:
+        (folder / "draft").write_text("")
+        os.rename(folder / "draft", output)
+    assert [p.name for p in (tmp_path / "a" / "b").iterdir()] == ["out"]
+
+
+def test_files_are_moved_and_replace_what_was_there(tmp_path):
+    work = tmp_path / "work"
+    draft = saved_model(work / "draft")
+    card = work / "card"
+    card.write_text("new card")
+    places = (saved_model(tmp_path / "out", "old"), tmp_path / "out.md")
+    moves = dict(zip((draft, card), places, strict=True))
+    move_into_place(moves, work / "replaced")
+    assert (tmp_path / "out" / "saved_model.pb").read_text() == "new"
+    assert (tmp_path / "out.md").read_text() == "new card"
+
+
+def test_after_a_failure_everything_is_as_it_was(tmp_path):
+    work = tmp_path / "work"
+    draft = saved_model(work / "draft")
+    places = (saved_model(tmp_path / "out", "old"), tmp_path / "out.md")
+    (tmp_path / "out.md").write_text("old card")
+    moves = dict(zip((draft, work / "missing"), places, strict=True))
+    with pytest.raises(FileNotFoundError):
+        move_into_place(moves, work / "replaced")
+    assert (tmp_path / "out" / "saved_model.pb").read_text() == "old"
+    assert (tmp_path / "out.md").read_text() == "old card"
