@@ -264,32 +264,37 @@ def _versions():
 
 def _summary(facts):
     height, width = (size or "any" for size in facts["images"][1:3])
-    lines = [
-        f"Exported to {facts['path']} in {facts['seconds']:.1f} s",
-        f"  images       [any, {height}, {width}, 3] RGB, float32 in [0, 1] or "
-        "uint8",
-        f"  features     [any, {facts['features']}] float32",
-        f"  parameters   {facts['parameters']:,}",
-        f"  read back    by a new process, differs by "
-        f"{facts['largest_difference']['inference']:.1e} of the largest "
-        "feature",
-        f"  card         {facts['card']}",
+    rows = [
+        (
+            "images",
+            f"[any, {height}, {width}, 3] RGB, float32 in [0, 1] or uint8",
+        ),
+        ("features", f"[any, {facts['features']}] float32"),
+        *(
+            (name, f"[any, {width}] float32")
+            for name, (_, width) in facts["callables"].items()
+        ),
+        ("parameters", f"{facts['parameters']:,}"),
+        (
+            "read back",
+            "by a new process; differs by "
+            f"{facts['largest_difference']['inference']:.1e} of the largest "
+            "feature",
+        ),
+        ("card", facts["card"]),
     ]
-    for name, (_, width) in facts["callables"].items():
-        lines.append(f"  {name:<15} [any, {width}] float32")
     if facts["archive"]:
-        lines.append(
-            f"  archive      {facts['archive']['name']}, "
-            f"{facts['archive']['bytes'] / 1e6:.1f} MB"
-        )
-    lines += [
-        "",
-        "Load it with",
-        "  import tensorflow_hub as hub",
-        f'  encoder = hub.load("{facts["path"]}")',
-        "  features = encoder(images)",
-    ]
-    return "\n".join(lines)
+        name, size = facts["archive"]["name"], facts["archive"]["bytes"]
+        rows.append(("archive", f"{name}, {size / 1e6:.1f} MB"))
+    table = "\n".join(f"  {name:<16}{value}" for name, value in rows)
+    return f"""\
+Exported to {facts["path"]} in {facts["seconds"]:.1f} s
+{table}
+
+Load it with
+  import tensorflow_hub as hub
+  encoder = hub.load("{facts["path"]}")
+  features = encoder(images)"""
 
 
 if __name__ == "__main__":

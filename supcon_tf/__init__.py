@@ -16,11 +16,12 @@ from supcon_tf.classification import AdditiveMarginLoss, ClassificationModel
 from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.evaluation import linear_probe
-from supcon_tf.hub import HubEncoder
+from supcon_tf.hub import HubEncoder, load_pretrained
 from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.losses import SupConLoss, supcon_loss
 from supcon_tf.models import SupConModel
 from supcon_tf.monitoring import KNNCallback, StuckLoss, StuckLossWarning
+from supcon_tf.pretrained import PRETRAINED, unpack_pretrained
 from supcon_tf.projection_head import ProjectionHead
 from supcon_tf.views import view_batches
 
@@ -28,6 +29,7 @@ __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "ENCODERS",
+    "PRETRAINED",
     "AdditiveMarginLoss",
     "ClassificationModel",
     "HubEncoder",
@@ -43,9 +45,11 @@ __all__ = [
     "encoders",
     "linear_probe",
     "load_dataset",
+    "load_pretrained",
     "metrics",
     "optimizers",
     "schedules",
     "supcon_loss",
+    "unpack_pretrained",
     "view_batches",
 ]

@@ -10,6 +10,10 @@ import tensorflow as tf
 # layers only (keras.layers.Lambda and TFSMLayer ask the same).
 from keras.src.saving.serialization_lib import in_safe_mode
 
+from supcon_tf.pretrained import PRETRAINED, pretrained_archive, unpacked
+
+_OWN = "supcon_tf:"
+
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class HubEncoder(keras.layers.Layer):
@@ -24,14 +28,16 @@ class HubEncoder(keras.layers.Layer):
 
     A .keras file has the weights but not the graph, which is loaded from the
     handle again. A SavedModel is code: it may read and write files. Hence
-    `keras.saving.load_model` loads such a file with `safe_mode=False` only.
+    `keras.saving.load_model` loads such a file with `safe_mode=False` only,
+    unless the handle is one of this package's own, `supcon_tf:NAME`.
 
     Under a strategy it must be made in the strategy's scope; batch statistics
     are each replica's own. TensorFlow only.
 
     Args:
       handle: folder of a Reusable SavedModel, such as `supcon-hub-export`
-        writes, or a URL that `tensorflow_hub.resolve` accepts.
+        writes; its .tar.gz archive; a URL that `tensorflow_hub.resolve`
+        accepts; or `supcon_tf:NAME`, as by `load_pretrained`.
       trainable: whether the weights are trained; may be set later, too.
       dtype: of the layer; the SavedModel itself gets float32 images (or
         integer ones, if it takes them) and computes as it was exported.
@@ -94,7 +100,8 @@ class HubEncoder(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         """The inverse of `get_config`; refused while reading in safe mode."""
-        if in_safe_mode():
+        is_own = str(config.get("handle")).startswith(_OWN)
+        if in_safe_mode() and not is_own:
             raise ValueError(
                 "HubEncoder must not be read in safe mode: its SavedModel is "
                 "code, which is loaded from the handle. If you trust it, pass "
@@ -104,6 +111,38 @@ class HubEncoder(keras.layers.Layer):
         return cls(**config)
 
 
+def load_pretrained(name, *, image_size=None, trainable=False):
+    """An encoder that was trained with this package.
+
+    The small ones come with the package: nothing is downloaded. `PRETRAINED`
+    has what each was measured to be.
+
+    Args:
+      name: key of `PRETRAINED`, such as `cifar10_resnet18_w025`.
+      image_size: int, height and width of the images; None for the size that it
+        was trained on.
+      trainable: whether the weights are to be trained further.
+
+    Returns:
+      A `keras.Model` like the package's other encoders: float32 RGB `[B,
+      image_size, image_size, 3]` in [0, 1] -> features `[B, R]`. Its one layer
+      is a `HubEncoder`.
+
+    Raises:
+      ValueError: if the name is unknown; if an encoder that does not come with
+        the package cannot be downloaded.
+
+    Example:
+      >>> encoder = load_pretrained("cifar10_resnet18_w025")
+      >>> encoder(np.zeros((2, 32, 32, 3), np.float32)).shape
+      TensorShape([2, 128])
+    """
+    layer = HubEncoder(f"{_OWN}{name}", trainable, name="hub_encoder")
+    size = image_size or PRETRAINED[name].image_size
+    images = keras.Input((size, size, 3), name="images")
+    return keras.Model(images, layer(images), name=name)
+
+
 def _load(handle):
     """The object of a Reusable SavedModel."""
     if keras.backend.backend() != "tensorflow":
@@ -111,12 +150,23 @@ def _load(handle):
             "HubEncoder must be used with the backend tensorflow. "
             f"Received: {keras.backend.backend()}"
         )
-    path = _resolved(handle) if "://" in handle else handle
-    folder = pathlib.Path(path).expanduser()
+    if handle.startswith(_OWN):
+        archive = pretrained_archive(handle.removeprefix(_OWN))
+    else:
+        path = _resolved(handle) if "://" in handle else handle
+        archive = pathlib.Path(path).expanduser()
+    if not archive.is_file():
+        return _load_folder(archive, handle)
+    with unpacked(archive) as folder:
+        return _load_folder(folder, handle)
+
+
+def _load_folder(folder, handle):
     if not (folder / "saved_model.pb").is_file():
         raise ValueError(
-            "`handle` must be a folder that holds saved_model.pb, or the URL of"
-            f" a SavedModel. Received: handle={handle!r}"
+            "`handle` must be a folder that holds saved_model.pb, its .tar.gz "
+            "archive, or the URL of one. "
+            f"Received: handle={handle!r}"
         )
     try:
         loaded = tf.saved_model.load(str(folder))

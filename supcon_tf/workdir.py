@@ -135,6 +135,9 @@ def write_models(model, workdir):
     name = "classification_model" if is_classifier else "supcon_model"
     with written_whole(workdir / f"{name}.keras") as path:
         model.save(path)
+    # What an encoder of fewer epochs was evaluated to be is not this one's.
+    for stale in ("linear_eval.json", "classifier.keras"):
+        (workdir / stale).unlink(missing_ok=True)
     # Last: where encoder.keras is, the run is finished.
     with written_whole(workdir / "encoder.keras") as path:
         model.representation_model().save(path)

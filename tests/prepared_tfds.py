@@ -1,8 +1,11 @@
 """Small data sets on disk in the form that tensorflow-datasets gives them."""
 
 import io
+import os
+import pathlib
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
@@ -99,3 +102,12 @@ def _image(number, feature):
     Image.fromarray(pixels).save(file, "JPEG", quality=95)
     file.seek(0)
     return file
+
+
+def real_data(name):
+    """The data_dir of a data set that is really there."""
+    beside = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("TFDS_DATA_DIR") or beside)
+    if not (folder / name).is_dir():
+        pytest.skip(f"tensorflow-datasets has not prepared {name} in {folder}")
+    return folder

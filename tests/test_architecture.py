@@ -26,7 +26,7 @@ FLOORS = [
         "supcon_tf.momentum",
         "supcon_tf.projection_head",
     ],
-    ["supcon_tf.hub"],
+    ["supcon_tf.pretrained", "supcon_tf.hub"],
     ["supcon_tf.losses", "supcon_tf.encoders", "supcon_tf.augmentations"],
     ["supcon_tf.weight_decay", "supcon_tf.lars", "supcon_tf.schedules"],
     ["supcon_tf.metrics", "supcon_tf.optimizers", "supcon_tf.callbacks"],

@@ -27,7 +27,36 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
     assert names["classifier"].num_classes == 10
     assert names["losses"].shape == (8,)
     assert names["features"].shape == (1437, 128)
+    assert names["maps"].shape[-1] == 32
+    assert (tmp_path / "fine_tuned.keras").is_file()
     assert names["model"].history.history["val_knn_accuracy"][-1] > 0.5
+
+
+def test_every_way_to_load_gives_the_features(tmp_path, monkeypatch):
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    import tensorflow_hub as hub
+
+    import supcon_tf
+    from hub_export.saved_model import write_saved_model
+
+    monkeypatch.chdir(tmp_path)
+    encoder = supcon_tf.encoders.resnet18(
+        (32, 32, 3), width=1 / 16, stem="small_image"
+    )
+    write_saved_model(encoder, "DIR")
+    images = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
+    images = tf.constant(images)
+    modules = {"hub": hub, "keras": keras, "supcon_tf": supcon_tf, "tf": tf}
+    _, _, section = README.read_text().partition("## Publish and load")
+    ways = re.findall(r"^\| `(.*\(.*images\).*?)`", section, re.MULTILINE)
+    assert len(ways) == 5
+    for way in ways:
+        features = eval(way, {**modules, "images": images})
+        np.testing.assert_allclose(
+            features, encoder(images), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_every_flag_of_the_readme_is_a_flag():
@@ -36,6 +65,8 @@ def test_every_flag_of_the_readme_is_a_flag():
     from supcon_tf.config import LinearEvalConfig, PretrainConfig
 
     known = {"recipe", "list_recipes", "workdir", "output", "help"}
+    known |= {"archive", "overwrite", "publisher", "model_name", "license"}
+    known |= {"include_projection", "include_classifier"}
     for config in (PretrainConfig, LinearEvalConfig):
         fields = dataclasses.fields(config)
         known |= {field.name for field in fields}

@@ -1,6 +1,4 @@
 import logging
-import os
-import pathlib
 
 import numpy as np
 import prepared_tfds
@@ -246,20 +244,13 @@ def test_other_forms_of_files_than_tfrecord_are_refused(tmp_path):
         load_dataset("tfds:a", data_dir=tmp_path)
 
 
-def real_data(name):
-    """The data_dir of a data set that is really there."""
-    beside = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = pathlib.Path(os.environ.get("TFDS_DATA_DIR") or beside)
-    if not (folder / name).is_dir():
-        pytest.skip(f"tensorflow-datasets has not prepared {name} in {folder}")
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [2**31, 0])
 def test_the_imagenet_pipeline_runs_on_imagenette(limit, monkeypatch):
     monkeypatch.setattr("supcon_tf.tfds_images.MAX_BYTES_IN_MEMORY", limit)
-    train, test = load_dataset("imagenette", data_dir=real_data("imagenette"))
+    train, test = load_dataset(
+        "imagenette", data_dir=prepared_tfds.real_data("imagenette")
+    )
     assert len(train.class_names) == 10
     assert isinstance(train, StreamedImages if limit == 0 else LabelledImages)
     views = view_batches(

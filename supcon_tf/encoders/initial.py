@@ -10,8 +10,8 @@ from supcon_tf.encoders.saved import load_encoder, load_keras_file
 from supcon_tf.hub import HubEncoder
 
 FORMS = (
-    "a .keras file, the workdir of a run, the folder or URL of a Reusable "
-    "SavedModel, or keras_cv:PRESET"
+    "a .keras file, the workdir of a run, the folder, .tar.gz archive or URL "
+    "of a Reusable SavedModel, supcon_tf:NAME or keras_cv:PRESET"
 )
 
 
@@ -25,7 +25,9 @@ def initial_encoder(where, input_shape, *, safe_mode=True):
 
           PATH.keras          a Keras model, such as a run's encoder.keras
           WORKDIR             a folder that `pretrain` wrote
-          FOLDER or URL       a Reusable SavedModel (`hub.HubEncoder`)
+          FOLDER, .tar.gz     a Reusable SavedModel (`hub.HubEncoder`)
+          or URL
+          supcon_tf:NAME      a pretrained encoder (`hub.load_pretrained`)
           keras_cv:PRESET     a KerasCV preset with weights
                               (`keras_cv.keras_cv_preset`)
       input_shape: `(height, width, 3)` of the images.
@@ -48,7 +50,12 @@ def initial_encoder(where, input_shape, *, safe_mode=True):
     path = pathlib.Path(where).expanduser()
     if kind == "keras_cv":
         encoder = keras_cv_preset(preset, input_shape, pretrained=True)
-    elif "://" in where or (path / "saved_model.pb").is_file():
+    elif (
+        kind == "supcon_tf"
+        or "://" in where
+        or (path / "saved_model.pb").is_file()
+        or (path.name.endswith(".tar.gz") and path.is_file())
+    ):
         encoder = _of_saved_model(where, input_shape)
     elif path.suffix == ".keras" and path.is_file():
         encoder = load_keras_file(path, safe_mode=safe_mode)
