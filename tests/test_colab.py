@@ -50,6 +50,9 @@ def check_numbers(notebook):
         0.986, abs=0.004
     )
     assert number("largest difference") <= 1e-5
+    probe = float(re.search(r"linear probe: top-1 (\d\.\d+)", text)[1])
+    assert probe > number("the untrained encoder")
+    assert number("fine-tuned") > probe
 
 
 def test_the_notebook_is_valid_and_needs_no_accelerator(notebook):
@@ -60,7 +63,7 @@ def test_the_notebook_is_valid_and_needs_no_accelerator(notebook):
 
 
 def test_every_code_cell_is_saved_with_its_output(code_cells):
-    assert len(code_cells) == 7
+    assert len(code_cells) == 9
     for number, cell in enumerate(code_cells, start=1):
         assert cell.execution_count == number  # run once, from top to bottom
         assert cell.outputs, cell.source
