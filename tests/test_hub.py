@@ -141,6 +141,30 @@ def test_a_fine_tuned_model_is_saved_and_loaded(handle, tmp_path):
     np.testing.assert_allclose(sum(again.losses), sum(model.losses))
 
 
+def test_fine_tuned_weights_are_saved_and_loaded(handle, tmp_path):
+    model = functional(handle, trainable=True)
+    for weight in model.weights:
+        weight.assign(weight + 0.1)
+    model.save_weights(tmp_path / "encoder.weights.h5")
+    again = functional(handle)
+    again.load_weights(tmp_path / "encoder.weights.h5")
+    images = make_images()
+    np.testing.assert_array_equal(again(images), model(images))
+
+
+def test_compiled_by_xla_it_is_fine_tuned_as_without(handle):
+    results = []
+    for jit_compile in (False, True):
+        model = functional(handle, trainable=True)
+        model.compile(
+            keras.optimizers.SGD(1e-3), loss="mse", jit_compile=jit_compile
+        )
+        model.fit(make_images(8), np.ones((8, 6)), batch_size=4, verbose=0)
+        results.append(model.get_weights())
+    for plain, compiled in zip(*results, strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=1e-5)
+
+
 def test_a_file_read_in_safe_mode_loads_no_savedmodel(handle, tmp_path):
     functional(handle).save(tmp_path / "encoder.keras")
     with pytest.raises(ValueError, match="HubEncoder must not be read in safe"):

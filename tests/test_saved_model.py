@@ -285,6 +285,43 @@ def test_model_that_hub_keras_layer_fine_tuned_is_saved(suffix, path, tmp_path):
     np.testing.assert_allclose(again(images), model(images), **CLOSE)
 
 
+ON_TWO_REPLICAS = """
+import sys
+import numpy as np, tensorflow as tf, tensorflow_hub as hub, tf_keras
+cpu = tf.config.list_physical_devices("CPU")[0]
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, two)
+images = tf.constant(np.load(sys.argv[2]))
+alone = tf.saved_model.load(sys.argv[1])(images)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    loaded = tf.saved_model.load(sys.argv[1])
+features = strategy.run(lambda: loaded(images))
+for part in strategy.experimental_local_results(features):
+    np.testing.assert_allclose(part, alone, rtol=1e-5, atol=1e-6)
+with strategy.scope():
+    layer = hub.KerasLayer(sys.argv[1], trainable=True)
+    model = tf_keras.Sequential([layer])
+    model.compile(tf_keras.optimizers.SGD(0.1), loss="mse")
+before = [v.numpy() for v in layer.variables]
+targets = np.ones(alone.shape)
+model.fit(images.numpy(), targets, batch_size=len(images), verbose=0)
+for old, new in zip(before, layer.variables, strict=True):
+    if "bias" not in new.name:  # that batch normalization takes away again
+        assert not np.array_equal(old, new.numpy()), new.name
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_load_run_and_fine_tune_it(path, tmp_path):
+    np.save(tmp_path / "images.npy", make_images(8))
+    command = [sys.executable, "-c", ON_TWO_REPLICAS, path]
+    done = subprocess.run(
+        [*command, tmp_path / "images.npy"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def freeze_all(encoder):
     encoder.trainable = False
     return encoder
