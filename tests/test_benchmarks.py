@@ -13,6 +13,7 @@ from benchmarks import (
     loss,
     loss_cases,
     small_batches,
+    training_step,
 )
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -181,6 +182,40 @@ def test_a_step_of_small_batches_is_measured():
     row = small_batches._in_a_process(f"measure_step({name!r}, 1)", name)
     assert row["median_s"] > 0
     assert row["extra_mb"] > 0
+
+
+def test_training_step_reports_every_case(monkeypatch, tmp_path, capsys):
+    def measure(call, name):
+        if call.startswith("measure_memory"):
+            return {"median_s": 0.5, "extra_mb": 70.0}
+        medians = dict.fromkeys(training_step.OBJECTIVES, 0.1)
+        medians["supcon"] = 0.104
+        return {name: {"median_s": value} for name, value in medians.items()}
+
+    monkeypatch.setattr(training_step, "_in_a_process", measure)
+    path = tmp_path / "new" / "training_step.json"
+    assert training_step.main([f"--json={path}"]) == 0
+    report = json.loads(path.read_text())
+    images = {str(count) for count in training_step.IMAGES}
+    assert set(report["steps"]) == images
+    assert set(report["memory"]) == set(training_step.MEMORY)
+    out = capsys.readouterr().out
+    assert "104 ms  supcon / it  1.00" in out
+    assert "100 ms  supcon / it  1.04" in out
+    assert "measured 1.04: PASS" in out
+    for name in training_step.MEMORY:
+        assert name in out
+
+
+@pytest.mark.slow
+def test_a_training_step_is_measured(capsys):
+    training_step.measure_steps(8, 1)
+    rows = json.loads(capsys.readouterr().out)
+    assert set(rows) == set(training_step.OBJECTIVES)
+    assert all(row["median_s"] > 0 for row in rows.values())
+    for name in training_step.MEMORY:
+        training_step.measure_memory(name, 8)
+        assert json.loads(capsys.readouterr().out)["median_s"] > 0
 
 
 def test_input_pipeline_compares_what_computes_the_same(
