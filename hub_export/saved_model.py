@@ -135,6 +135,14 @@ def _root(encoder, image_shape, parts):
         images[0]
     ).output_shapes
 
+    root.serve = _served(lambda x: {"features": call(x)}, image_shape)
+    root.serve_training = _served(
+        lambda x: {"features": call(x, training=True)}, image_shape
+    )
+    signatures = {"serving_default": root.serve}
+    for name, part in parts.items():
+        _check_part(name, part, features_shape[-1])
+
     def on_images(part):
         def call(inputs, training=False):
             representations = features(inputs, training)["features"]
@@ -142,24 +150,10 @@ def _root(encoder, image_shape, parts):
 
         return _reusable(call, [encoder, part], images)
 
-    def on_features(part):
-        def call(inputs, training=False):
-            return _float32(part(inputs, training=training))
-
-        return _reusable(call, [part], [spec])
-
-    serve = _served(lambda x: {"features": call(x)}, image_shape)
-    root.serve = serve
-    root.serve_training = _served(
-        lambda x: {"features": call(x, training=True)}, image_shape
-    )
-    signatures = {"serving_default": serve}
-    for name, part in parts.items():
-        _check_part(name, part, features_shape[-1])
     if "projection_head" in parts:
-        spec = tf.TensorSpec(features_shape, tf.float32, name="inputs")
-        root.projection_head = on_features(parts["projection_head"])
-        root.projection = on_images(parts["projection_head"])
+        head = parts["projection_head"]
+        root.projection = on_images(head)
+        root.projection_head = _on_features(head, features_shape)
         signatures["projection"] = _served(
             lambda x: {"projection": root.projection.__call__(x)}, image_shape
         )
@@ -170,6 +164,14 @@ def _root(encoder, image_shape, parts):
             image_shape,
         )
     return root, signatures
+
+
+def _on_features(part, features_shape):
+    def call(inputs, training=False):
+        return _float32(part(inputs, training=training))
+
+    spec = tf.TensorSpec(features_shape, tf.float32, name="inputs")
+    return _reusable(call, [part], [spec])
 
 
 def _reusable(function, layers, specs, flags=("training",)):
