@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 from keras import applications, layers
 
-from hub_export.saved_model import compare, write_saved_model
+from hub_export.comparison import compare
+from hub_export.saved_model import write_saved_model
 from supcon_tf.encoders.keras_models import from_keras
 from supcon_tf.losses import SupConLoss
 from supcon_tf.models import SupConModel

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hub_export.saved_model import compare, write_saved_model
+from hub_export.comparison import compare
+from hub_export.saved_model import write_saved_model
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.encoders.vit import vit
 from supcon_tf.losses import SupConLoss
