@@ -27,6 +27,7 @@ setup(
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10,<4.10",
         "tensorflow-hub>=0.16.1,<0.17",
+        "tqdm>=4.60",
         # What these need and do not declare:
         "importlib_resources>=6",  # tensorflow-datasets
         "setuptools<82",  # tensorflow-hub, for pkg_resources
@@ -34,6 +35,7 @@ setup(
         "tf-keras>=2.21,<2.22",  # tensorflow-hub
     ],
     extras_require={
+        "figures": ["matplotlib>=3.8"],
         "test": [
             "hypothesis",
             "ipykernel",
@@ -51,6 +53,7 @@ setup(
         "console_scripts": [
             "supcon-pretrain = supcon_tf.pretrain:main",
             "supcon-linear-eval = supcon_tf.linear_eval:main",
+            "supcon-evaluate = supcon_tf.evaluate:main",
             "supcon-hub-export = hub_export.export:main",
         ],
     },

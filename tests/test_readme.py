@@ -63,11 +63,12 @@ def test_every_flag_of_the_readme_is_a_flag():
     import dataclasses
 
     from supcon_tf.config import LinearEvalConfig, PretrainConfig
+    from supcon_tf.evaluate_config import EvaluateConfig
 
     known = {"recipe", "list_recipes", "workdir", "output", "help"}
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}
     known |= {"include_projection", "include_classifier"}
-    for config in (PretrainConfig, LinearEvalConfig):
+    for config in (PretrainConfig, LinearEvalConfig, EvaluateConfig):
         fields = dataclasses.fields(config)
         known |= {field.name for field in fields}
         known |= {f"no{field.name}" for field in fields if field.type is bool}

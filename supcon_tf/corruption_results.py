@@ -1,0 +1,93 @@
+"""What an evaluation tells of corrupted images."""
+
+import numpy as np
+
+from supcon_tf.published_corruptions import published_corruption_errors
+from supcon_tf.robustness import (
+    corruption_errors,
+    mean_corruption_error,
+    relative_mean_corruption_error,
+)
+
+
+def corruption_results(
+    classifier,
+    test,
+    *,
+    image_size,
+    kinds,
+    severities,
+    seed=0,
+    published=None,
+    data_dir=None,
+):
+    """Errors of a classifier on corrupted images, made here or published.
+
+    Args:
+      classifier: as for `corruption_errors`, as are the next four.
+      test: see there.
+      image_size: see there.
+      kinds: see there.
+      severities: see there.
+      seed: see there.
+      published: None, or the name of the data set whose published images
+        take the place of those made here, as for
+        `published_corruption_errors`.
+      data_dir: as for `published_corruption_errors`.
+
+    Returns:
+      A dict of `clean_error`; `errors`, a dict of each kind to a list by
+      severity; and `mean_error`, their mean.
+
+    Raises:
+      ValueError: as the functions of the errors.
+    """
+    common = {"image_size": image_size, "severities": severities}
+    clean_error, errors = corruption_errors(
+        classifier,
+        test,
+        kinds=() if published else kinds,
+        seed=seed,
+        **common,
+    )
+    if published:
+        errors = published_corruption_errors(
+            classifier, published, kinds=kinds, data_dir=data_dir, **common
+        )
+    return {
+        "clean_error": clean_error,
+        "mean_error": float(np.mean(list(errors.values()))),
+        "errors": {kind: list(of_kind) for kind, of_kind in errors.items()},
+    }
+
+
+def relative_results(own, baseline):
+    """Both mCE of an encoder; None, with a note, where there is no such value.
+
+    Args:
+      own: None, or what `corruption_results` returned.
+      baseline: the same of the baseline.
+
+    Returns:
+      A dict of `mean_corruption_error` and `relative_mean_corruption_error`,
+      percent, None without a baseline or errors of it; and `notes`, a list of
+      strings that say why.
+    """
+    names = ("mean_corruption_error", "relative_mean_corruption_error")
+    results = dict.fromkeys(names) | {"notes": []}
+    if own is None or baseline is None:
+        return results
+    try:
+        results[names[0]] = mean_corruption_error(
+            own["errors"], baseline["errors"]
+        )
+        results[names[1]] = relative_mean_corruption_error(
+            own["errors"],
+            own["clean_error"],
+            baseline["errors"],
+            baseline["clean_error"],
+        )
+    except ValueError as error:  # the baseline makes no errors somewhere
+        name = next(name for name in names if results[name] is None)
+        results["notes"].append(f"{name} has no value: {error}")
+    return results

@@ -1,0 +1,294 @@
+"""Evaluates a trained encoder, of any training, on a data set.
+
+    supcon-evaluate --encoder=WHERE --dataset=NAME --output=DIR [...]
+
+The encoder is frozen: a linear probe and nearest neighbours of the training
+images on its representations, how these lie (alignment, uniformity, effective
+rank); if asked for, the same on another data set and the errors on corrupted
+images. With --baseline another encoder is measured the same way, and the mean
+corruption error is relative to it.
+
+Prints a table and writes it to DIR/evaluation.json, with --figures PNG files
+beside it.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+from absl import flags
+
+from supcon_tf import figures
+from supcon_tf.commands import define_flags, overridden, run_command
+from supcon_tf.corruption_results import corruption_results, relative_results
+from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
+from supcon_tf.datasets import LabelledImages, load_dataset, split
+from supcon_tf.encoders.frozen import frozen_encoder
+from supcon_tf.evaluate_config import EvaluateConfig
+from supcon_tf.evaluation_figures import draw_evaluation
+from supcon_tf.evaluation_table import evaluation_table
+from supcon_tf.files import NoSpaceError, check_folder, written_whole
+from supcon_tf.measures import measure
+from supcon_tf.published_corruptions import published_corruptions
+from supcon_tf.representations import NotFiniteError
+
+
+def evaluate(config):
+    """Evaluates an encoder, as the command does.
+
+    Args:
+      config: `EvaluateConfig`.
+
+    Returns:
+      The results, as in evaluation.json: a dict with `encoder` and `baseline`
+      (None without one), each a dict of
+
+        linear_probe: `top_1_accuracy`, `top_5_accuracy` (None for up to five
+          classes), `l2`, `held_out_top_1_accuracies`.
+        knn: `top_1_accuracy`, `neighbors`, `held_out_top_1_accuracies`.
+        alignment, uniformity, effective_rank, num_features: of the test
+          representations.
+        transfer: None, or a dict of `dataset`, `linear_probe` and `knn`.
+        corruption: None, or a dict of `clean_error`, `errors` (kind -> list by
+          severity) and `mean_error`.
+
+        where, image_size: what it is, and the [height, width] of the images.
+
+      Besides, `mean_corruption_error` and
+      `relative_mean_corruption_error`, percent of the baseline's, None without
+      a baseline or corruptions; `notes`, a list of strings; `left_out`, the
+      kinds of CIFAR-10-C that are not made, with reasons; `figures`, names of
+      files; `config`, `num_train_images`, `num_test_images`, `class_names`,
+      `seconds`.
+
+    Raises:
+      ValueError: if an encoder, a data set or the output is not as described.
+      NotFiniteError: if an encoder returns infinity or NaN.
+
+    Example:
+      >>> results = evaluate(EvaluateConfig(
+      ...     encoder="runs/digits", output="runs/digits/evaluation"))
+      >>> results["encoder"]["knn"]["top_1_accuracy"]
+      0.9833
+    """
+    return prepare(config)()
+
+
+def prepare(config):
+    """Checks everything and writes nothing; returns the run as a function."""
+    output = _checked_output(config)
+    kinds = _checked_kinds(config)
+    is_published = config.corrupted == "tfds"
+    encoders = {
+        name: frozen_encoder(
+            getattr(config, name),
+            image_size=config.image_size,
+            safe_mode=config.safe_mode,
+            name=name,
+        )
+        for name in ("encoder", "baseline")
+        if name == "encoder" or config.baseline is not None
+    }
+    train, test = _load_data(config, config.dataset, config.data_dir)
+    transfer = None
+    if config.transfer_dataset is not None:
+        transfer = _load_data(
+            config,
+            config.transfer_dataset,
+            config.transfer_data_dir or config.data_dir,
+        )
+
+    def run():
+        start = time.perf_counter()
+        results = {"encoder": None, "baseline": None}
+        representations = {}
+        for name, (encoder, size) in encoders.items():
+            classifier, x, labels, results[name] = _measured(
+                name, encoder, size, train, test, config
+            )
+            representations[name] = x, labels
+            results[name] |= {
+                "where": getattr(config, name),
+                "image_size": list(size),
+                "transfer": None,
+                "corruption": None,
+            }
+            if transfer is not None:
+                *_, on_other = _measured(
+                    f"{name}, transfer", encoder, size, *transfer, config
+                )
+                results[name]["transfer"] = {
+                    "dataset": config.transfer_dataset,
+                    "linear_probe": on_other["linear_probe"],
+                    "knn": on_other["knn"],
+                }
+            if kinds:
+                results[name]["corruption"] = corruption_results(
+                    classifier,
+                    test,
+                    image_size=size,
+                    kinds=kinds,
+                    severities=config.severities,
+                    seed=config.seed,
+                    published=config.dataset if is_published else None,
+                    data_dir=config.data_dir,
+                )
+        corruption = {name: results[name]["corruption"] for name in encoders}
+        results |= {
+            **relative_results(
+                corruption["encoder"], corruption.get("baseline")
+            ),
+            "left_out": LEFT_OUT if kinds and not is_published else {},
+            "num_train_images": len(train),
+            "num_test_images": len(test),
+            "class_names": list(train.class_names),
+            "figures": [],
+            "config": dataclasses.asdict(config),
+        }
+        output.mkdir(parents=True, exist_ok=True)
+        if config.figures:
+            results["figures"] = draw_evaluation(
+                output,
+                representations,
+                train.class_names,
+                errors={n: c["errors"] for n, c in corruption.items() if c},
+                history=_history(config),
+            )
+        results["seconds"] = round(time.perf_counter() - start, 2)
+        text = json.dumps(results, indent=2) + "\n"
+        with written_whole(output / "evaluation.json") as path:
+            path.write_text(text, encoding="utf-8")
+        results = json.loads(text)
+        print(evaluation_table(results))
+        for name in [*results["figures"], "evaluation.json"]:
+            print(f"Wrote {output / name}")
+        return results
+
+    return run
+
+
+def _checked_output(config):
+    if not config.output:
+        raise ValueError(
+            "`output` must be a folder to write to. "
+            f"Received: output={config.output!r}"
+        )
+    output = pathlib.Path(config.output).expanduser()
+    check_folder(output, "output")
+    if (output / "evaluation.json").exists() and not config.overwrite:
+        raise ValueError(
+            "`output` must not hold an evaluation.json, which --overwrite "
+            f"would replace. Received: output={config.output!r}"
+        )
+    if config.figures:
+        figures.check_matplotlib()
+        if (history := _history(config)) is not None:
+            figures.read_history(history)
+    return output
+
+
+def _history(config):
+    """The history.csv of an encoder that is a workdir; None if it is not."""
+    path = pathlib.Path(config.encoder or "").expanduser() / "history.csv"
+    return path if path.is_file() else None
+
+
+def _checked_kinds(config):
+    """The kinds of corruption, with `all` spelt out."""
+    if config.corruptions is None:
+        return ()
+    kinds = tuple(dict.fromkeys(config.corruptions))
+    if kinds == ("all",):
+        kinds = tuple(CORRUPTIONS)
+    if config.corrupted == "tfds":
+        if config.max_test_images is not None:
+            raise ValueError(
+                "`max_test_images` must be none with corrupted=tfds, whose "
+                "images are all the test images. "
+                f"Received: max_test_images={config.max_test_images}"
+            )
+        published_corruptions(
+            config.dataset,
+            kinds=kinds,
+            severities=config.severities,
+            data_dir=config.data_dir,
+        )
+        return kinds
+    for kind in kinds:
+        if kind not in CORRUPTIONS:
+            why = LEFT_OUT.get(kind)
+            raise ValueError(
+                f"`corruptions` must be all, none or of {sorted(CORRUPTIONS)}. "
+                f"Received: {kind!r}"
+                + (f", which is left out: it {why}" if why else "")
+            )
+    return kinds
+
+
+def _load_data(config, name, data_dir):
+    """Training and test images, of which there are enough to be measured."""
+    train, test = load_dataset(
+        name,
+        data_dir=data_dir,
+        download=config.download,
+        seed=config.seed,
+        max_samples=config.max_samples,
+    )
+    limit = config.max_test_images or len(test)
+    if not isinstance(test, LabelledImages):
+        return train, test.part(0, min(limit, len(test)))
+    random = np.random.default_rng(config.seed)
+    test = test.take(np.sort(random.permutation(len(test))[:limit]))
+    for part, source in (("training", train), ("test", test)):
+        counts = np.bincount(source.labels)
+        if np.count_nonzero(counts) < 2 or counts.max() < 2:
+            raise ValueError(
+                f"`dataset` must have {part} images of two or more classes, "
+                f"two or more of one. Received: {name!r} with "
+                f"{len(source)} {part} images"
+            )
+    # Refuses too few training images; the labels stand for these.
+    whole = LabelledImages(train.labels, train.labels, train.class_names)
+    fitted, _ = split(whole, config.validation_fraction, seed=config.seed)
+    if min(config.neighbors) > len(fitted):
+        raise ValueError(
+            "`neighbors` must have an int up to the number of training images "
+            f"that are not held out, {len(fitted)}. "
+            f"Received: neighbors={config.neighbors}"
+        )
+    return train, test
+
+
+def _measured(title, encoder, size, train, test, config):
+    return measure(
+        encoder,
+        train,
+        test,
+        image_size=size,
+        l2=config.l2,
+        neighbors=config.neighbors,
+        validation_fraction=config.validation_fraction,
+        seed=config.seed,
+        title=title,
+    )
+
+
+def main(argv=None):
+    """The command `supcon-evaluate`; returns its exit status."""
+    values = flags.FlagValues()
+    define_flags(EvaluateConfig, values)
+    return run_command(
+        "supcon-evaluate",
+        __doc__,
+        values,
+        lambda values: prepare(overridden(EvaluateConfig(), values)),
+        argv,
+        failures=(NotFiniteError, NoSpaceError),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What `evaluate` is told: a frozen dataclass, a flag a field."""
+
+import dataclasses
+
+from supcon_tf.corruptions import CORRUPTIONS
+from supcon_tf.settings import Checked, setting
+
+_AT_LEAST_1_OR_NONE = (lambda value: value is None or value >= 1, ">= 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(Checked):
+    """What `evaluate` is told. Each field is documented by its flag's text."""
+
+    encoder: str | None = setting(
+        None,
+        "What is evaluated: PATH.keras, a folder that supcon-pretrain wrote, "
+        "the folder, .tar.gz archive or URL of a SavedModel, supcon_tf:NAME "
+        "or keras_cv:PRESET.",
+    )
+    baseline: str | None = setting(
+        None,
+        "Another encoder, of the same forms, to compare with: one trained by "
+        "cross-entropy, say.",
+    )
+    dataset: str = setting(
+        "digits",
+        "Data set, by its name in DATASETS, or tfds:NAME, any of "
+        "tensorflow-datasets with image and label.",
+    )
+    transfer_dataset: str | None = setting(
+        None, "A second data set: linear probe and k-NN on it, too."
+    )
+    data_dir: str | None = setting(
+        None,
+        "Folder of the images; for tensorflow-datasets its data_dir (default: "
+        "$TFDS_DATA_DIR).",
+    )
+    transfer_data_dir: str | None = setting(
+        None, "The same of the second data set; by default data_dir."
+    )
+    download: bool = setting(
+        False, "Let tensorflow-datasets download what is not in data_dir."
+    )
+    output: str | None = setting(
+        None, "Folder to write evaluation.json and figures to."
+    )
+    overwrite: bool = setting(False, "Replace an earlier evaluation.json.")
+    figures: bool = setting(
+        False,
+        "Draw, too: embedding_map.png and similarities.png, also of the "
+        "baseline, corruptions.png, and training.png of a folder that "
+        "supcon-pretrain wrote. Needs matplotlib.",
+    )
+    image_size: int | None = setting(
+        None,
+        "Height and width of the images, pixels; by default the encoder's "
+        "own, and 32 for one that takes any.",
+        _AT_LEAST_1_OR_NONE,
+    )
+    max_samples: int | None = setting(
+        None,
+        "Train the probe on so many of the training images, the first ones "
+        "(of a folder, as many of each class).",
+        _AT_LEAST_1_OR_NONE,
+    )
+    max_test_images: int | None = setting(
+        None,
+        "Test on so many of the test images at most, drawn by the seed.",
+        _AT_LEAST_1_OR_NONE,
+    )
+    l2: tuple[float, ...] = setting(
+        (1.0,),
+        "Linear probe: weight of |kernel|^2 / 2 against the summed "
+        "cross-entropy; one, or several to choose from.",
+        (lambda value: value and min(value) > 0, "one or more > 0"),
+    )
+    neighbors: tuple[int, ...] = setting(
+        (1, 5, 10, 20, 50, 200),
+        "k-NN: k, one or several to choose from, as far as there are images.",
+        (lambda value: value and min(value) >= 1, "one or more ints >= 1"),
+    )
+    validation_fraction: float = setting(
+        0.1,
+        "Part of the training images, class by class, that is held out to "
+        "choose k and l2.",
+        (lambda value: 0 < value < 1, "in (0, 1)"),
+    )
+    corruptions: tuple[str, ...] | None = setting(
+        None,
+        f"Corruptions of the test images: all, none or of "
+        f"{', '.join(CORRUPTIONS)}.",
+        (lambda value: value is None or value, "all, none or names of them"),
+    )
+    severities: tuple[int, ...] = setting(
+        (1, 2, 3, 4, 5),
+        "Of the corruptions.",
+        (
+            lambda value: (
+                0 < len(value) == len({1, 2, 3, 4, 5}.intersection(value))
+            ),
+            "one or more ints from 1 to 5, each once",
+        ),
+    )
+    corrupted: str = setting(
+        "generated",
+        "Where corrupted images are from: generated, made here of the test "
+        "images; or tfds, those published, as tensorflow-datasets has them.",
+        (lambda value: value in ("generated", "tfds"), "generated or tfds"),
+    )
+    seed: int = setting(
+        0,
+        "Decides held-out part, corruptions and what is drawn.",
+        (lambda value: 0 <= value < 2**32, "in [0, 2**32)"),
+    )
+    safe_mode: bool = setting(
+        True,
+        "Refuse an encoder that holds code, as one does that started from a "
+        "SavedModel; --nosafe_mode trusts whom it is from.",
+    )

@@ -1,0 +1,97 @@
+"""The results of an evaluation as text."""
+
+import textwrap
+
+
+def evaluation_table(results):
+    """A readable table of an encoder, beside its baseline if there is one.
+
+    Args:
+      results: dict, as `evaluate` returns it.
+
+    Returns:
+      A string of several lines, none wider than 80 columns but for long paths.
+    """
+    models = [results[n] for n in ("encoder", "baseline") if results[n]]
+    names = ["encoder", "baseline"][: len(models)]
+    config = results["config"]
+    lines = [
+        *(f"{n}: {m['where']}" for n, m in zip(names, models, strict=True)),
+        f"{config['dataset']}: {results['num_train_images']:,} training and "
+        f"{results['num_test_images']:,} test images",
+        "",
+        _row("", names),
+        *(_row(label, values) for label, values in _measures(models)),
+    ]
+    if models[0]["corruption"]:
+        lines += ["", *_corruptions(models, names, config)]
+    for label, key in (
+        ("mCE, % of the baseline's", "mean_corruption_error"),
+        ("relative mCE, %", "relative_mean_corruption_error"),
+    ):
+        if results[key] is not None:
+            lines.append(_row(label, [f"{results[key]:.1f}"]))
+    if results["left_out"]:
+        left_out = f"not made here: {', '.join(results['left_out'])}"
+        lines += textwrap.wrap(left_out, 80)
+    return "\n".join(lines + results["notes"])
+
+
+def _row(label, values):
+    cells = "".join(f"{value:>12}" for value in values)
+    return f"{label:<40}{cells}".rstrip()
+
+
+def _measures(models):
+    """Pairs: what it is, and its value for each of the models."""
+    size = [" x ".join(map(str, m["image_size"])) for m in models]
+    yield "images, pixels", size
+    yield "features", [m["num_features"] for m in models]
+    yield from _accuracies("", models)
+    if models[0]["transfer"]:
+        transfers = [m["transfer"] for m in models]
+        yield from _accuracies(f"{transfers[0]['dataset']}: ", transfers)
+    yield "alignment (0: classes are points)", _decimals(models, "alignment")
+    yield "uniformity (lower: more even)", _decimals(models, "uniformity")
+    ranks = [f"{m['effective_rank']:.1f}" for m in models]
+    yield "effective rank", ranks
+
+
+def _accuracies(prefix, parts):
+    probes = [part["linear_probe"] for part in parts]
+    yield f"{prefix}linear probe, top-1", _decimals(probes, "top_1_accuracy")
+    if probes[0]["top_5_accuracy"] is not None:
+        values = _decimals(probes, "top_5_accuracy")
+        yield f"{prefix}linear probe, top-5", values
+    neighbors = [part["knn"] for part in parts]
+    yield f"{prefix}k-NN, top-1", _decimals(neighbors, "top_1_accuracy")
+    chosen = [part["neighbors"] for part in neighbors]
+    yield f"{prefix}k-NN, k chosen on held-out images", chosen
+
+
+def _decimals(parts, key):
+    return [f"{part[key]:.4f}" for part in parts]
+
+
+def _corruptions(models, names, config):
+    """Errors of the encoder by severity, and the means of all."""
+    severities = config["severities"]
+
+    def row(kind, errors, means):
+        cells = "".join(f"{cell:>7}" for cell in errors)
+        return f"{kind:<20}{cells}" + "".join(f"{m:>10}" for m in means)
+
+    parts = [model["corruption"] for model in models]
+    yield f"top-1 error, %, of the encoder by severity; {config['corrupted']}"
+    yield row("", severities, ["mean", *names[1:]])
+    clean = [f"{100 * part['clean_error']:.1f}" for part in parts]
+    yield row("not corrupted", [""] * len(severities), clean)
+    for kind in parts[0]["errors"]:
+        errors = [part["errors"][kind] for part in parts]
+        yield row(
+            kind,
+            [f"{100 * error:.1f}" for error in errors[0]],
+            [f"{100 * sum(e) / len(e):.1f}" for e in errors],
+        )
+    means = [f"{100 * part['mean_error']:.1f}" for part in parts]
+    yield row("mean", [""] * len(severities), means)

@@ -1,0 +1,265 @@
+"""Figures of an evaluation and of a training run, as PNG files.
+
+matplotlib is needed here alone, hence imported when a figure is asked for.
+Nothing of it is left behind: no window, no global settings.
+"""
+
+import csv
+import importlib.util
+import math
+
+import numpy as np
+
+from supcon_tf.representations import of_unit_length, pair_similarities
+
+# The ten of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
+# https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.
+_COLORS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+_GREY = "#DDDDDD"
+_MARKERS = "os^"  # three to ten colours: 30 classes have their own pair
+_MAX_NAMED = 20
+
+
+def check_matplotlib():
+    """Raises a ValueError if there is no matplotlib to draw with."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ValueError(
+            "`figures` must be False without matplotlib, which `pip install "
+            "supcon_tf[figures]` brings. Received: figures=True"
+        )
+
+
+def embedding_map(
+    representations, labels, class_names, path, *, max_points=3000, seed=0
+):
+    """A map of the representations: their two main directions, by class.
+
+    They are scaled to unit length, as for k-NN and all other measures.
+
+    Args:
+      representations: `[n, R]` finite floats, n and R at least 2.
+      labels: `[n]` integers in [0, C).
+      class_names: names of the C classes. Of more than 20, the 20 with the
+        most images have colours and the others are grey.
+      path: of the PNG file to write.
+      max_points: int >= 1; of more images, so many are drawn, at random.
+      seed: int that decides which.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:max_points]
+    labels = np.asarray(labels)[chosen]
+    x = of_unit_length(representations)[chosen]
+    x -= x.mean(axis=0)
+    _, values, directions = np.linalg.svd(x, full_matrices=False)
+    total = max(np.sum(values**2), np.finfo(float).tiny)
+    shares = [f"{100 * value**2 / total:.0f} %" for value in values[:2]]
+    places = x @ directions[:2].T  # [n, 2]
+    counts = np.bincount(labels, minlength=len(class_names))
+    named = np.sort(np.argsort(-counts, kind="stable")[:_MAX_NAMED])
+
+    figure, axes = _new_figure(7.5, 5.5)
+    is_other = ~np.isin(labels, named)
+    if is_other.any():
+        axes.scatter(*places[is_other].T, s=6, c=_GREY, label="other classes")
+    for index, label in enumerate(named):
+        axes.scatter(
+            *places[labels == label].T,
+            s=12 if len(labels) >= 1000 else 24,
+            marker=_MARKERS[index % len(_MARKERS)],
+            color=_COLORS[index % len(_COLORS)],
+            alpha=0.8,
+            linewidths=0,
+            label=str(class_names[label]),
+        )
+    axes.set(
+        title=f"Representations of {len(places):,} images, unit length",
+        xlabel=f"first principal component, {shares[0]} of the variance",
+        ylabel=f"second principal component, {shares[1]}",
+    )
+    axes.legend(
+        title="class",
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        markerscale=1.5,
+        frameon=False,
+    )
+    _write(figure, path)
+
+
+def similarity_histograms(
+    representations, labels, path, *, max_pairs=5000, seed=0
+):
+    """How similar images of one class are, and images of two classes.
+
+    Args:
+      representations: as for `pair_similarities`, as is what follows but path.
+      labels: see there.
+      path: of the PNG file to write.
+      max_pairs: see there.
+      seed: see there.
+
+    Raises:
+      ValueError: if there are no pairs of one of the sorts.
+    """
+    similarities = pair_similarities(
+        representations, labels, max_pairs=max_pairs, seed=seed
+    )
+    figure, axes = _new_figure(7, 4.5)
+    lowest = min(values.min() for values in similarities.values())
+    bins = np.linspace(min(lowest, 0.9), 1, 61)
+    for (name, values), color in zip(
+        similarities.items(), (_COLORS[0], _COLORS[6]), strict=True
+    ):
+        axes.hist(
+            values,
+            bins,
+            density=True,
+            histtype="stepfilled",
+            alpha=0.5,
+            color=color,
+            edgecolor=color,
+            label=f"{name}, median {np.median(values):.2f}",
+        )
+    axes.set(
+        xlabel="cosine similarity (1: same direction)",
+        ylabel="density of pairs (area 1)",
+    )
+    _add_title_and_legend(axes, "Similarity of two images' representations")
+    _write(figure, path)
+
+
+def corruption_bars(errors, path):
+    """Top-1 error by kind of corruption, a bar for each model.
+
+    Args:
+      errors: dict of the models' names to dicts of kinds to errors in [0, 1]
+        by severity, all of the same kinds. A bar is their mean.
+      path: of the PNG file to write.
+    """
+    kinds = list(next(iter(errors.values())))
+    height = 0.8 / len(errors)
+    figure, axes = _new_figure(7, 1.8 + 0.32 * len(kinds))
+    rows = np.arange(len(kinds))
+    for index, (name, of_kinds) in enumerate(errors.items()):
+        means = [100 * np.mean(of_kinds[kind]) for kind in kinds]
+        axes.barh(
+            rows - 0.4 + height * (index + 0.5),
+            means,
+            height,
+            color=_COLORS[index % len(_COLORS)],
+            label=f"{name}, mean {np.mean(means):.1f} %",
+        )
+    axes.set_yticks(rows, [kind.replace("_", " ") for kind in kinds])
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set(
+        xlabel="top-1 error, mean over severities (%)",
+        ylabel="corruption",
+    )
+    _add_title_and_legend(axes, "Corrupted test images")
+    _write(figure, path)
+
+
+def training_curves(history, path):
+    """What a run logged of each epoch: losses above, all else below.
+
+    Args:
+      history: path of the history.csv of a workdir.
+      path: of the PNG file to write.
+
+    Raises:
+      ValueError: if it is no such history.
+    """
+    epochs, columns = read_history(history)
+    losses = {n: c for n, c in columns.items() if n.endswith("loss")}
+    others = {n: c for n, c in columns.items() if n not in losses}
+    panels = [
+        (series, label)
+        for series, label in (
+            (losses, "loss (nats)"),
+            (others, "value (no unit)"),
+        )
+        if series
+    ]
+    figure, axes = _new_figure(7, 0.8 + 3 * len(panels), rows=len(panels))
+    for panel, (series, label) in zip(np.atleast_1d(axes), panels, strict=True):
+        for index, (name, values) in enumerate(series.items()):
+            panel.plot(
+                epochs,
+                values,
+                color=_COLORS[index % len(_COLORS)],
+                linestyle=("-", "--", ":", "-.")[index % 4],
+                marker="o" if len(epochs) <= 20 else None,
+                markersize=4,
+                label=name.replace("_", " "),
+            )
+        panel.set(ylabel=label)
+        panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        panel.xaxis.get_major_locator().set_params(integer=True)
+    np.atleast_1d(axes)[0].set_title("Training")
+    np.atleast_1d(axes)[-1].set_xlabel("epoch")
+    _write(figure, path)
+
+
+def read_history(history):
+    """The history.csv of a workdir.
+
+    Args:
+      history: its path.
+
+    Returns:
+      The epochs, a list of floats, and a dict of names to lists of values.
+
+    Raises:
+      ValueError: if it is no such history.
+    """
+    try:
+        with open(history, newline="") as file:
+            rows = list(csv.DictReader(file))
+        columns = {
+            # (An epoch may lack what was not yet logged then.)
+            name: [
+                math.nan if row[name] == "" else float(row[name])
+                for row in rows
+            ]
+            for name in rows[0]
+        }
+        epochs = columns.pop("epoch")
+        if not columns:
+            raise LookupError("no column beside it")
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{history} must be the history.csv of a run, with a column "
+            f"`epoch`. Received: {type(error).__name__}: {error}"
+        ) from error
+    return epochs, columns
+
+
+def _new_figure(width, height, *, rows=1):
+    """A figure that nothing but the caller knows of, and its axes."""
+    from matplotlib.figure import Figure  # not pyplot, which keeps them all
+
+    figure = Figure((width, height), dpi=100, layout="constrained")
+    axes = figure.subplots(rows, sharex=True)
+    for panel in np.atleast_1d(axes):
+        panel.grid(True, color="#DDDDDD", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _add_title_and_legend(axes, title):
+    """Both above the axes, where no bar or curve can be."""
+    axes.set_title(title, pad=28)  # a line of the legend lies between
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False
+    )
+
+
+def _write(figure, path):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)  # needs no display
+    figure.savefig(path, dpi=100)

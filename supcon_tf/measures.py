@@ -1,0 +1,127 @@
+"""Measures of a frozen encoder on a data set: probe, neighbours, geometry."""
+
+import numpy as np
+
+from supcon_tf import metrics
+from supcon_tf.evaluation import knn_accuracy
+from supcon_tf.representations import (
+    choose_neighbors,
+    effective_rank,
+    encode_with_progress,
+    probe_representations,
+)
+
+
+def measure(
+    encoder,
+    train,
+    test,
+    *,
+    image_size=None,
+    l2=1.0,
+    neighbors=(1, 5, 10, 20, 50, 200),
+    validation_fraction=0.1,
+    seed=0,
+    title="encode",
+):
+    """A linear probe, nearest neighbours, and how the representations lie.
+
+    Each image is encoded once. Test images have no part in what is chosen.
+
+    Args:
+      encoder: Keras model, float32 RGB images in [0, 1] -> `[B, R]`.
+      train: `LabelledImages` or `StreamedImages`, with class names.
+      test: the same.
+      image_size: as for `image_size_of`.
+      l2: as for `fit_linear_classifier`.
+      neighbors: ints >= 1, candidates as for `choose_neighbors`.
+      validation_fraction: float in (0, 1), the part of the training images
+        that is held out to choose k and l2.
+      seed: integer that decides which part that is.
+      title: string before the progress bars.
+
+    Returns:
+      A `LinearClassifier` on the encoder; the test representations `[n, R]`
+      and labels `[n]`; and a dict of
+        linear_probe: `top_1_accuracy`, `top_5_accuracy` (None for up to five
+          classes), `l2`, `held_out_top_1_accuracies`.
+        knn: `top_1_accuracy`, `neighbors`, `held_out_top_1_accuracies`.
+        alignment, uniformity: as in `metrics`, of the test images; an image's
+          positives are those of its class.
+        effective_rank: of the test representations.
+        num_features: R.
+
+    Raises:
+      ValueError: as `fit_linear_classifier` and `choose_neighbors`.
+      NotFiniteError: if a representation is not finite.
+
+    Example:
+      >>> *_, measured = measure(encoder, *load_dataset("digits"))
+      >>> measured["knn"]
+      {'top_1_accuracy': 0.98, 'neighbors': 5, 'held_out_top_1_...
+    """
+    x_train, y_train = encode_with_progress(
+        encoder, train, image_size=image_size, title=f"{title}, training images"
+    )
+    x_test, y_test = encode_with_progress(
+        encoder, test, image_size=image_size, title=f"{title}, test images"
+    )
+    classifier, chosen = probe_representations(
+        encoder,
+        x_train,
+        y_train,
+        class_names=train.class_names,
+        l2=l2,
+        validation_fraction=validation_fraction,
+        seed=seed,
+    )
+    del chosen["seconds"]
+    k, accuracies = choose_neighbors(
+        x_train,
+        y_train,
+        candidates=neighbors,
+        fraction=validation_fraction,
+        seed=seed,
+    )
+    return (
+        classifier,
+        x_test,
+        y_test,
+        {
+            "linear_probe": top_accuracies(classifier, x_test, y_test) | chosen,
+            "knn": {
+                "top_1_accuracy": knn_accuracy(
+                    x_train, y_train, x_test, y_test, neighbors=k
+                ),
+                "neighbors": k,
+                "held_out_top_1_accuracies": accuracies,
+            },
+            "alignment": float(metrics.alignment(y_test, x_test)),
+            "uniformity": float(metrics.uniformity(None, x_test)),
+            "effective_rank": effective_rank(x_test),
+            "num_features": x_test.shape[1],
+        },
+    )
+
+
+def top_accuracies(classifier, representations, labels):
+    """Top-1 and top-5 accuracy of a linear classifier; nothing is encoded.
+
+    Args:
+      classifier: `LinearClassifier`.
+      representations: `[n, R]` float32, of its encoder.
+      labels: `[n]` integers.
+
+    Returns:
+      A dict of `top_1_accuracy` and `top_5_accuracy`, as that of
+      `classification_accuracy`.
+    """
+    scores = np.asarray(classifier.dense(representations))
+    top_5_accuracy = None
+    if classifier.num_classes > 5:
+        best = np.argpartition(-scores, 4, axis=1)[:, :5]
+        top_5_accuracy = float(np.mean((best == labels[:, None]).any(axis=1)))
+    return {
+        "top_1_accuracy": float(np.mean(scores.argmax(axis=1) == labels)),
+        "top_5_accuracy": top_5_accuracy,
+    }

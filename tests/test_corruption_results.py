@@ -1,0 +1,79 @@
+"""What an evaluation tells of corrupted images."""
+
+import numpy as np
+import pytest
+from test_published_corruptions import prepared
+from test_robustness import dark_classifier, grey_images
+
+from supcon_tf.corruption_results import corruption_results, relative_results
+from supcon_tf.robustness import corruption_errors
+
+TEST = grey_images([0.1, 0.3, 0.42, 0.9], [0, 0, 0, 0])
+
+
+def test_the_errors_are_listed_with_their_mean():
+    arguments = {
+        "image_size": 8,
+        "kinds": ("brightness", "contrast"),
+        "severities": (1, 3),
+    }
+    results = corruption_results(dark_classifier(), TEST, **arguments)
+    clean, errors = corruption_errors(dark_classifier(), TEST, **arguments)
+    assert results["clean_error"] == clean == 0.25
+    assert results["errors"] == {k: list(v) for k, v in errors.items()}
+    assert results["errors"]["brightness"] == [0.25, 0.5]
+    expected = np.mean([errors["brightness"], errors["contrast"]])
+    assert results["mean_error"] == pytest.approx(expected)
+
+
+def test_published_images_take_the_place_of_those_made_here(tmp_path):
+    prepared(tmp_path)
+    results = corruption_results(
+        dark_classifier(),
+        TEST,
+        image_size=8,
+        kinds=("fog",),
+        severities=(1, 3),
+        published="cifar10",
+        data_dir=tmp_path,
+    )
+    assert results["clean_error"] == 0.25
+    # All are dark; labels 0 1 2 3 and 0 1 2 3 4 0.
+    assert results["errors"] == {"fog": [3 / 4, 4 / 6]}
+
+
+OWN = {"clean_error": 0.1, "errors": {"fog": [0.2, 0.3]}}
+BASELINE = {"clean_error": 0.1, "errors": {"fog": [0.4, 0.6]}}
+
+
+def test_both_mean_corruption_errors_are_relative_to_the_baseline():
+    assert relative_results(OWN, BASELINE) == {
+        "mean_corruption_error": pytest.approx(50),
+        "relative_mean_corruption_error": pytest.approx(100 * 0.3 / 0.8),
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize("pair", [(None, None), (OWN, None), (None, BASELINE)])
+def test_without_one_of_them_there_are_none(pair):
+    assert relative_results(*pair) == {
+        "mean_corruption_error": None,
+        "relative_mean_corruption_error": None,
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("baseline", "mce", "missing"),
+    [
+        ({"clean_error": 0.6, "errors": {"fog": [0.4, 0.6]}}, 50, "relative_m"),
+        ({"clean_error": 0.0, "errors": {"fog": [0, 0]}}, None, "mean_corr"),
+    ],
+)
+def test_a_note_says_why_there_is_no_value(baseline, mce, missing):
+    results = relative_results(OWN, baseline)
+    assert results["mean_corruption_error"] == (mce and pytest.approx(mce))
+    assert results["relative_mean_corruption_error"] is None
+    (note,) = results["notes"]
+    assert note.startswith(missing)
+    assert "`baseline` must make errors of each kind" in note

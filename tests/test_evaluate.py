@@ -1,0 +1,343 @@
+"""The evaluate command, on the digits."""
+
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from prepared_tfds import real_data, write
+
+from supcon_tf import evaluate, load_dataset
+from supcon_tf.corruptions import LEFT_OUT
+from supcon_tf.evaluate_config import EvaluateConfig
+from supcon_tf.evaluation import classification_accuracy, linear_probe
+from supcon_tf.figures import check_matplotlib
+from supcon_tf.measures import measure
+from supcon_tf.representations import NotFiniteError
+from supcon_tf.robustness import corruption_errors, mean_corruption_error
+
+
+def save_encoder(path, filters, seed):
+    keras.utils.set_random_seed(seed)
+    keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(filters, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+        ]
+    ).save(path)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """What the command reads of a run, and another encoder."""
+    workdir = tmp_path_factory.mktemp("evaluate")
+    save_encoder(workdir / "encoder.keras", 6, seed=0)
+    save_encoder(workdir / "other.keras", 2, seed=1)
+    (workdir / "history.csv").write_text("epoch,loss\n1,3\n2,2\n")
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def config(workdir):
+    return EvaluateConfig(
+        encoder=str(workdir),
+        baseline=str(workdir / "other.keras"),
+        dataset="digits",
+        transfer_dataset="digits",
+        output=str(workdir / "new" / "evaluation"),
+        max_samples=500,
+        max_test_images=200,
+        neighbors=(1, 5, 900),
+        corruptions=("pixelate", "gaussian_noise"),
+        severities=(1, 5),
+        figures=True,
+        seed=3,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(config):
+    return evaluate.evaluate(config)
+
+
+@pytest.fixture(scope="module")
+def data():
+    train, test = load_dataset("digits", max_samples=500)
+    chosen = np.random.default_rng(3).permutation(len(test))[:200]
+    return train, test.take(np.sort(chosen))
+
+
+def test_the_results_are_those_of_the_functions(config, results, data, workdir):
+    train, test = data
+    errors = []
+    for name, path in (
+        ("encoder", "encoder.keras"),
+        ("baseline", "other.keras"),
+    ):
+        encoder = keras.saving.load_model(workdir / path)
+        *_, expected = measure(encoder, *data, neighbors=(1, 5), seed=3)
+        found = results[name]
+        for key, value in json.loads(json.dumps(expected)).items():
+            if not isinstance(value, dict):
+                value = pytest.approx(value, rel=1e-6)
+            assert found[key] == value, key
+        probe = linear_probe(encoder, train, verbose=0)
+        accuracy = classification_accuracy(probe, test)["top_1_accuracy"]
+        top_1 = found["linear_probe"]["top_1_accuracy"]
+        assert top_1 == pytest.approx(accuracy)  # the one in float32
+        clean, of_kinds = corruption_errors(
+            probe,
+            test,
+            image_size=8,
+            kinds=config.corruptions,
+            severities=(1, 5),
+            seed=3,
+        )
+        assert found["corruption"]["clean_error"] == clean
+        assert clean == pytest.approx(1 - accuracy)
+        assert found["corruption"]["errors"] == {
+            kind: list(of_kind) for kind, of_kind in of_kinds.items()
+        }
+        # The second data set is the same here.
+        assert found["transfer"] == {
+            "dataset": "digits",
+            "linear_probe": found["linear_probe"],
+            "knn": found["knn"],
+        }
+        assert found["image_size"] == [8, 8]
+        errors.append(of_kinds)
+    assert results["mean_corruption_error"] == pytest.approx(
+        mean_corruption_error(*errors)
+    )
+    assert results["num_train_images"] == 500
+    assert results["num_test_images"] == 200
+    assert results["left_out"] == LEFT_OUT
+    assert results["seconds"] > 0
+
+
+def test_the_file_holds_the_results_and_the_settings(config, results, workdir):
+    output = workdir / "new" / "evaluation"
+    assert json.loads((output / "evaluation.json").read_text()) == results
+    settings = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert results["config"] == settings
+    assert results["figures"] == [
+        "embedding_map.png",
+        "similarities.png",
+        "embedding_map_baseline.png",
+        "similarities_baseline.png",
+        "corruptions.png",
+        "training.png",
+    ]
+    assert {path.name for path in output.iterdir()} == {
+        "evaluation.json",
+        *results["figures"],
+    }
+
+
+def run(capsys, *argv):
+    status = evaluate.main(argv)
+    out, err = capsys.readouterr()
+    if status:
+        assert err.startswith("supcon-evaluate: error: ")
+        assert err.count("\n") == 1, err
+    return status, out, err
+
+
+FEW = ("--max_samples=300", "--max_test_images=50", "--neighbors=1")
+
+
+def test_the_command_prints_a_table_of_what_it_writes(
+    workdir, tmp_path, capsys
+):
+    status, out, _ = run(
+        capsys, f"--encoder={workdir}", f"--output={tmp_path}", *FEW
+    )
+    assert status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+    results = json.loads((tmp_path / "evaluation.json").read_text())
+    accuracy = results["encoder"]["linear_probe"]["top_1_accuracy"]
+    assert f"linear probe, top-1 {accuracy:>32.4f}\n" in out
+    assert f"Wrote {tmp_path / 'evaluation.json'}" in out
+    for key in ("baseline", "mean_corruption_error"):
+        assert results[key] is None
+    assert results["encoder"]["transfer"] is None
+    assert results["encoder"]["corruption"] is None
+    assert results["left_out"] == {}
+
+
+def test_earlier_results_are_replaced_only_if_asked(workdir, tmp_path, capsys):
+    earlier = tmp_path / "evaluation.json"
+    earlier.write_text("earlier")
+    argv = (f"--encoder={workdir}", f"--output={tmp_path}", *FEW)
+    status, _, err = run(capsys, *argv)
+    assert (status, earlier.read_text()) == (2, "earlier")
+    assert "--overwrite" in err
+    assert run(capsys, *argv, "--overwrite")[0] == 0
+    assert json.loads(earlier.read_text())["encoder"]
+
+
+def test_the_same_seed_gives_the_same_results(workdir, tmp_path):
+    config = EvaluateConfig(
+        encoder=str(workdir),
+        output=str(tmp_path / "a"),
+        max_samples=300,
+        max_test_images=40,
+        corruptions=("shot_noise",),
+        seed=1,
+    )
+    first = evaluate.evaluate(config)
+    again = evaluate.evaluate(
+        dataclasses.replace(config, output=str(tmp_path / "b"))
+    )
+    other = evaluate.evaluate(
+        dataclasses.replace(config, output=str(tmp_path / "c"), seed=2)
+    )
+    assert first["encoder"] == again["encoder"] != other["encoder"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--encoder=missing",), "`encoder` must be a .keras file"),
+        (("--baseline=missing",), "`baseline` must be a .keras file"),
+        (("--image_size=9",), "`input_shape` must be (8, 8, 3)"),
+        (("--dataset=mnist",), "`dataset` must be one of"),
+        (("--transfer_dataset=mnist",), "`dataset` must be one of"),
+        (("--corruptions=all,none",), "`corruptions` must be all, none or of"),
+        (("--corruptions=fog",), "'fog', which is left out: it needs random"),
+        (("--severities=1,6",), "`severities` must be one or more ints from 1"),
+        (("--severities=a",), "`severities` must be comma-separated numbers"),
+        (("--max_samples=1438",), "`max_samples` must be from 1 to"),
+        (("--max_samples=30",), "`validation_fraction` must leave 10 images"),
+        (("--neighbors=2000",), "training images that are not held out, 1293"),
+        (("--max_test_images=1",), "test images of two or more classes"),
+        (
+            ("--corruptions=fog", "--corrupted=tfds"),
+            "`dataset` must be one who",
+        ),
+        (
+            ("--corruptions=fog", "--corrupted=tfds", "--max_test_images=9"),
+            "`max_test_images` must be none with corrupted=tfds",
+        ),
+        (
+            ("--dataset=cifar10", "--corruptions=fog", "--corrupted=tfds"),
+            "has prepared 'cifar10_corrupted/fog_1'",
+        ),
+        (("--output=",), "`output` must be a folder to write to"),
+        (("--output={}/encoder.keras",), "where {}/encoder.keras cannot"),
+        (("more",), "takes flags alone"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(
+    workdir, flags, words, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "none"))
+    status, _, err = run(
+        capsys,
+        f"--encoder={workdir}",
+        f"--output={tmp_path / 'new'}",
+        *(flag.format(workdir) for flag in flags),
+    )
+    assert status == 2
+    assert words.format(workdir) in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_and_an_output_must_be_given(workdir, tmp_path, capsys):
+    assert "`output` must be" in run(capsys, f"--encoder={workdir}")[2]
+    assert "`encoder` must be" in run(capsys, f"--output={tmp_path}/new")[2]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_that_cannot_be_drawn_are_refused_beforehand(
+    workdir, tmp_path, capsys, monkeypatch
+):
+    shutil.copy(workdir / "encoder.keras", tmp_path)
+    (tmp_path / "history.csv").write_text("nothing")
+    argv = (f"--encoder={tmp_path}", f"--output={tmp_path / 'new'}")
+    status, _, err = run(capsys, *argv, "--figures")
+    assert status == 2
+    assert "must be the history.csv of a run" in err
+    monkeypatch.setattr(
+        evaluate.figures.importlib.util, "find_spec", lambda name: None
+    )
+    with pytest.raises(ValueError, match="without matplotlib"):
+        check_matplotlib()
+    status, _, err = run(capsys, *argv, "--figures")
+    assert status == 2
+    assert "install supcon_tf[figures]" in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_encoder_of_nans_is_one_line_and_nothing_is_written(
+    tmp_path, capsys
+):
+    keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Rescaling(np.nan),
+        ]
+    ).save(tmp_path / "encoder.keras")
+    output = tmp_path / "new"
+    status, _, err = run(
+        capsys, f"--encoder={tmp_path}", f"--output={output}", *FEW
+    )
+    assert status == 1
+    assert "must return finite representations" in err
+    assert not output.exists()
+    assert issubclass(NotFiniteError, Exception)
+
+
+def test_help_names_every_flag(capsys):
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    for field in dataclasses.fields(EvaluateConfig):
+        assert f"--{'[no]' if field.type is bool else ''}{field.name}" in out
+
+
+def test_published_corruptions_are_measured_where_they_are(tmp_path, workdir):
+    options = {"image": tfds.features.Image(shape=(8, 8, 3)), "num_classes": 2}
+    write(tmp_path, "cifar10", {"train": [60], "test": [20]}, **options)
+    write(tmp_path, "cifar10_corrupted/fog_2", {"test": [30]}, **options)
+    results = evaluate.evaluate(
+        EvaluateConfig(
+            encoder=str(workdir),
+            dataset="cifar10",
+            data_dir=str(tmp_path),
+            corruptions=("fog",),
+            severities=(2,),
+            corrupted="tfds",
+            output=str(tmp_path / "new"),
+        )
+    )
+    train, _ = load_dataset("cifar10", data_dir=tmp_path)
+    encoder = keras.saving.load_model(workdir / "encoder.keras")
+    probe = linear_probe(encoder, train, verbose=0)
+    # (As the training images: told apart by their number alone.)
+    expected = classification_accuracy(probe, train.take(np.arange(30)))
+    (error,) = results["encoder"]["corruption"]["errors"]["fog"]
+    assert error == pytest.approx(1 - expected["top_1_accuracy"])
+    assert results["left_out"] == {}
+
+
+@pytest.mark.slow
+def test_the_pretrained_encoder_is_as_good_as_its_card_says(tmp_path):
+    results = evaluate.evaluate(
+        EvaluateConfig(
+            encoder="supcon_tf:cifar10_resnet18_w025",
+            dataset="cifar10",
+            data_dir=str(real_data("cifar10")),
+            max_samples=5000,
+            max_test_images=1000,
+            output=str(tmp_path),
+        )
+    )
+    # 0.8743 on all test images; 4 standard deviations of 1000 are 0.042.
+    assert 0.83 < results["encoder"]["linear_probe"]["top_1_accuracy"] < 0.92
+    assert 0.82 < results["encoder"]["knn"]["top_1_accuracy"] < 0.92
