@@ -54,6 +54,7 @@ setup(
             "supcon-pretrain = supcon_tf.pretrain:main",
             "supcon-linear-eval = supcon_tf.linear_eval:main",
             "supcon-evaluate = supcon_tf.evaluate:main",
+            "supcon-sweep = supcon_tf.sweep:main",
             "supcon-hub-export = hub_export.export:main",
         ],
     },

@@ -65,7 +65,13 @@ FLOORS = [
     ["supcon_tf.recipes", "supcon_tf.commands", "supcon_tf.objectives"],
     ["supcon_tf.relevance"],
     ["supcon_tf.build", "supcon_tf.workdir"],
+    [
+        "supcon_tf.studies",
+        "supcon_tf.study_results",
+        "supcon_tf.study_figures",
+    ],
     ["supcon_tf.pretrain", "supcon_tf.linear_eval", "supcon_tf.evaluate"],
+    ["supcon_tf.study_runs", "supcon_tf.sweep"],
     ["hub_export"],
 ]
 COMMANDS = {
@@ -73,6 +79,8 @@ COMMANDS = {
     "supcon_tf.pretrain",
     "supcon_tf.linear_eval",
     "supcon_tf.evaluate",
+    "supcon_tf.study_runs",
+    "supcon_tf.sweep",
     "supcon_tf.workdir",
     "hub_export.demo",
     "hub_export.export",

@@ -68,6 +68,7 @@ def test_every_flag_of_the_readme_is_a_flag():
     known = {"recipe", "list_recipes", "workdir", "output", "help"}
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}
     known |= {"include_projection", "include_classifier"}
+    known |= {"study", "values", "seeds", "objectives", "list"}
     for config in (PretrainConfig, LinearEvalConfig, EvaluateConfig):
         fields = dataclasses.fields(config)
         known |= {field.name for field in fields}

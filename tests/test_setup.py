@@ -13,6 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("supcon_tf", "hub_export")
+COMMANDS = ("pretrain", "linear-eval", "evaluate", "sweep", "hub-export")
 DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "sklearn": "scikit-learn"}
 
 
@@ -93,7 +94,7 @@ def test_the_wheel_holds_both_packages_and_the_commands(tmp_path):
             assert str(path.relative_to(ROOT)) in names
     assert any(n.endswith("licenses/LICENSE") for n in names)
     _check_commands_of(wheel, tmp_path / "elsewhere")
-    assert text.count("supcon-") == 4
+    assert text.count("supcon-") == len(COMMANDS)
 
 
 def _check_commands_of(wheel, folder):
@@ -105,7 +106,7 @@ def _check_commands_of(wheel, folder):
         ],
         check=True,
     )
-    for command in ("pretrain", "linear-eval", "evaluate", "hub-export"):
+    for command in COMMANDS:
         out = subprocess.check_output(
             [folder / "bin" / f"supcon-{command}", "--help"],
             cwd=folder,

@@ -1,0 +1,225 @@
+"""Studies: what is varied in a sweep, and over which values.
+
+To add one, write a grid and name it in STUDIES.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+from supcon_tf.build import named
+from supcon_tf.objectives import OBJECTIVES
+from supcon_tf.recipes import RECIPES
+
+_BOTH = ("supcon", "cross_entropy")
+# The paper's own scan (its Figure 4) is from 0.02 to 0.2; 0.5 is SimCLR's.
+_TEMPERATURES = (0.02, 0.05, 0.07, 0.1, 0.2, 0.5, 1.0)
+
+
+class Study(NamedTuple):
+    """What a study varies.
+
+    Attributes:
+      varied: names of the settings, a tuple.
+      objectives: names of the objectives that are compared by default.
+      grid: function of two `PretrainConfig`, the recipe and the recipe of the
+        objective: a list of tuples, the values of `varied`.
+      column: what the results are drawn against; None for boxes.
+      label: what the figure calls it.
+    """
+
+    varied: tuple[str, ...]
+    objectives: tuple[str, ...]
+    grid: Callable
+    column: str | None
+    label: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training of a study.
+
+    Attributes:
+      objective: name in OBJECTIVES.
+      settings: dict of the varied settings.
+      seed: int.
+    """
+
+    objective: str
+    settings: dict
+    seed: int
+
+    @property
+    def name(self):
+        """What its folder is called, `supcon-temperature-0.1-seed-0`."""
+        parts = [self.objective]
+        for setting, value in self.settings.items():
+            parts += [setting, "all" if value is None else str(value)]
+        return "-".join([*parts, "seed", str(self.seed)])
+
+    @property
+    def overrides(self):
+        """All that sets the run apart from its recipe, a dict."""
+        return {
+            "objective": self.objective,
+            **self.settings,
+            "seed": self.seed,
+        }
+
+
+def plan(study, recipe, *, seeds=(0,), objectives=None, values=None):
+    """The runs of a study.
+
+    Args:
+      study: name in STUDIES.
+      recipe: `PretrainConfig` that the default values are laid around.
+      seeds: ints, each of which all is trained with.
+      objectives: names of those to compare; None for the study's own.
+      values: values of the varied setting; None for the study's own.
+
+    Returns:
+      A list of `Run`, no two the same.
+
+    Raises:
+      ValueError: if a name is unknown, there is nothing to run, or values are
+        given for a study that varies several settings.
+
+    Example:
+      >>> plan("temperature", RECIPES["digits"])[3].name
+      'supcon-temperature-0.1-seed-0'
+    """
+    study_name, study = study, named(STUDIES, "study", study)
+    if objectives is None:
+        objectives = study.objectives
+    for objective in objectives:
+        named(OBJECTIVES, "objectives", objective)
+    if values is not None and len(study.varied) > 1:
+        raise ValueError(
+            f"`values` must be left out with study={study_name!r}, which "
+            f"varies {', '.join(study.varied)}. Received: values={values}"
+        )
+    for name, items in (
+        ("seeds", seeds),
+        ("objectives", objectives),
+        ("values", values),
+    ):
+        if items is not None and not items:
+            raise ValueError(
+                f"`{name}` must be one or more. Received: {name}={items}"
+            )
+    runs = {}
+    for objective in objectives:
+        if values is None:
+            points = study.grid(recipe, recipe_of(recipe, objective))
+        else:
+            points = [(value,) for value in values]
+        for point in points:
+            settings = dict(zip(study.varied, point, strict=True))
+            for seed in seeds:
+                run = Run(objective, settings, seed)
+                runs[run.name] = run
+    return list(runs.values())
+
+
+def recipe_of(recipe, objective):
+    """The recipe for the same data and encoder with another objective.
+
+    Args:
+      recipe: `PretrainConfig`.
+      objective: name in OBJECTIVES.
+
+    Returns:
+      `recipe` itself if it has that objective; else its twin in RECIPES, the
+      first one that trains such an encoder for the objective on such images,
+      so that a baseline has its own optimizer and learning rate; else, of a
+      recipe that has none, `recipe` with the objective, one view of an image
+      for a classifier, and two or more for SimCLR.
+    """
+    if recipe.objective == objective:
+        return recipe
+    same = ("dataset", "image_size", "encoder", "width", "initial_encoder")
+    for other in RECIPES.values():
+        if other.objective == objective and all(
+            getattr(other, name) == getattr(recipe, name) for name in same
+        ):
+            return other
+    views = recipe.num_views
+    if OBJECTIVES[objective].is_classifier:
+        views = 1
+    elif not OBJECTIVES[objective].uses_labels:
+        views = max(views, 2)
+    return dataclasses.replace(
+        recipe,
+        objective=objective,
+        num_views=views,
+        # What the objective may not have, or the recipe's own has no more.
+        label_smoothing=0.0,
+        cutmix_alpha=0.0,
+        queue_size=0,
+        encoder_momentum=None,
+    )
+
+
+def _batch_sizes(recipe, _):
+    factors = (0.25, 0.5, 1, 2, 4, 8)
+    return [(max(2, int(f * recipe.batch_size)),) for f in factors]
+
+
+def _epochs(recipe, own):
+    numbers = [round(f * recipe.epochs) for f in (0.125, 0.25, 0.5, 1, 2)]
+    return [(n,) for n in numbers if n > own.warmup_epochs]
+
+
+def _training_set_sizes(recipe, _):
+    sizes = [factor * recipe.batch_size for factor in (1, 2, 4, 8)]
+    limit = recipe.max_samples
+    sizes = [size for size in sizes if limit is None or size < limit]
+    return [(size,) for size in (*sizes, limit)]
+
+
+def _hyperparameters(_, own):
+    """Two augmentations, two optimizers, three learning rates of each."""
+    rate = own.base_learning_rate
+    if own.learning_rate is not None:
+        rate = own.learning_rate * 256 / own.batch_size
+    other = ("sgd", 0.1)
+    if "adam" not in own.optimizer:  # whose rates do not grow with the batch
+        other = ("adam", 0.002 * 256 / own.batch_size)
+    mild, strong = own.augmentation, "simclr"
+    if mild == strong:
+        strong = "randaugment"
+    return [
+        (augmentation, optimizer, factor * middle)
+        for augmentation in (mild, strong)
+        for optimizer, middle in ((own.optimizer, rate), other)
+        for factor in (0.25, 1, 4)
+    ]
+
+
+STUDIES = {
+    "temperature": Study(
+        ("temperature",),
+        ("supcon",),
+        lambda *_: [(value,) for value in _TEMPERATURES],
+        "temperature",
+        "temperature of the loss",
+    ),
+    "batch_size": Study(
+        ("batch_size",), _BOTH, _batch_sizes, "batch_size", "images in a batch"
+    ),
+    "epochs": Study(("epochs",), _BOTH, _epochs, "epochs", "epochs"),
+    "training_set_size": Study(
+        ("max_samples",),
+        _BOTH,
+        _training_set_sizes,
+        "num_train_images",
+        "training images",
+    ),
+    "hyperparameters": Study(
+        ("augmentation", "optimizer", "base_learning_rate"),
+        _BOTH,
+        _hyperparameters,
+        None,
+        None,
+    ),
+}

@@ -1,0 +1,256 @@
+"""Figures of a sweep: curves over a setting, boxes over several.
+
+matplotlib is needed here alone, hence imported when a figure is asked for.
+"""
+
+import importlib.util
+import statistics
+
+from supcon_tf.study_results import grouped, mean_and_spread
+
+# Of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
+# https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.
+_STYLES = {  # objective: color, marker, what the legend calls it
+    "supcon": ("#3f90da", "o", "SupCon"),
+    "cross_entropy": ("#e76300", "s", "cross-entropy"),
+    "simclr": ("#832db6", "^", "SimCLR"),
+    "max_margin": ("#717581", "D", "max-margin"),
+}
+_GREY = "#DDDDDD"
+_ACCURACY = "top-1 of a linear classifier (%)"
+_TIMES = "x "
+_LEAST_RANGE = 4  # percent: in less, single test images would look like much
+_GEOMETRIC = 8  # largest over smallest value from which an axis is logarithmic
+
+
+def check_matplotlib():
+    """Raises a ValueError if there is no matplotlib to draw with."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ValueError(
+            "`figure` must be False (--nofigure) without matplotlib, which "
+            "`pip install supcon_tf[figures]` brings. Received: figure=True"
+        )
+
+
+def accuracy_curves(rows, column, path, *, label, title):
+    """Top-1 against a setting, a line for each objective.
+
+    A line is the mean over seeds, a small point a run, a band one sample
+    standard deviation each way.
+
+    Args:
+      rows: dicts with `objective`, `top_1_accuracy` and the column; those of
+        runs that failed, without accuracy, are left out.
+      column: name of what is on the horizontal axis, a number.
+      path: of the PNG file to write.
+      label: what the axis calls it.
+      title: of the figure.
+    """
+    groups = grouped(rows, ("objective", column))
+    values = sorted({value for _, value in groups})
+    figure, (axes,) = _new_figure(7, 4.8, 1)
+    for objective in _in_order(groups):
+        color, marker, name = _STYLES[objective]
+        own = [v for v in values if (objective, v) in groups]
+        runs = [_percent(groups[objective, value]) for value in own]
+        for value, percents in zip(own, runs, strict=True):
+            if len(percents) > 1:
+                axes.scatter(
+                    [value] * len(percents),
+                    percents,
+                    s=14,
+                    color=color,
+                    alpha=0.5,
+                    linewidths=0,
+                )
+        means, spreads = zip(*map(mean_and_spread, runs), strict=True)
+        spreads = [spread or 0 for spread in spreads]
+        axes.fill_between(
+            own,
+            [m - s for m, s in zip(means, spreads, strict=True)],
+            [m + s for m, s in zip(means, spreads, strict=True)],
+            color=color,
+            alpha=0.18,
+            linewidth=0,
+        )
+        axes.plot(
+            own,
+            means,
+            color=color,
+            marker=marker,
+            linewidth=1.8,
+            label=f"{name}, {_seeds(map(len, runs))}",
+        )
+    axes.set(xlabel=label, ylabel=_ACCURACY, title=title)
+    if values[-1] >= _GEOMETRIC * values[0] > 0:
+        axes.set_xscale("log")
+    _tick_at(axes, values)
+    _widen(axes)
+    axes.legend(frameon=False)
+    _write(figure, path)
+
+
+def accuracy_boxes(rows, settings, path, *, title):
+    """How top-1 spreads over all runs, and by each of the settings.
+
+    A point is a run; a box its quartiles, the line in it the median, whiskers
+    reach to the furthest run within 1.5 times the box's length.
+
+    Args:
+      rows: as for `accuracy_curves`.
+      settings: names of the columns that were varied. Those that are numbers
+        are shown relative to the middle one of their optimizer's.
+      path: see there.
+      title: see there.
+    """
+    figure, panels = _new_figure(9, 6.6, 2, columns=2, sharey=True)
+    levels = {"": ["all runs"] * len(rows)} | {
+        name: _levels(rows, name) for name in settings
+    }
+    objectives = _in_order(grouped(rows, ("objective",)))
+    for panel, (setting, of_rows) in zip(panels, levels.items(), strict=False):
+        names = _in_level_order(of_rows)
+        for index, objective in enumerate(objectives):
+            samples = [
+                _percent(
+                    row
+                    for row, level in zip(rows, of_rows, strict=True)
+                    if (level, row["objective"]) == (name, objective)
+                    and row["top_1_accuracy"] is not None
+                )
+                for name in names
+            ]
+            _add_boxes(panel, samples, index, len(objectives), objective)
+        panel.set_xticks(range(len(names)), names)
+        panel.set_xlim(-0.6, len(names) - 0.4)
+        panel.set_title(_panel_title(setting, names), fontsize="medium")
+        panel.grid(False, axis="x")
+    for panel in panels[::2]:
+        panel.set_ylabel(_ACCURACY)
+    for panel in panels[len(levels) :]:
+        panel.set_visible(False)
+    _widen(panels[0])
+    figure.suptitle(title, fontsize="large")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(objectives),
+        frameon=False,
+    )
+    _write(figure, path)
+
+
+def _add_boxes(panel, samples, index, count, objective):
+    """The boxes of an objective, the index-th of count at each place."""
+    color, marker, name = _STYLES[objective]
+    width = 0.7 / count
+    places = [
+        i + width * (index - (count - 1) / 2) for i in range(len(samples))
+    ]
+    drawn = [(p, s) for p, s in zip(places, samples, strict=True) if s]
+    panel.boxplot(
+        [sample for _, sample in drawn],
+        positions=[place for place, _ in drawn],
+        widths=0.8 * width,
+        showfliers=False,  # all runs are drawn as points
+        patch_artist=True,
+        manage_ticks=False,
+        boxprops={"facecolor": color + "40", "edgecolor": color},
+        medianprops={"color": color, "linewidth": 2},
+        whiskerprops={"color": color},
+        capprops={"color": color},
+    )
+    panel.scatter(
+        [place for place, sample in drawn for _ in sample],
+        [percent for _, sample in drawn for percent in sample],
+        s=16,
+        marker=marker,
+        color=color,
+        alpha=0.8,
+        linewidths=0,
+        zorder=3,
+        label=f"{name}, {sum(map(len, samples))} runs",
+    )
+
+
+def _levels(rows, setting):
+    """What each row is called in the panel of a setting, in order."""
+    if not all(isinstance(row[setting], (int, float)) for row in rows):
+        return [str(row[setting]) for row in rows]
+    keys = [(row["objective"], row.get("optimizer")) for row in rows]
+    scales = {}
+    for key, row in zip(keys, rows, strict=True):
+        scales.setdefault(key, set()).add(row[setting])
+    middles = {key: statistics.median_low(scales[key]) for key in scales}
+    return [
+        f"{_TIMES}{row[setting] / middles[key]:g}"
+        for key, row in zip(keys, rows, strict=True)
+    ]
+
+
+def _in_level_order(levels):
+    """The levels, each once: those that are numbers by size."""
+    if levels[0].startswith(_TIMES):
+        return sorted(set(levels), key=lambda n: float(n.removeprefix(_TIMES)))
+    return list(dict.fromkeys(levels))
+
+
+def _panel_title(setting, levels):
+    title = setting.replace("_", " ")
+    if levels[0].startswith(_TIMES):
+        title += ", relative to the optimizer's middle one"
+    return title
+
+
+def _in_order(groups):
+    """The objectives that groups begin with, those first that _STYLES has."""
+    found = {key[0] for key in groups}
+    return [objective for objective in _STYLES if objective in found]
+
+
+def _percent(rows):
+    return [100 * row["top_1_accuracy"] for row in rows]
+
+
+def _seeds(counts):
+    """What a legend says of the numbers of runs at the points of a line."""
+    few, *_, many = (*(ordered := sorted(counts)), ordered[-1])
+    numbers = f"{few}" if few == many else f"{few} to {many}"
+    return "1 seed" if many == 1 else f"mean +- spread of {numbers} seeds"
+
+
+def _tick_at(axes, values):
+    """Ticks at the values themselves, as they were given."""
+    texts = [f"{value:,}" for value in values]
+    crowded = sum(map(len, texts)) > 60
+    axes.set_xticks(values, texts, rotation=45 if crowded else 0)
+    axes.set_xticks([], minor=True)
+
+
+def _widen(axes):
+    """Makes the range of the vertical axis, up to 100 %, large enough."""
+    low, high = axes.get_ylim()
+    missing = _LEAST_RANGE - (high - low)
+    if missing > 0:
+        high = max(high, min(high + missing / 2, 100.5))
+        axes.set_ylim(min(low, high - _LEAST_RANGE), high)
+
+
+def _new_figure(width, height, rows, *, columns=1, **options):
+    """A figure that nothing but the caller knows of, and a list of its axes."""
+    from matplotlib.figure import Figure  # not pyplot, which keeps them all
+
+    figure = Figure((width, height), dpi=100, layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    for panel in panels:
+        panel.grid(True, color=_GREY, linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure, panels
+
+
+def _write(figure, path):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)  # needs no display
+    figure.savefig(path, dpi=100)

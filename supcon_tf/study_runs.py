@@ -1,0 +1,249 @@
+"""Runs a study: each run in a process of its own, none that is finished."""
+
+import concurrent.futures
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+from supcon_tf.config import LinearEvalConfig, PretrainConfig
+from supcon_tf.files import only_writer, written_whole
+from supcon_tf.linear_eval import linear_eval
+from supcon_tf.pretrain import pretrain
+from supcon_tf.studies import STUDIES
+from supcon_tf.study_figures import accuracy_boxes, accuracy_curves
+from supcon_tf.study_results import (
+    in_order,
+    read_rows,
+    results_table,
+    row_of,
+    write_rows,
+)
+from supcon_tf.workdir import look_at
+
+_FAILED = "This run failed: "  # before the reason, in output.txt
+
+
+class RunFailedError(Exception):
+    """A run has no results."""
+
+
+class StudyFailedError(Exception):
+    """Some of the runs have no results."""
+
+
+def run_study(configs, output, *, about, jobs=1, figure=True):
+    """Runs what is not finished of a study.
+
+    Args:
+      configs: list of pairs, `studies.Run` and its `PretrainConfig`.
+      output: `pathlib.Path` of the folder to write to; made if need be.
+      about: dict of what tells this study from others, for study.json:
+        `study`, the name in STUDIES, `recipe`, its name, and `overrides`.
+      jobs: int >= 1, runs at a time.
+      figure: whether to draw DIR/STUDY.png.
+
+    Returns:
+      The rows of results.csv, a list of dicts.
+
+    Raises:
+      ValueError: if a folder in it, or its table, is another study's.
+      FolderInUseError: if another process has it.
+      StudyFailedError: at the end, if runs failed.
+    """
+    study = about["study"]
+    varied = STUDIES[study].varied
+    with only_writer(output):
+        with written_whole(output / "study.json") as path:
+            path.write_text(study_text(about))
+        rows = read_rows(output / "results.csv", varied)
+        waiting = []
+        for run, config in configs:
+            workdir = output / run.name
+            if is_finished(config, workdir):
+                seconds = rows.get(run.name, {}).get("seconds")
+                rows[run.name] = _finished_row(run, study, workdir, seconds)
+            else:
+                waiting.append((run, config))
+        write_rows(output / "results.csv", rows.values(), varied)
+        done = len(configs) - len(waiting)
+        print(f"{study}: {len(configs)} runs, {done} finished already")
+        for row in _rows_as_they_come(study, waiting, output, jobs):
+            rows[row["run"]] = row
+            done += 1
+            accuracy, reason = row["top_1_accuracy"], row["error"]
+            what = f"top-1 {accuracy:.4f}" if reason is None else reason
+            line = f"{row['run']}: {what}, {row['seconds']} s"
+            print(f"{done} of {len(configs)}: {line}", flush=True)
+            write_rows(output / "results.csv", rows.values(), varied)
+        rows = in_order(rows.values(), varied)
+        print(results_table(rows, varied))
+        print(f"Wrote {output / 'results.csv'}")
+        if figure and any(row["error"] is None for row in rows):
+            _draw(study, rows, about["recipe"], output / f"{study}.png")
+    names = {run.name for run, _ in configs}
+    failed = [r for r in rows if r["error"] is not None and r["run"] in names]
+    if failed:
+        raise StudyFailedError(
+            f"All {len(configs)} runs must finish; the same command tries "
+            f"those again that did not. Received: {len(failed)} that failed, "
+            f"see {output / 'results.csv'} and output.txt in their folders"
+        )
+    return rows
+
+
+def study_text(about):
+    """What study.json holds.
+
+    Args:
+      about: as for `run_study`.
+    """
+    return json.dumps(about, indent=2) + "\n"
+
+
+def is_finished(config, workdir):
+    """Whether that very run is in the folder, with its evaluation.
+
+    Args:
+      config: `PretrainConfig`.
+      workdir: `pathlib.Path`.
+
+    Raises:
+      ValueError: if the folder is another run's.
+    """
+    is_trained = look_at(workdir, config)["is_finished"]
+    return is_trained and (workdir / "linear_eval.json").exists()
+
+
+def run_in_process(config, workdir, jobs=1):
+    """Pretrains and evaluates in a fresh process: its memory, its state.
+
+    Args:
+      config: `PretrainConfig`.
+      workdir: `pathlib.Path` of the folder to write to; what the process
+        prints is in its output.txt.
+      jobs: int >= 1, how many of these run at a time and share the machine.
+
+    Raises:
+      RunFailedError: if it ends without results; the message says why.
+    """
+    shared = {}
+    if jobs > 1:
+        threads = max(1, os.cpu_count() // jobs)
+        shared = {
+            "TF_NUM_INTRAOP_THREADS": str(threads),
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # rather than all of it
+        }
+    settings = dataclasses.asdict(config)
+    workdir.mkdir(parents=True, exist_ok=True)
+    with (
+        open(workdir / "output.txt", "wb") as output,
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "from supcon_tf.study_runs import run_here; "
+                f"run_here({str(workdir)!r}, **{settings!r})",
+            ],
+            env={**os.environ, **shared},
+            stdin=subprocess.PIPE,  # see `_end_with_the_study`
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        status = process.wait()
+    if status == 0:
+        return
+    text = (workdir / "output.txt").read_text("utf-8", errors="replace")
+    reasons = [line for line in text.splitlines() if line.startswith(_FAILED)]
+    if reasons:
+        raise RunFailedError(reasons[-1].removeprefix(_FAILED))
+    how = f"status {status}" if status > 0 else f"signal {-status}"
+    raise RunFailedError(f"The process ended with {how}")
+
+
+def run_here(workdir, **settings):
+    """What `run_in_process` has done; ends the process, if it fails.
+
+    Args:
+      workdir: folder to write to.
+      **settings: fields of a `PretrainConfig`.
+    """
+    _end_with_the_study()
+    config = PretrainConfig(**settings)
+    evaluation = LinearEvalConfig(
+        data_dir=config.data_dir,
+        strategy=config.strategy,
+        safe_mode=config.safe_mode,
+    )
+    try:
+        pretrain(config, workdir)
+        linear_eval(evaluation, workdir)
+    except Exception as error:  # whatever it is, the others go on
+        traceback.print_exc()
+        reason = " ".join(str(error).split())
+        print(f"\n{_FAILED}{type(error).__name__}: {reason}", flush=True)
+        sys.exit(1)
+
+
+def _end_with_the_study():
+    """Ends this process when the one that started it is gone, or killed.
+
+    Else a run would go on unseen, in the way of the same command. Its standard
+    input is a pipe into which nothing is written and which ends with it.
+    """
+
+    def watch():
+        os.read(0, 1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _rows_as_they_come(study, waiting, output, jobs):
+    """Runs them, `jobs` at a time, and yields a row for each."""
+
+    def row(run, config):
+        start = time.perf_counter()
+        error = None
+        try:
+            run_in_process(config, output / run.name, jobs)
+        except RunFailedError as failure:
+            error = str(failure)
+        seconds = round(time.perf_counter() - start, 1)
+        if error is not None:
+            return row_of(run, study, seconds=seconds, error=error)
+        return _finished_row(run, study, output / run.name, seconds)
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(row, *pair) for pair in waiting]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                yield future.result()
+        finally:  # after Ctrl-C, too, which ends the processes
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _finished_row(run, study, workdir, seconds):
+    results = json.loads((workdir / "linear_eval.json").read_text())
+    return row_of(run, study, results=results, seconds=seconds)
+
+
+def _draw(name, rows, recipe, path):
+    study = STUDIES[name]
+    title = f"Study: {name.replace('_', ' ')} (recipe {recipe})"
+    num_failed = sum(row["error"] is not None for row in rows)
+    if num_failed:
+        title += f" ({num_failed} failed)"
+    with written_whole(path) as aside:
+        if study.column is None:
+            accuracy_boxes(rows, study.varied, aside, title=title)
+        else:
+            accuracy_curves(
+                rows, study.column, aside, label=study.label, title=title
+            )
+    print(f"Wrote {path}")

@@ -1,0 +1,259 @@
+"""Runs a study: the same training with a setting varied; a table, a figure.
+
+    supcon-sweep --study=temperature --recipe=digits --output=DIR
+    supcon-sweep --study=epochs --recipe=digits --values=5,10,20 --list
+
+Studies: temperature, batch_size, epochs, training_set_size, hyperparameters
+(augmentation x optimizer x learning rate). All but the first compare SupCon
+with cross-entropy, which has the settings of its own recipe for the same data
+and encoder. Other settings are flags, as of supcon-pretrain: --epochs=5.
+
+Each run is a folder of its own, DIR/RUN, as of supcon-pretrain and
+supcon-linear-eval, with what they printed in output.txt. The same command goes
+on after a kill: a finished run is not run again, so that seeds, values and
+objectives can be added later. Writes DIR/results.csv after each run and, at the
+end, DIR/STUDY.png. A run that fails is in the CSV with the reason, and the
+others go on; the status is then 1.
+
+With --recipe=digits a run takes 40 s of CPU time, the seven temperatures took 7
+minutes on two cores that others used, too, and the 24 runs of hyperparameters
+are the most that a study has by default; --epochs=10 is faster.
+"""
+
+import copy
+import dataclasses
+import json
+import pathlib
+import sys
+import types
+
+from absl import flags
+
+from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.build import named
+from supcon_tf.commands import define_flags, given_settings, run_command
+from supcon_tf.config import PretrainConfig
+from supcon_tf.files import FolderInUseError, NoSpaceError, check_folder
+from supcon_tf.recipes import RECIPES
+from supcon_tf.relevance import unused_settings, with_flags
+from supcon_tf.studies import STUDIES, plan, recipe_of
+from supcon_tf.study_figures import check_matplotlib
+from supcon_tf.study_results import read_rows
+from supcon_tf.study_runs import (
+    StudyFailedError,
+    is_finished,
+    run_study,
+    study_text,
+)
+
+# They do not tell one study from another: see `workdir.look_at`.
+_MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")
+
+
+def configs_of(recipe, runs, values):
+    """The config of each run: its recipe, the flags, the varied settings.
+
+    A flag that means nothing for some of the runs, such as --temperature for
+    those with cross-entropy, is left out there.
+
+    Args:
+      recipe: `PretrainConfig`, the one that was named.
+      runs: list of `studies.Run`.
+      values: parsed `absl.flags.FlagValues`.
+
+    Returns:
+      A list of `PretrainConfig`.
+
+    Raises:
+      ValueError: if a value is not allowed, or a flag means nothing for all.
+    """
+    given = set(given_settings(recipe, values))
+    told = []  # recipe, flags and what these make meaningless, for each run
+    for run in runs:
+        own, flagged = recipe_of(recipe, run.objective), copy.deepcopy(values)
+        for name, value in run.overrides.items():
+            flagged[name].value = "none" if value is None else value
+        settings = vars(own) | given_settings(own, flagged)
+        told.append((own, flagged, given & set(_unused(settings, flagged))))
+    nowhere = set.intersection(*(unused for *_, unused in told))
+    configs = []
+    for own, flagged, unused in told:
+        for name in unused - nowhere:
+            flagged[name].value = None
+        config = with_flags(own, flagged)
+        named(AUGMENTATIONS, "augmentation", config.augmentation)
+        if config.strategy == "multi_worker":
+            raise ValueError(
+                "`strategy` must be one of one machine: runs of a study are "
+                f"evaluated on it. Received: strategy={config.strategy!r}"
+            )
+        if config.initial_encoder is not None:  # as in its config.json
+            path = pathlib.Path(config.initial_encoder).expanduser()
+            if path.exists():
+                config = dataclasses.replace(
+                    config, initial_encoder=str(path.absolute())
+                )
+        configs.append(config)
+    return configs
+
+
+def _unused(settings, flagged):
+    """What means nothing, as `with_flags` sees it."""
+    if flagged["base_learning_rate"].value is not None:
+        if flagged["learning_rate"].value is None:
+            settings = settings | {"learning_rate": None}
+    return unused_settings(types.SimpleNamespace(**settings))
+
+
+def _prepare_command(values):
+    name = values["study"].value
+    study = named(STUDIES, "study", name)
+    recipe = named(RECIPES, "recipe", values["recipe"].value)
+    _refuse_varied(name, values)
+    runs = plan(
+        name,
+        recipe,
+        seeds=_seeds(values["seeds"].value),
+        objectives=values["objectives"].value,
+        values=_varied_values(study, recipe, values),
+    )
+    configs = list(zip(runs, configs_of(recipe, runs, values), strict=True))
+    jobs, figure = values["jobs"].value, values["figure"].value
+    if jobs < 1:
+        raise ValueError(f"`jobs` must be >= 1. Received: jobs={jobs}")
+    if values["list"].value:
+        return lambda: print("\n".join(run.name for run in runs))
+    given = given_settings(recipe, values)
+    about = {
+        "study": name,
+        "recipe": values["recipe"].value,
+        "overrides": {k: v for k, v in given.items() if k not in _MAY_CHANGE},
+    }
+    output = _checked_output(values["output"].value, about)
+    for run, config in configs:
+        is_finished(config, output / run.name)  # refuses what is another's
+    if figure:
+        check_matplotlib()
+    return lambda: run_study(
+        configs, output, about=about, jobs=jobs, figure=figure
+    )
+
+
+def _refuse_varied(name, values):
+    """Refuses the flags in whose place the study has something else."""
+    varied = STUDIES[name].varied
+    instead = dict.fromkeys(
+        varied, "--values" if len(varied) == 1 else "the study"
+    )
+    instead |= {"objective": "--objectives", "seed": "--seeds"}
+    for setting, decider in instead.items():
+        value = values[setting].value
+        if value is not None:
+            raise ValueError(
+                f"`{setting}` must be left out with study={name!r}, where "
+                f"{decider} decides it. Received: {setting}={value}"
+            )
+
+
+def _seeds(texts):
+    try:
+        return [int(text) for text in texts]
+    except ValueError:
+        raise ValueError(
+            "`seeds` must be comma-separated integers. "
+            f"Received: seeds={','.join(texts)}"
+        ) from None
+
+
+def _varied_values(study, recipe, values):
+    """What --values says, as the varied setting has it; None without."""
+    texts = values["values"].value
+    if texts is None or len(study.varied) > 1:
+        return texts  # which `plan` refuses
+    (setting,) = study.varied
+    flagged = copy.deepcopy(values)
+    parsed = []
+    for text in texts:
+        flagged[setting].parse(text)
+        parsed.append(given_settings(recipe, flagged)[setting])
+    return parsed
+
+
+def _checked_output(output, about):
+    if not output:
+        raise ValueError(
+            "`output` must be the folder to write to. "
+            f"Received: output={output!r}"
+        )
+    output = pathlib.Path(output).expanduser()
+    check_folder(output, "output")
+    path = output / "study.json"
+    if path.exists():
+        before = path.read_text(encoding="utf-8")
+        if before != study_text(about):
+            raise ValueError(
+                f"`output` must be a folder of its own for each study; {path} "
+                f"says {' '.join(before.split())}. "
+                f"Received: {json.dumps(about)}"
+            )
+    read_rows(output / "results.csv", STUDIES[about["study"]].varied)
+    return output
+
+
+def main(argv=None):
+    """The command `supcon-sweep`; returns its exit status."""
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "study",
+        None,
+        f"What is varied: {', '.join(sorted(STUDIES))}.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "recipe",
+        None,
+        f"Where the settings come from: {', '.join(sorted(RECIPES))}.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output", None, "Folder to write to.", flag_values=values
+    )
+    flags.DEFINE_list(
+        "seeds", ["0"], "Each run is done with each of them.", values
+    )
+    flags.DEFINE_list(
+        "values",
+        None,
+        "Of the varied setting; by default the study's own, laid around the "
+        "recipe's.",
+        values,
+    )
+    flags.DEFINE_list(
+        "objectives",
+        None,
+        "What is compared; by default supcon and cross_entropy, of the "
+        "temperature supcon alone.",
+        values,
+    )
+    flags.DEFINE_integer(
+        "jobs", 1, "Runs at a time, which share the cores.", flag_values=values
+    )
+    flags.DEFINE_bool(
+        "figure", True, "Draw the figure, by matplotlib.", flag_values=values
+    )
+    flags.DEFINE_bool(
+        "list", False, "Print the names of the runs alone.", flag_values=values
+    )
+    define_flags(PretrainConfig, values)
+    return run_command(
+        "supcon-sweep",
+        __doc__,
+        values,
+        _prepare_command,
+        argv,
+        failures=(FolderInUseError, NoSpaceError, StudyFailedError),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

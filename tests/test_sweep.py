@@ -1,0 +1,350 @@
+"""The sweep command: its runs, its settings, what it refuses, a real study."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from absl import flags
+
+from supcon_tf import study_figures, study_runs, sweep
+from supcon_tf.commands import define_flags
+from supcon_tf.config import PretrainConfig
+from supcon_tf.files import only_writer
+from supcon_tf.recipes import RECIPES
+from supcon_tf.relevance import with_flags
+from supcon_tf.studies import plan
+from supcon_tf.study_runs import RunFailedError
+from supcon_tf.workdir import write_config
+
+
+def configs(study, recipe, *arguments, **options):
+    values = flags.FlagValues()
+    define_flags(PretrainConfig, values)
+    values(["command", *arguments])
+    runs = plan(study, RECIPES[recipe], **options)
+    return sweep.configs_of(RECIPES[recipe], runs, values)
+
+
+def as_pretrained(recipe, *arguments):
+    """The config of supcon-pretrain with these flags."""
+    values = flags.FlagValues()
+    define_flags(PretrainConfig, values)
+    values(["command", *arguments])
+    return with_flags(RECIPES[recipe], values)
+
+
+def test_a_run_is_its_recipe_with_what_the_study_and_the_flags_say():
+    made = configs("epochs", "digits", "--width=0.5", values=[3, 4], seeds=[7])
+    assert made == [
+        as_pretrained(recipe, "--width=0.5", f"--epochs={epochs}", "--seed=7")
+        for recipe in ("digits", "cross_entropy_digits")
+        for epochs in (3, 4)
+    ]
+    assert made[0] == dataclasses.replace(
+        RECIPES["digits"], width=0.5, epochs=3, seed=7
+    )
+
+
+def test_a_flag_is_left_out_of_the_runs_for_which_it_means_nothing():
+    supcon, cross_entropy = configs(
+        "epochs",
+        "digits",
+        "--temperature=0.5",
+        "--label_smoothing=0.1",
+        values=[3],
+    )
+    assert (supcon.temperature, supcon.label_smoothing) == (0.5, 0.0)
+    assert (cross_entropy.temperature, cross_entropy.label_smoothing) == (
+        0.1, 0.1,
+    )  # fmt: skip
+
+
+def test_a_flag_that_means_nothing_for_all_is_refused():
+    with pytest.raises(ValueError, match="`temperature` must be left out with"):
+        configs(
+            "epochs",
+            "digits",
+            "--temperature=0.5",
+            objectives=["cross_entropy"],
+        )
+    with pytest.raises(ValueError, match="`patch_size` must be left out with"):
+        configs("epochs", "digits", "--patch_size=4")
+    with pytest.raises(ValueError, match="`temperature` must be left out with"):
+        configs("temperature", "digits", objectives=["cross_entropy"])
+
+
+def test_the_learning_rates_of_a_study_take_the_place_of_a_fixed_one():
+    made = configs("hyperparameters", "supcon_cifar10_vit_b16")
+    own = [config for config in made if config.optimizer == "adamw"]
+    peaks = {config.peak_learning_rate for config in own}
+    assert sorted(peaks) == pytest.approx([1.25e-4, 5e-4, 2e-3])
+    made = configs(
+        "epochs", "supcon_cifar10_vit_b16", "--base_learning_rate=0.1"
+    )
+    assert {config.base_learning_rate for config in made} == {0.1}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_study_can_be_laid_around_every_recipe(recipe):
+    for study in ("temperature", "batch_size", "epochs", "training_set_size"):
+        if study == "batch_size" and RECIPES[recipe].samples_per_class:
+            continue  # which has to divide them
+        assert configs(study, recipe)
+    assert configs("hyperparameters", recipe)
+
+
+def test_where_a_run_starts_from_is_found_from_elsewhere_too(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "encoder.keras").touch()
+    monkeypatch.chdir(tmp_path)
+    made = configs("epochs", "digits", "--initial_encoder=encoder.keras")
+    assert {config.initial_encoder for config in made} == {
+        str(tmp_path / "encoder.keras")
+    }
+
+
+def run(capsys, *argv):
+    status = sweep.main(["--recipe=digits", *argv])
+    out, err = capsys.readouterr()
+    if status:
+        assert err.startswith("supcon-sweep: error: ")
+        assert err.count("\n") == 1, err
+    return status, out, err
+
+
+def test_list_prints_the_runs_and_writes_nothing(tmp_path, capsys):
+    status, out, _ = run(
+        capsys,
+        "--study=batch_size",
+        "--values=8,16",
+        "--seeds=0,5",
+        f"--output={tmp_path / 'new'}",
+        "--list",
+    )
+    assert status == 0
+    assert out.splitlines() == [
+        f"{objective}-batch_size-{size}-seed-{seed}"
+        for objective in ("supcon", "cross_entropy")
+        for size in (8, 16)
+        for seed in (0, 5)
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The configs of runs, which write what a run would, at once."""
+    ran = []
+
+    def fake(config, workdir, jobs):
+        ran.append(config)
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_config(config, workdir)
+        if config.temperature == 1:
+            raise RunFailedError("too hot")
+        (workdir / "encoder.keras").touch()
+        results = {"top_1_accuracy": config.temperature}
+        (workdir / "linear_eval.json").write_text(json.dumps(results))
+
+    monkeypatch.setattr(study_runs, "run_in_process", fake)
+    return ran
+
+
+def test_the_command_runs_the_study_and_goes_on_with_it(ran, tmp_path, capsys):
+    command = (
+        "--study=temperature",
+        "--values=0.5,0.25",
+        "--width=0.5",
+        f"--output={tmp_path}",
+        "--nofigure",
+    )
+    status, out, _ = run(capsys, *command)
+    assert status == 0
+    assert "temperature: 2 runs, 0 finished already" in out
+    assert [config.temperature for config in ran] == [0.5, 0.25]
+    assert {config.width for config in ran} == {0.5}
+    # Where the data is may change; what the study is may not.
+    status, out, _ = run(capsys, *command, "--data_dir=elsewhere")
+    assert "2 runs, 2 finished already" in out
+    status, _, err = run(capsys, *command, "--epochs=4")
+    assert status == 2
+    assert "`output` must be a folder of its own for each study" in err
+    assert len(ran) == 2
+
+
+def test_the_status_is_1_if_a_run_failed(ran, tmp_path, capsys):
+    status, out, err = run(
+        capsys,
+        "--study=temperature",
+        "--values=1,0.5",
+        f"--output={tmp_path}",
+        "--nofigure",
+    )
+    assert status == 1
+    assert "All 2 runs must finish" in err
+    assert "failed: supcon-temperature-1.0-seed-0: too hot" in out
+    assert len(ran) == 2
+
+
+def test_a_folder_in_use_is_one_line(ran, tmp_path, capsys):
+    with only_writer(tmp_path):
+        status, _, err = run(
+            capsys, "--study=temperature", f"--output={tmp_path}", "--nofigure"
+        )
+    assert status == 1
+    assert "must not be in use" in err
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--study=size"], "`study` must be one of ['batch_size', "),
+        ([], "`study` must be one of"),
+        (["--recipe=digit"], "`recipe` must be one of"),
+        (["--temperature=1"], "`temperature` must be left out with study="),
+        (["--seed=1"], "`seed` must be left out with study='temperature', "),
+        (["--objective=simclr"], "where --objectives decides it. Received: "),
+        (["--values=0.1,0"], "`temperature` must be > 0"),
+        (["--values=hot"], "temperature"),
+        (["--values="], "`values` must be one or more"),
+        (["--seeds=0,x"], "`seeds` must be comma-separated integers"),
+        (["--seeds=-1"], "`seed` must be in [0, 2**32)"),
+        (["--seeds="], "`seeds` must be one or more"),
+        (["--jobs=0"], "`jobs` must be >= 1"),
+        (["--epochs=2"], "`warmup_epochs` must be < epochs=2"),
+        (["--augmentation=none"], "`augmentation` must be one of"),
+        (["--strategy=multi_worker"], "`strategy` must be one of one machine"),
+        (["--objectives=cross_entropy"], "`temperature` must be left out with"),
+        (["--objectives=ce"], "Received: objectives='ce'"),
+        (["--output="], "`output` must be the folder to write to"),
+        (
+            ["--study=hyperparameters", "--optimizer=lars"],
+            "`optimizer` must be left out with study='hyperparameters', where "
+            "the study decides it",
+        ),
+        (
+            ["--study=hyperparameters", "--learning_rate=0.1"],
+            "`base_learning_rate` must be left out with learning_rate=0.1",
+        ),
+        (
+            ["--study=hyperparameters", "--values=1"],
+            "`values` must be left out with study='hyperparameters'",
+        ),
+    ],
+)
+def test_wrong_inputs_are_one_line_and_write_nothing(
+    arguments, words, ran, tmp_path, capsys
+):
+    if arguments and not arguments[0].startswith("--study"):
+        arguments = ["--study=temperature", *arguments]
+    status, out, err = run(capsys, f"--output={tmp_path / 'new'}", *arguments)
+    assert status == 2
+    assert words in err
+    assert out == ""
+    assert ran == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_anothers_is_refused(ran, tmp_path, capsys):
+    command = ("--study=temperature", f"--output={tmp_path}", "--nofigure")
+    table = tmp_path / "results.csv"
+    table.write_text("my,own\n1,2\n")
+    status, _, err = run(capsys, *command)
+    assert status == 2
+    assert "results.csv must be a table with the columns" in err
+    table.unlink()
+    workdir = tmp_path / "supcon-temperature-0.1-seed-0"
+    workdir.mkdir()
+    write_config(dataclasses.replace(RECIPES["digits"], batch_size=32), workdir)
+    status, _, err = run(capsys, *command)
+    assert status == 2
+    assert "`batch_size` must be 32, as in the run that" in err
+    assert {path.name for path in tmp_path.iterdir()} == {workdir.name}
+    file = workdir / "config.json"
+    status, _, err = run(capsys, *command[:1], f"--output={file}")
+    assert status == 2
+    assert "`output` must be a folder that can be written to" in err
+    assert ran == []
+
+
+def test_without_matplotlib_nothing_is_run_in_vain(
+    ran, tmp_path, capsys, monkeypatch
+):
+    def absent():
+        raise ValueError("`figure` must be False (--nofigure)")
+
+    monkeypatch.setattr(sweep, "check_matplotlib", absent)
+    monkeypatch.setattr(study_figures, "accuracy_curves", None)
+    command = ("--study=temperature", "--values=0.5", f"--output={tmp_path}")
+    status, _, err = run(capsys, *command)
+    assert status == 2
+    assert "(--nofigure)" in err
+    assert list(tmp_path.iterdir()) == []
+    assert run(capsys, *command, "--nofigure")[0] == 0
+
+
+@pytest.mark.slow
+def test_a_study_is_finished_after_a_kill(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    flags = [
+        "--study=batch_size",
+        "--recipe=digits",
+        "--objectives=supcon",
+        "--values=512,600,2000",  # of which the last has no 2,000 images
+        "--width=0.0625",
+        "--projection_units=8",
+        "--epochs=3",
+        "--warmup_epochs=0",
+        f"--output={tmp_path}",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "supcon_tf.sweep", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    first, second, third = (
+        tmp_path / f"supcon-batch_size-{size}-seed-0"
+        for size in (512, 600, 2000)
+    )
+    while not (second / "checkpoint-00001.npz").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (second / "linear_eval.json").exists()
+    with open(tmp_path / "results.csv", newline="") as file:
+        assert [row["run"] for row in csv.DictReader(file)] == [first.name]
+    before = os.stat(first / "linear_eval.json").st_mtime_ns
+    for _ in range(300):  # its process ends with the sweep
+        try:
+            with only_writer(second):
+                break
+        except Exception:
+            time.sleep(0.1)
+
+    status, out, err = run(capsys, *flags)
+    assert status == 1
+    assert "3 runs, 1 finished already" in out
+    assert "Received: 1 that failed" in err
+    assert os.stat(first / "linear_eval.json").st_mtime_ns == before
+    text = (second / "output.txt").read_text()
+    assert "goes on after epoch" in text
+    with open(tmp_path / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["batch_size"] for row in rows] == ["512", "600", "2000"]
+    for row, workdir in zip(rows, (first, second), strict=False):
+        results = json.loads((workdir / "linear_eval.json").read_text())
+        assert float(row["top_1_accuracy"]) == results["top_1_accuracy"]
+        assert row["error"] == ""
+    assert rows[2]["error"].startswith("ValueError: `batch_size` must be")
+    assert not (third / "encoder.keras").exists()
+    assert (tmp_path / "batch_size.png").stat().st_size > 10_000
