@@ -26,6 +26,7 @@ from supcon_tf.commands import define_flags, overridden, run_command
 from supcon_tf.corruption_results import corruption_results, relative_results
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
 from supcon_tf.datasets import LabelledImages, load_dataset, split
+from supcon_tf.drawing import check_matplotlib
 from supcon_tf.encoders.frozen import frozen_encoder
 from supcon_tf.evaluate_config import EvaluateConfig
 from supcon_tf.evaluation_figures import draw_evaluation
@@ -184,7 +185,7 @@ def _checked_output(config):
             f"would replace. Received: output={config.output!r}"
         )
     if config.figures:
-        figures.check_matplotlib()
+        check_matplotlib("figures")
         if (history := _history(config)) is not None:
             figures.read_history(history)
     return output

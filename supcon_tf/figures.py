@@ -1,15 +1,11 @@
-"""Figures of an evaluation and of a training run, as PNG files.
-
-matplotlib is needed here alone, hence imported when a figure is asked for.
-Nothing of it is left behind: no window, no global settings.
-"""
+"""Figures of an evaluation and of a training run, as PNG files."""
 
 import csv
-import importlib.util
 import math
 
 import numpy as np
 
+from supcon_tf.drawing import GREY, new_figure, write_figure
 from supcon_tf.representations import of_unit_length, pair_similarities
 
 # The ten of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
@@ -18,18 +14,8 @@ _COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
-_GREY = "#DDDDDD"
 _MARKERS = "os^"  # three to ten colours: 30 classes have their own pair
 _MAX_NAMED = 20
-
-
-def check_matplotlib():
-    """Raises a ValueError if there is no matplotlib to draw with."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ValueError(
-            "`figures` must be False without matplotlib, which `pip install "
-            "supcon_tf[figures]` brings. Received: figures=True"
-        )
 
 
 def embedding_map(
@@ -59,10 +45,10 @@ def embedding_map(
     counts = np.bincount(labels, minlength=len(class_names))
     named = np.sort(np.argsort(-counts, kind="stable")[:_MAX_NAMED])
 
-    figure, axes = _new_figure(7.5, 5.5)
+    figure, (axes,) = new_figure(7.5, 5.5)
     is_other = ~np.isin(labels, named)
     if is_other.any():
-        axes.scatter(*places[is_other].T, s=6, c=_GREY, label="other classes")
+        axes.scatter(*places[is_other].T, s=6, c=GREY, label="other classes")
     for index, label in enumerate(named):
         axes.scatter(
             *places[labels == label].T,
@@ -85,7 +71,7 @@ def embedding_map(
         markerscale=1.5,
         frameon=False,
     )
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def similarity_histograms(
@@ -106,7 +92,7 @@ def similarity_histograms(
     similarities = pair_similarities(
         representations, labels, max_pairs=max_pairs, seed=seed
     )
-    figure, axes = _new_figure(7, 4.5)
+    figure, (axes,) = new_figure(7, 4.5)
     lowest = min(values.min() for values in similarities.values())
     bins = np.linspace(min(lowest, 0.9), 1, 61)
     for (name, values), color in zip(
@@ -127,7 +113,7 @@ def similarity_histograms(
         ylabel="density of pairs (area 1)",
     )
     _add_title_and_legend(axes, "Similarity of two images' representations")
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def corruption_bars(errors, path):
@@ -140,7 +126,7 @@ def corruption_bars(errors, path):
     """
     kinds = list(next(iter(errors.values())))
     height = 0.8 / len(errors)
-    figure, axes = _new_figure(7, 1.8 + 0.32 * len(kinds))
+    figure, (axes,) = new_figure(7, 1.8 + 0.32 * len(kinds))
     rows = np.arange(len(kinds))
     for index, (name, of_kinds) in enumerate(errors.items()):
         means = [100 * np.mean(of_kinds[kind]) for kind in kinds]
@@ -159,7 +145,7 @@ def corruption_bars(errors, path):
         ylabel="corruption",
     )
     _add_title_and_legend(axes, "Corrupted test images")
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def training_curves(history, path):
@@ -183,8 +169,10 @@ def training_curves(history, path):
         )
         if series
     ]
-    figure, axes = _new_figure(7, 0.8 + 3 * len(panels), rows=len(panels))
-    for panel, (series, label) in zip(np.atleast_1d(axes), panels, strict=True):
+    figure, axes = new_figure(
+        7, 0.8 + 3 * len(panels), rows=len(panels), sharex=True
+    )
+    for panel, (series, label) in zip(axes, panels, strict=True):
         for index, (name, values) in enumerate(series.items()):
             panel.plot(
                 epochs,
@@ -198,9 +186,9 @@ def training_curves(history, path):
         panel.set(ylabel=label)
         panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         panel.xaxis.get_major_locator().set_params(integer=True)
-    np.atleast_1d(axes)[0].set_title("Training")
-    np.atleast_1d(axes)[-1].set_xlabel("epoch")
-    _write(figure, path)
+    axes[0].set_title("Training")
+    axes[-1].set_xlabel("epoch")
+    write_figure(figure, path)
 
 
 def read_history(history):
@@ -237,29 +225,9 @@ def read_history(history):
     return epochs, columns
 
 
-def _new_figure(width, height, *, rows=1):
-    """A figure that nothing but the caller knows of, and its axes."""
-    from matplotlib.figure import Figure  # not pyplot, which keeps them all
-
-    figure = Figure((width, height), dpi=100, layout="constrained")
-    axes = figure.subplots(rows, sharex=True)
-    for panel in np.atleast_1d(axes):
-        panel.grid(True, color="#DDDDDD", linewidth=0.6)
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def _add_title_and_legend(axes, title):
     """Both above the axes, where no bar or curve can be."""
     axes.set_title(title, pad=28)  # a line of the legend lies between
     axes.legend(
         loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False
     )
-
-
-def _write(figure, path):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    FigureCanvasAgg(figure)  # needs no display
-    figure.savefig(path, dpi=100)

@@ -1,14 +1,12 @@
 """Errors on the corrupted images that the authors published, by TFDS."""
 
-import os
-import pathlib
-
 import numpy as np
 from tqdm import tqdm
 
 from supcon_tf.corruptions import CORRUPTIONS
 from supcon_tf.encode import encode_function
 from supcon_tf.robustness import SEVERITIES
+from supcon_tf.tfds_images import data_dir_of
 from supcon_tf.views import image_batches
 
 # Data sets of which there are such images, with the split that they are.
@@ -86,11 +84,7 @@ def published_corruptions(name, *, kinds, severities, data_dir=None):
             "`dataset` must be one whose corrupted images are published, "
             f"{sorted(PUBLISHED)}. Received: dataset={name!r}"
         )
-    data_dir = pathlib.Path(
-        data_dir
-        or os.environ.get("TFDS_DATA_DIR")
-        or os.path.join("~", "tensorflow_datasets")
-    ).expanduser()
+    data_dir = data_dir_of(data_dir)
     datasets = {}
     for kind in kinds:
         for severity in severities:

@@ -1,11 +1,8 @@
-"""Figures of a sweep: curves over a setting, boxes over several.
+"""Figures of a sweep: curves over a setting, boxes over several."""
 
-matplotlib is needed here alone, hence imported when a figure is asked for.
-"""
-
-import importlib.util
 import statistics
 
+from supcon_tf.drawing import new_figure, write_figure
 from supcon_tf.study_results import grouped, mean_and_spread
 
 # Of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
@@ -16,20 +13,10 @@ _STYLES = {  # objective: color, marker, what the legend calls it
     "simclr": ("#832db6", "^", "SimCLR"),
     "max_margin": ("#717581", "D", "max-margin"),
 }
-_GREY = "#DDDDDD"
 _ACCURACY = "top-1 of a linear classifier (%)"
 _TIMES = "x "
 _LEAST_RANGE = 4  # percent: in less, single test images would look like much
 _GEOMETRIC = 8  # largest over smallest value from which an axis is logarithmic
-
-
-def check_matplotlib():
-    """Raises a ValueError if there is no matplotlib to draw with."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ValueError(
-            "`figure` must be False (--nofigure) without matplotlib, which "
-            "`pip install supcon_tf[figures]` brings. Received: figure=True"
-        )
 
 
 def accuracy_curves(rows, column, path, *, label, title):
@@ -48,7 +35,7 @@ def accuracy_curves(rows, column, path, *, label, title):
     """
     groups = grouped(rows, ("objective", column))
     values = sorted({value for _, value in groups})
-    figure, (axes,) = _new_figure(7, 4.8, 1)
+    figure, (axes,) = new_figure(7, 4.8, 1)
     for objective in _in_order(groups):
         color, marker, name = _STYLES[objective]
         own = [v for v in values if (objective, v) in groups]
@@ -87,7 +74,7 @@ def accuracy_curves(rows, column, path, *, label, title):
     _tick_at(axes, values)
     _widen(axes)
     axes.legend(frameon=False)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def accuracy_boxes(rows, settings, path, *, title):
@@ -103,7 +90,7 @@ def accuracy_boxes(rows, settings, path, *, title):
       path: see there.
       title: see there.
     """
-    figure, panels = _new_figure(9, 6.6, 2, columns=2, sharey=True)
+    figure, panels = new_figure(9, 6.6, 2, columns=2, sharey=True)
     levels = {"": ["all runs"] * len(rows)} | {
         name: _levels(rows, name) for name in settings
     }
@@ -137,7 +124,7 @@ def accuracy_boxes(rows, settings, path, *, title):
         ncols=len(objectives),
         frameon=False,
     )
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def _add_boxes(panel, samples, index, count, objective):
@@ -234,23 +221,3 @@ def _widen(axes):
     if missing > 0:
         high = max(high, min(high + missing / 2, 100.5))
         axes.set_ylim(min(low, high - _LEAST_RANGE), high)
-
-
-def _new_figure(width, height, rows, *, columns=1, **options):
-    """A figure that nothing but the caller knows of, and a list of its axes."""
-    from matplotlib.figure import Figure  # not pyplot, which keeps them all
-
-    figure = Figure((width, height), dpi=100, layout="constrained")
-    panels = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
-    for panel in panels:
-        panel.grid(True, color=_GREY, linewidth=0.6)
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
-    return figure, panels
-
-
-def _write(figure, path):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    FigureCanvasAgg(figure)  # needs no display
-    figure.savefig(path, dpi=100)

@@ -33,11 +33,11 @@ from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.build import named
 from supcon_tf.commands import define_flags, given_settings, run_command
 from supcon_tf.config import PretrainConfig
+from supcon_tf.drawing import check_matplotlib
 from supcon_tf.files import FolderInUseError, NoSpaceError, check_folder
 from supcon_tf.recipes import RECIPES
 from supcon_tf.relevance import unused_settings, with_flags
 from supcon_tf.studies import STUDIES, plan, recipe_of
-from supcon_tf.study_figures import check_matplotlib
 from supcon_tf.study_results import read_rows
 from supcon_tf.study_runs import (
     StudyFailedError,
@@ -133,7 +133,7 @@ def _prepare_command(values):
     for run, config in configs:
         is_finished(config, output / run.name)  # refuses what is another's
     if figure:
-        check_matplotlib()
+        check_matplotlib("figure")
     return lambda: run_study(
         configs, output, about=about, jobs=jobs, figure=figure
     )

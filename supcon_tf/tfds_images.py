@@ -53,11 +53,7 @@ def load_tfds(name, *, data_dir, download, configs=()):
             "`dataset` must be tfds:NAME, with /CONFIG and :VERSION if need "
             f"be. Received: dataset={'tfds:' + name!r}"
         )
-    data_dir = pathlib.Path(
-        data_dir
-        or os.environ.get("TFDS_DATA_DIR")
-        or os.path.join("~", "tensorflow_datasets")
-    ).expanduser()
+    data_dir = data_dir_of(data_dir)
     if download:
         if configs:
             name = f"{name}/{configs[0]}"
@@ -83,6 +79,22 @@ def load_tfds(name, *, data_dir, download, configs=()):
             f"`data_dir` must hold {name} whole. "
             f"Received: data_dir={str(data_dir)!r}, {_one_line(error)}"
         ) from error
+
+
+def data_dir_of(data_dir):
+    """The folder in which tensorflow-datasets has its data sets.
+
+    Args:
+      data_dir: path of it; None: `$TFDS_DATA_DIR` or ~/tensorflow_datasets.
+
+    Returns:
+      `pathlib.Path`.
+    """
+    return pathlib.Path(
+        data_dir
+        or os.environ.get("TFDS_DATA_DIR")
+        or os.path.join("~", "tensorflow_datasets")
+    ).expanduser()
 
 
 def _downloaded(tfds, name, data_dir):

@@ -55,6 +55,7 @@ FLOORS = [
         "supcon_tf.robustness",
         "supcon_tf.published_corruptions",
         "supcon_tf.corruption_results",
+        "supcon_tf.drawing",
         "supcon_tf.figures",
         "supcon_tf.evaluation_figures",
         "supcon_tf.evaluation_table",

@@ -9,7 +9,6 @@ from PIL import Image
 
 from supcon_tf import figures
 from supcon_tf.figures import (
-    check_matplotlib,
     corruption_bars,
     embedding_map,
     read_history,
@@ -23,13 +22,13 @@ HISTORY = "epoch,loss,collapsed_loss,val_knn_accuracy\n1,5,4,0.2\n2,4.5,4,0.4\n"
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
     """A function that draws, checks the file, and returns the figure's axes."""
-    write = figures._write
+    write = figures.write_figure
 
     def draw(function, *arguments, **options):
         written = []
         monkeypatch.setattr(
             figures,
-            "_write",
+            "write_figure",
             lambda *args: written.append(args) or write(*args),
         )
         path = tmp_path / "figure.png"
@@ -174,13 +173,6 @@ def test_a_history_that_is_none_is_named(text, tmp_path):
         path.write_text(text)
     with pytest.raises(ValueError, match=r"history\.csv must be the history"):
         read_history(path)
-
-
-def test_without_matplotlib_one_line_says_how_to_get_it(monkeypatch):
-    check_matplotlib()
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ValueError, match=r"install supcon_tf\[figures\]"):
-        check_matplotlib()
 
 
 def test_nothing_is_left_behind(tmp_path):

@@ -349,6 +349,7 @@ def test_a_plain_model_is_its_own_encoder_with_its_output_flattened():
     assert history.history["val_knn_accuracy"] == [expected]
 
 
+@pytest.mark.slow
 def test_the_encoder_may_be_a_bare_layer():
     train, validation = bright_rows(60), bright_rows(40, seed=1)
     model = compiled(keras.layers.Flatten(), head=ProjectionHead((4,)))

@@ -32,6 +32,7 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
     assert names["model"].history.history["val_knn_accuracy"][-1] > 0.5
 
 
+@pytest.mark.slow
 def test_every_way_to_load_gives_the_features(tmp_path, monkeypatch):
     import keras
     import numpy as np

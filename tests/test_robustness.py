@@ -77,6 +77,7 @@ def expected_errors(classifier, images, labels, kinds, severities, size):
 KINDS = ("gaussian_noise", "impulse_noise", "zoom_blur", "contrast", "pixelate")
 
 
+@pytest.mark.slow
 def test_pixels_are_corrupted_as_they_are_and_then_resized_in_batches():
     # More images than a batch has, so that offsets matter.
     images = (

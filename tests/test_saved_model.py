@@ -218,6 +218,7 @@ assert not any(gradient is None for gradient in gradients)
 """
 
 
+@pytest.mark.slow
 def test_loads_in_a_process_that_cannot_import_keras(encoder, path):
     folder = os.path.dirname(path)
     images = make_images()
@@ -544,6 +545,7 @@ np.save(sys.argv[2], tape.gradient(value, loaded.trainable_variables)[0])
 """
 
 
+@pytest.mark.slow
 def test_custom_gradients_are_kept_in_another_process(tmp_path):
     pooled = layers.GlobalAveragePooling2D()
     gradients = []

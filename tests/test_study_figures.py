@@ -14,13 +14,13 @@ pytest.importorskip("matplotlib")
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
     """A function that draws, checks the file, and returns the figure's axes."""
-    write = study_figures._write
+    write = study_figures.write_figure
 
     def draw(function, *arguments, **options):
         written = []
         monkeypatch.setattr(
             study_figures,
-            "_write",
+            "write_figure",
             lambda *args: written.append(args) or write(*args),
         )
         path = tmp_path / "figure.png"
@@ -175,16 +175,3 @@ def test_rates_are_ordered_by_size_whichever_comes_first(drawn):
     *_, panel = drawn(accuracy_boxes, rows, VARIED)
     ticks = [label.get_text() for label in panel.get_xticklabels()]
     assert ticks == ["x 0.25", "x 1", "x 4"]
-
-
-def test_the_figures_need_matplotlib_and_say_how_to_get_it(monkeypatch):
-    study_figures.check_matplotlib()
-    monkeypatch.setattr(
-        study_figures.importlib.util, "find_spec", lambda name: None
-    )
-    with pytest.raises(ValueError) as error:
-        study_figures.check_matplotlib()
-    assert str(error.value) == (
-        "`figure` must be False (--nofigure) without matplotlib, which `pip "
-        "install supcon_tf[figures]` brings. Received: figure=True"
-    )

@@ -278,7 +278,7 @@ def test_what_is_anothers_is_refused(ran, tmp_path, capsys):
 def test_without_matplotlib_nothing_is_run_in_vain(
     ran, tmp_path, capsys, monkeypatch
 ):
-    def absent():
+    def absent(option):
         raise ValueError("`figure` must be False (--nofigure)")
 
     monkeypatch.setattr(sweep, "check_matplotlib", absent)
