@@ -16,8 +16,8 @@ from supcon_tf.classification import AdditiveMarginLoss, ClassificationModel
 from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.evaluation import linear_probe
+from supcon_tf.evaluation.linear_classifier import LinearClassifier
 from supcon_tf.hub import HubEncoder, load_pretrained
-from supcon_tf.linear_classifier import LinearClassifier
 from supcon_tf.losses import SupConLoss, supcon_loss
 from supcon_tf.models import SupConModel
 from supcon_tf.monitoring import KNNCallback, StuckLoss, StuckLossWarning

@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 from supcon_tf.encoder_model import EncoderModel
-from supcon_tf.linear_classifier import LinearClassifier
+from supcon_tf.evaluation.linear_classifier import LinearClassifier
 from supcon_tf.projections import unit_length
 from supcon_tf.reduction import reduced
 

@@ -21,20 +21,23 @@ import time
 import numpy as np
 from absl import flags
 
-from supcon_tf import figures
 from supcon_tf.commands import define_flags, overridden, run_command
-from supcon_tf.corruption_results import corruption_results, relative_results
+from supcon_tf.config import EvaluateConfig
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
 from supcon_tf.datasets import LabelledImages, load_dataset, split
 from supcon_tf.drawing import check_matplotlib
 from supcon_tf.encoders.frozen import frozen_encoder
-from supcon_tf.evaluate_config import EvaluateConfig
-from supcon_tf.evaluation_figures import draw_evaluation
-from supcon_tf.evaluation_table import evaluation_table
+from supcon_tf.evaluation import figures
+from supcon_tf.evaluation.corruption_results import (
+    corruption_results,
+    relative_results,
+)
+from supcon_tf.evaluation.figure_files import draw_evaluation
+from supcon_tf.evaluation.measures import measure
+from supcon_tf.evaluation.published_corruptions import published_corruptions
+from supcon_tf.evaluation.representations import NotFiniteError
+from supcon_tf.evaluation.table import evaluation_table
 from supcon_tf.files import NoSpaceError, check_folder, written_whole
-from supcon_tf.measures import measure
-from supcon_tf.published_corruptions import published_corruptions
-from supcon_tf.representations import NotFiniteError
 
 
 def evaluate(config):

@@ -36,10 +36,10 @@ from supcon_tf.evaluation import (
     classification_accuracy,
     nearest_neighbor_accuracy,
 )
+from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
+from supcon_tf.evaluation.linear_training import train_linear_classifier
 from supcon_tf.files import check_folder, written_whole
 from supcon_tf.labelled_images import LabelledImages
-from supcon_tf.linear_fitting import fit_linear_classifier
-from supcon_tf.linear_training import train_linear_classifier
 from supcon_tf.recipes.linear import LINEAR_RECIPES
 from supcon_tf.relevance import starts_from
 from supcon_tf.settings import read_json

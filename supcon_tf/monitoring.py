@@ -6,7 +6,8 @@ import warnings
 import keras
 import numpy as np
 
-from supcon_tf.evaluation import check_neighbors, encode_all, knn_accuracy
+from supcon_tf.evaluation import encode_all, knn_accuracy
+from supcon_tf.evaluation.probes import check_neighbors
 from supcon_tf.models import SupConModel
 from supcon_tf.views import image_batches
 

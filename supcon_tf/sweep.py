@@ -38,8 +38,8 @@ from supcon_tf.files import FolderInUseError, NoSpaceError, check_folder
 from supcon_tf.recipes import RECIPES
 from supcon_tf.relevance import unused_settings, with_flags
 from supcon_tf.studies import STUDIES, plan, recipe_of
-from supcon_tf.study_results import read_rows
-from supcon_tf.study_runs import (
+from supcon_tf.studies.results import read_rows
+from supcon_tf.studies.runs import (
     StudyFailedError,
     is_finished,
     run_study,

@@ -9,7 +9,7 @@ from test_replicas import on_logical_cpus
 
 from supcon_tf import AdditiveMarginLoss, ClassificationModel
 from supcon_tf.classification import CosineSimilarities
-from supcon_tf.encode import encode_all
+from supcon_tf.evaluation.encode import encode_all
 
 LABELS = np.array([0, 2, 1, 2, 0])
 

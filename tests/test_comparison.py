@@ -12,7 +12,7 @@ from hub_export.comparison import (
     example_pixels,
 )
 from hub_export.saved_model import write_saved_model
-from supcon_tf.linear_classifier import LinearClassifier
+from supcon_tf.evaluation.linear_classifier import LinearClassifier
 from supcon_tf.projection_head import ProjectionHead
 
 

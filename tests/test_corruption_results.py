@@ -5,8 +5,11 @@ import pytest
 from test_published_corruptions import prepared
 from test_robustness import dark_classifier, grey_images
 
-from supcon_tf.corruption_results import corruption_results, relative_results
-from supcon_tf.robustness import corruption_errors
+from supcon_tf.evaluation.corruption_results import (
+    corruption_results,
+    relative_results,
+)
+from supcon_tf.evaluation.robustness import corruption_errors
 
 TEST = grey_images([0.1, 0.3, 0.42, 0.9], [0, 0, 0, 0])
 

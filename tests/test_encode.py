@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from supcon_tf.encode import (
+from supcon_tf.evaluation.encode import (
     batches_for,
     encode_all,
     encode_function,
@@ -51,7 +51,7 @@ def test_another_augmentation_than_the_centre_crop_is_passed_on(monkeypatch):
         passed.append(options)
         return [(np.stack(source[0]), np.array(source[1]))]
 
-    monkeypatch.setattr("supcon_tf.encode.image_batches", record)
+    monkeypatch.setattr("supcon_tf.evaluation.encode.image_batches", record)
     encoder = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten()])
     source = (np.zeros((2, 4, 4, 3), "float32"), [0, 1])
     for augmentation in (None, len):
@@ -80,7 +80,7 @@ def test_encoding_is_inference_in_float32():
 ON_REPLICAS = """
 import numpy as np, tensorflow as tf
 from supcon_tf import KNNCallback, ProjectionHead, SupConLoss, SupConModel
-from supcon_tf.encode import encode_all
+from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.encoders import resnet18
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],

@@ -12,12 +12,15 @@ import tensorflow_datasets as tfds
 from prepared_tfds import real_data, write
 
 from supcon_tf import evaluate, load_dataset
+from supcon_tf.config import EvaluateConfig
 from supcon_tf.corruptions import LEFT_OUT
-from supcon_tf.evaluate_config import EvaluateConfig
 from supcon_tf.evaluation import classification_accuracy, linear_probe
-from supcon_tf.measures import measure
-from supcon_tf.representations import NotFiniteError
-from supcon_tf.robustness import corruption_errors, mean_corruption_error
+from supcon_tf.evaluation.measures import measure
+from supcon_tf.evaluation.representations import NotFiniteError
+from supcon_tf.evaluation.robustness import (
+    corruption_errors,
+    mean_corruption_error,
+)
 
 
 def save_encoder(path, filters, seed):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from supcon_tf.evaluate_config import EvaluateConfig
+from supcon_tf.config import EvaluateConfig
 from supcon_tf.settings import read_json, to_json
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from supcon_tf.corruptions import LEFT_OUT
-from supcon_tf.evaluation_table import evaluation_table
+from supcon_tf.evaluation.table import evaluation_table
 
 
 def model(where, accuracy, errors, transfer=None, top_5=0.99):

@@ -17,7 +17,7 @@ from hub_export import export as module
 from hub_export.comparison import compare
 from hub_export.export import export, main
 from supcon_tf import encoders
-from supcon_tf.linear_classifier import LinearClassifier
+from supcon_tf.evaluation.linear_classifier import LinearClassifier
 from supcon_tf.models import SupConModel
 from supcon_tf.projection_head import ProjectionHead
 

@@ -9,7 +9,7 @@ import pytest
 from hub_export.exported_run import ExportedRun
 from supcon_tf import encoders
 from supcon_tf.classification import ClassificationModel
-from supcon_tf.linear_classifier import LinearClassifier
+from supcon_tf.evaluation.linear_classifier import LinearClassifier
 from supcon_tf.models import SupConModel
 from supcon_tf.projection_head import ProjectionHead
 

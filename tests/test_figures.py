@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supcon_tf import figures
-from supcon_tf.figures import (
+from supcon_tf.evaluation import figures
+from supcon_tf.evaluation.figures import (
     corruption_bars,
     embedding_map,
     read_history,

@@ -8,7 +8,7 @@ import pytest
 
 from supcon_tf import LabelledImages
 from supcon_tf.datasets import split
-from supcon_tf.linear_fitting import fit_linear_classifier
+from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
 
 
 def flatten_encoder():

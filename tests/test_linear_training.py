@@ -12,7 +12,7 @@ import tensorflow as tf
 from supcon_tf import LabelledImages, augmentations, load_dataset
 from supcon_tf.datasets import split
 from supcon_tf.evaluation import classification_accuracy
-from supcon_tf.linear_training import train_linear_classifier
+from supcon_tf.evaluation.linear_training import train_linear_classifier
 from supcon_tf.optimizers import SGD
 from supcon_tf.views import view_batches
 
@@ -327,7 +327,7 @@ def test_labels_below_0_or_of_one_class_are_refused(labels):
 ON_REPLICAS = """
 import keras, numpy as np, tensorflow as tf
 from supcon_tf.encoders import resnet18
-from supcon_tf.linear_training import train_linear_classifier
+from supcon_tf.evaluation.linear_training import train_linear_classifier
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2)

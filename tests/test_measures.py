@@ -6,10 +6,13 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from supcon_tf import LinearClassifier, load_dataset, metrics
-from supcon_tf.encode import encode_all
 from supcon_tf.evaluation import classification_accuracy, linear_probe
-from supcon_tf.measures import measure, top_accuracies
-from supcon_tf.representations import choose_neighbors, effective_rank
+from supcon_tf.evaluation.encode import encode_all
+from supcon_tf.evaluation.measures import measure, top_accuracies
+from supcon_tf.evaluation.representations import (
+    choose_neighbors,
+    effective_rank,
+)
 
 
 @pytest.fixture(scope="module")

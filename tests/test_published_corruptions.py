@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 from prepared_tfds import STEP, write
 from test_robustness import dark_classifier
 
-from supcon_tf.published_corruptions import (
+from supcon_tf.evaluation.published_corruptions import (
     published_corruption_errors,
     published_corruptions,
 )

@@ -63,8 +63,11 @@ def test_every_way_to_load_gives_the_features(tmp_path, monkeypatch):
 def test_every_flag_of_the_readme_is_a_flag():
     import dataclasses
 
-    from supcon_tf.config import LinearEvalConfig, PretrainConfig
-    from supcon_tf.evaluate_config import EvaluateConfig
+    from supcon_tf.config import (
+        EvaluateConfig,
+        LinearEvalConfig,
+        PretrainConfig,
+    )
 
     known = {"recipe", "list_recipes", "workdir", "output", "help"}
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}

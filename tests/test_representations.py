@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from supcon_tf import load_dataset
 from supcon_tf.datasets import LabelledImages, split
-from supcon_tf.encode import encode_all
 from supcon_tf.evaluation import knn_accuracy
-from supcon_tf.linear_fitting import fit_linear_classifier
-from supcon_tf.representations import (
+from supcon_tf.evaluation.encode import encode_all
+from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
+from supcon_tf.evaluation.representations import (
     NotFiniteError,
     choose_neighbors,
     effective_rank,

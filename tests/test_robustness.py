@@ -9,12 +9,12 @@ from seeded_images import random_images
 
 from supcon_tf import augmentations, load_dataset
 from supcon_tf.corruptions import CORRUPTIONS, corrupted
-from supcon_tf.labelled_images import LabelledImages
-from supcon_tf.robustness import (
+from supcon_tf.evaluation.robustness import (
     corruption_errors,
     mean_corruption_error,
     relative_mean_corruption_error,
 )
+from supcon_tf.labelled_images import LabelledImages
 from supcon_tf.streams import StreamedImages
 
 

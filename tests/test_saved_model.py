@@ -14,7 +14,7 @@ from hub_export.comparison import compare
 from hub_export.read_back import put_back
 from hub_export.saved_model import write_saved_model
 from supcon_tf import encoders
-from supcon_tf.linear_classifier import LinearClassifier
+from supcon_tf.evaluation.linear_classifier import LinearClassifier
 from supcon_tf.projection_head import ProjectionHead
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}

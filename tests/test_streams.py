@@ -6,7 +6,7 @@ import prepared_tfds
 import pytest
 
 from supcon_tf import augmentations, load_dataset, view_batches
-from supcon_tf.encode import encode_all
+from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.streams import StreamedImages
 from supcon_tf.views import image_batches
 

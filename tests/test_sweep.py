@@ -12,14 +12,16 @@ import time
 import pytest
 from absl import flags
 
-from supcon_tf import study_figures, study_runs, sweep
+from supcon_tf import sweep
 from supcon_tf.commands import define_flags
 from supcon_tf.config import PretrainConfig
 from supcon_tf.files import only_writer
 from supcon_tf.recipes import RECIPES
 from supcon_tf.relevance import with_flags
+from supcon_tf.studies import figures as study_figures
 from supcon_tf.studies import plan
-from supcon_tf.study_runs import RunFailedError
+from supcon_tf.studies import runs as study_runs
+from supcon_tf.studies.runs import RunFailedError
 from supcon_tf.workdir import write_config
 
 

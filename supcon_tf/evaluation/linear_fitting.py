@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from supcon_tf.datasets import LabelledImages, split
-from supcon_tf.encode import batches_for, encode_all
-from supcon_tf.linear_classifier import as_candidates, new_classifier
+from supcon_tf.evaluation.encode import batches_for, encode_all
+from supcon_tf.evaluation.linear_classifier import as_candidates, new_classifier
 
 
 def fit_linear_classifier(

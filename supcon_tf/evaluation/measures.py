@@ -3,8 +3,8 @@
 import numpy as np
 
 from supcon_tf import metrics
-from supcon_tf.evaluation import knn_accuracy
-from supcon_tf.representations import (
+from supcon_tf.evaluation.probes import knn_accuracy
+from supcon_tf.evaluation.representations import (
     choose_neighbors,
     effective_rank,
     encode_with_progress,

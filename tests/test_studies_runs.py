@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from supcon_tf import study_runs
 from supcon_tf.files import FolderInUseError, only_writer
 from supcon_tf.recipes import RECIPES
 from supcon_tf.studies import plan
-from supcon_tf.study_results import read_rows
-from supcon_tf.study_runs import (
+from supcon_tf.studies import runs as study_runs
+from supcon_tf.studies.results import read_rows
+from supcon_tf.studies.runs import (
     RunFailedError,
     StudyFailedError,
     run_in_process,

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from supcon_tf.published_corruptions import published_corruption_errors
-from supcon_tf.robustness import (
+from supcon_tf.evaluation.published_corruptions import (
+    published_corruption_errors,
+)
+from supcon_tf.evaluation.robustness import (
     corruption_errors,
     mean_corruption_error,
     relative_mean_corruption_error,

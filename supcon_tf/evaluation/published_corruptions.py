@@ -4,8 +4,8 @@ import numpy as np
 from tqdm import tqdm
 
 from supcon_tf.corruptions import CORRUPTIONS
-from supcon_tf.encode import encode_function
-from supcon_tf.robustness import SEVERITIES
+from supcon_tf.evaluation.encode import encode_function
+from supcon_tf.evaluation.robustness import SEVERITIES
 from supcon_tf.tfds_images import data_dir_of
 from supcon_tf.views import image_batches
 

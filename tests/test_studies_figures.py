@@ -3,10 +3,10 @@
 import pytest
 from PIL import Image
 
-from supcon_tf import study_figures
 from supcon_tf.studies import Run
-from supcon_tf.study_figures import accuracy_boxes, accuracy_curves
-from supcon_tf.study_results import in_order, row_of
+from supcon_tf.studies import figures as study_figures
+from supcon_tf.studies.figures import accuracy_boxes, accuracy_curves
+from supcon_tf.studies.results import in_order, row_of
 
 pytest.importorskip("matplotlib")
 

@@ -14,9 +14,9 @@ from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.files import only_writer, written_whole
 from supcon_tf.linear_eval import linear_eval
 from supcon_tf.pretrain import pretrain
-from supcon_tf.studies import STUDIES
-from supcon_tf.study_figures import accuracy_boxes, accuracy_curves
-from supcon_tf.study_results import (
+from supcon_tf.studies.figures import accuracy_boxes, accuracy_curves
+from supcon_tf.studies.grids import STUDIES
+from supcon_tf.studies.results import (
     in_order,
     read_rows,
     results_table,
@@ -146,7 +146,7 @@ def run_in_process(config, workdir, jobs=1):
             [
                 sys.executable,
                 "-c",
-                "from supcon_tf.study_runs import run_here; "
+                "from supcon_tf.studies.runs import run_here; "
                 f"run_here({str(workdir)!r}, **{settings!r})",
             ],
             env={**os.environ, **shared},

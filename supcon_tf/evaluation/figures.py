@@ -6,7 +6,10 @@ import math
 import numpy as np
 
 from supcon_tf.drawing import GREY, new_figure, write_figure
-from supcon_tf.representations import of_unit_length, pair_similarities
+from supcon_tf.evaluation.representations import (
+    of_unit_length,
+    pair_similarities,
+)
 
 # The ten of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
 # https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.

@@ -2,10 +2,9 @@
 
 import dataclasses
 
+from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.corruptions import CORRUPTIONS
 from supcon_tf.settings import Checked, setting
-
-_AT_LEAST_1_OR_NONE = (lambda value: value is None or value >= 1, ">= 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,18 +55,18 @@ class EvaluateConfig(Checked):
         None,
         "Height and width of the images, pixels; by default the encoder's "
         "own, and 32 for one that takes any.",
-        _AT_LEAST_1_OR_NONE,
+        AT_LEAST_1_OR_NONE,
     )
     max_samples: int | None = setting(
         None,
         "Train the probe on so many of the training images, the first ones "
         "(of a folder, as many of each class).",
-        _AT_LEAST_1_OR_NONE,
+        AT_LEAST_1_OR_NONE,
     )
     max_test_images: int | None = setting(
         None,
         "Test on so many of the test images at most, drawn by the seed.",
-        _AT_LEAST_1_OR_NONE,
+        AT_LEAST_1_OR_NONE,
     )
     l2: tuple[float, ...] = setting(
         (1.0,),

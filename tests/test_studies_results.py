@@ -6,7 +6,7 @@ import statistics
 import pytest
 
 from supcon_tf.studies import Run
-from supcon_tf.study_results import (
+from supcon_tf.studies.results import (
     columns_of,
     grouped,
     in_order,

@@ -6,8 +6,8 @@ from keras import ops
 from sklearn.neighbors import KNeighborsClassifier
 
 from supcon_tf import metrics
-from supcon_tf.encode import encode_all
-from supcon_tf.linear_fitting import fit_linear_classifier
+from supcon_tf.evaluation.encode import encode_all
+from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
 from supcon_tf.views import image_batches
 
 

@@ -10,13 +10,13 @@ from keras import layers
 
 from supcon_tf import augmentations, metrics
 from supcon_tf.datasets import LabelledImages, split
-from supcon_tf.encode import (
+from supcon_tf.evaluation.encode import (
     batches_for,
     encode_all,
     encode_function,
     image_size_of,
 )
-from supcon_tf.linear_classifier import as_candidates, new_classifier
+from supcon_tf.evaluation.linear_classifier import as_candidates, new_classifier
 from supcon_tf.streams import StreamedImages
 from supcon_tf.views import view_batches
 

@@ -3,7 +3,7 @@
 import statistics
 
 from supcon_tf.drawing import new_figure, write_figure
-from supcon_tf.study_results import grouped, mean_and_spread
+from supcon_tf.studies.results import grouped, mean_and_spread
 
 # Of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
 # https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.

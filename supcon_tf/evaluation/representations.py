@@ -6,10 +6,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from supcon_tf.datasets import LabelledImages, split
-from supcon_tf.encode import batches_for, encode_function
-from supcon_tf.evaluation import knn_accuracy
-from supcon_tf.linear_classifier import LinearClassifier
-from supcon_tf.linear_fitting import fit_linear_classifier
+from supcon_tf.evaluation.encode import batches_for, encode_function
+from supcon_tf.evaluation.linear_classifier import LinearClassifier
+from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
+from supcon_tf.evaluation.probes import knn_accuracy
 
 _BATCH_SIZE = 256
 

@@ -1,6 +1,6 @@
 """The figures of an evaluation: which there are, and their files."""
 
-from supcon_tf import figures
+from supcon_tf.evaluation import figures
 from supcon_tf.files import written_whole
 
 

@@ -1,85 +1,23 @@
-"""What the commands are told: a frozen dataclass each, a flag a field."""
+"""What `pretrain` is told: a frozen dataclass, a flag a field."""
 
 import dataclasses
 
-from supcon_tf.settings import Checked, setting
-
-_POSITIVE = (lambda value: value > 0, "> 0")
-_POSITIVE_OR_NONE = (lambda value: value is None or value > 0, "> 0")
-_AT_LEAST_0 = (lambda value: value >= 0, ">= 0")
-_AT_LEAST_0_OR_NONE = (lambda value: value is None or value >= 0, ">= 0")
-_AT_LEAST_1_OR_NONE = (lambda value: value is None or value >= 1, ">= 1")
-_RATE_OR_NONE = (lambda value: value is None or 0 < value <= 1, "in (0, 1]")
-_ALL_POSITIVE = (lambda value: value and min(value) > 0, "one or more > 0")
-_AT_LEAST_1 = (lambda value: value >= 1, ">= 1")
-_FRACTION = (lambda value: 0 <= value < 1, "in [0, 1)")
-_FRACTION_OR_NONE = (lambda value: value is None or 0 <= value < 1, "in [0, 1)")
-_PART_OR_NONE = (lambda value: value is None or 0 < value < 1, "in (0, 1)")
-_SEED = (lambda value: 0 <= value < 2**32, "in [0, 2**32)")
-_WIDTHS = (lambda value: value and min(value) >= 1, "one or more ints >= 1")
-_RGB = (lambda value: len(value) == 3, "three floats, R, G and B")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingConfig(Checked):
-    """How something is trained, whatever it is."""
-
-    batch_size: int = setting(256, "Images in a global batch.", _AT_LEAST_1)
-    epochs: int = setting(100, "Passes over the images.", _AT_LEAST_1)
-    warmup_epochs: float = setting(
-        0.0, "Linear warm-up of the learning rate, epochs.", _AT_LEAST_0
-    )
-    schedule: str = setting(
-        "cosine",
-        "Learning rate after the warm-up: cosine, constant, exponential or "
-        "steps.",
-    )
-    decay_rate: float | None = setting(
-        None, "Of exponential and steps: factor of each drop.", _RATE_OR_NONE
-    )
-    epochs_per_decay: float | None = setting(
-        None, "Of exponential: epochs from drop to drop.", _POSITIVE_OR_NONE
-    )
-    decay_epochs: tuple[float, ...] = setting(
-        (), "Of steps: epochs of the drops, after the warm-up."
-    )
-    optimizer: str = setting(
-        "sgd", "sgd, nesterov, lars, rmsprop, adam or adamw."
-    )
-    momentum: float = setting(
-        0.9, "Momentum of sgd, nesterov, lars and rmsprop.", _FRACTION
-    )
-    epsilon: float | None = setting(
-        None,
-        "Of rmsprop, adam and adamw: what keeps the divisor from 0.",
-        _POSITIVE_OR_NONE,
-    )
-    label_smoothing: float = setting(
-        0.0,
-        "With cross-entropy: this part of each label is spread over all "
-        "classes.",
-        _FRACTION,
-    )
-
-    safe_mode: bool = setting(
-        True,
-        "Refuse an encoder that holds code, as one does that started from a "
-        "SavedModel; --nosafe_mode trusts whom it is from.",
-    )
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.warmup_epochs < self.epochs:
-            raise ValueError(
-                f"`warmup_epochs` must be < epochs={self.epochs}. "
-                f"Received: warmup_epochs={self.warmup_epochs}"
-            )
-        last = self.epochs - self.warmup_epochs
-        if self.decay_epochs and max(self.decay_epochs) >= last:
-            raise ValueError(
-                "`decay_epochs` must be < epochs - warmup_epochs = "
-                f"{last:g}. Received: decay_epochs={self.decay_epochs}"
-            )
+from supcon_tf.config.training import (
+    AT_LEAST_0,
+    AT_LEAST_0_OR_NONE,
+    AT_LEAST_1,
+    AT_LEAST_1_OR_NONE,
+    FRACTION,
+    FRACTION_OR_NONE,
+    PART_OR_NONE,
+    POSITIVE,
+    POSITIVE_OR_NONE,
+    RGB,
+    SEED,
+    WIDTHS,
+    TrainingConfig,
+)
+from supcon_tf.settings import setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,22 +48,22 @@ class PretrainConfig(TrainingConfig):
         "Part of the training images, class by class, that is held out and "
         "takes the place of the test images. By default the data set's own "
         "test images are used, and a fifth of a folder that has none.",
-        _PART_OR_NONE,
+        PART_OR_NONE,
     )
     max_samples: int | None = setting(
         None,
         "Train on so many of the training images, the first ones (of a folder, "
         "as many of each class).",
-        _AT_LEAST_1_OR_NONE,
+        AT_LEAST_1_OR_NONE,
     )
     label_noise: float = setting(
         0.0,
         "Probability with which the label of a training image is replaced by "
         "a random class, once for all epochs.",
-        _FRACTION,
+        FRACTION,
     )
     image_size: int = setting(
-        32, "Height and width of the views, pixels.", _AT_LEAST_1
+        32, "Height and width of the views, pixels.", AT_LEAST_1
     )
     encoder: str = setting(
         "resnet18",
@@ -139,24 +77,24 @@ class PretrainConfig(TrainingConfig):
         "keras_cv:PRESET. It takes the place of encoder and its options.",
     )
     width: float = setting(
-        1.0, "ResNets: multiplies the numbers of filters.", _POSITIVE
+        1.0, "ResNets: multiplies the numbers of filters.", POSITIVE
     )
     stem: str = setting(
         "small_image",
         "ResNets: the first layers, imagenet or small_image (about 32 px).",
     )
     patch_size: int = setting(
-        16, "ViTs: height and width of a patch, pixels.", _AT_LEAST_1
+        16, "ViTs: height and width of a patch, pixels.", AT_LEAST_1
     )
     mean: tuple[float, ...] = setting(
         (0.485, 0.456, 0.406),
         "RGB mean of the images in [0, 1], which the encoder subtracts.",
-        _RGB,
+        RGB,
     )
     std: tuple[float, ...] = setting(
         (0.229, 0.224, 0.225),
         "Standard deviation of the images, by which the encoder divides.",
-        _RGB,
+        RGB,
     )
     zero_gamma: bool = setting(
         True, "ResNets: start each block as its shortcut (last gamma 0)."
@@ -167,7 +105,7 @@ class PretrainConfig(TrainingConfig):
         "encoder that is written (the official ImageNet recipes).",
     )
     projection_units: tuple[int, ...] = setting(
-        (2048, 128), "Widths of the projection head's dense layers.", _WIDTHS
+        (2048, 128), "Widths of the projection head's dense layers.", WIDTHS
     )
     projection_batch_norm: bool = setting(
         False, "BatchNormalization after the head's hidden layers (SimCLR)."
@@ -191,12 +129,12 @@ class PretrainConfig(TrainingConfig):
         None,
         "Strength of SimCLR's colour jitter; by default the augmentation's "
         "own.",
-        _AT_LEAST_0_OR_NONE,
+        AT_LEAST_0_OR_NONE,
     )
     magnitude: float | None = setting(
         None,
         "Magnitude of RandAugment, 0 to 30; by default the augmentation's own.",
-        _AT_LEAST_0_OR_NONE,
+        AT_LEAST_0_OR_NONE,
     )
     policy: str | None = setting(
         None,
@@ -214,12 +152,12 @@ class PretrainConfig(TrainingConfig):
         "SimCLR's colour jitter adds to the brightness (tf.image, the official "
         "ImageNet presets) rather than multiplies it (torchvision).",
     )
-    num_views: int = setting(2, "Views of each image, V.", _AT_LEAST_1)
+    num_views: int = setting(2, "Views of each image, V.", AT_LEAST_1)
     samples_per_class: int | None = setting(
         None,
         "Class-balanced batches: so many images of each of batch_size / "
         "samples_per_class classes; by default whatever comes.",
-        _AT_LEAST_1_OR_NONE,
+        AT_LEAST_1_OR_NONE,
     )
     cutmix_alpha: float = setting(
         0.0,
@@ -235,9 +173,9 @@ class PretrainConfig(TrainingConfig):
     logit_scale: float = setting(
         30.0,
         "With max_margin: factor of the cosines in the softmax.",
-        _POSITIVE,
+        POSITIVE,
     )
-    temperature: float = setting(0.1, "Temperature of the loss.", _POSITIVE)
+    temperature: float = setting(0.1, "Temperature of the loss.", POSITIVE)
     summation: str = setting(
         "outside",
         "Sum over positives outside (L_out) or inside (L_in) the log.",
@@ -263,22 +201,22 @@ class PretrainConfig(TrainingConfig):
     base_learning_rate: float = setting(
         0.05,
         "Peak learning rate for 256 images a batch; scaled with the batch.",
-        _POSITIVE,
+        POSITIVE,
     )
     learning_rate: float | None = setting(
         None,
         "Peak learning rate as it is, in place of base_learning_rate.",
-        _POSITIVE_OR_NONE,
+        POSITIVE_OR_NONE,
     )
     weight_decay: float = setting(
         1e-4,
         "L2 in the gradient of kernels; of adamw, decoupled from it.",
-        _AT_LEAST_0,
+        AT_LEAST_0,
     )
     seed: int = setting(
         0,
         "Decides initial weights, order, augmentations, held-out part.",
-        _SEED,
+        SEED,
     )
     strategy: str = setting(
         "auto",
@@ -301,19 +239,19 @@ class PretrainConfig(TrainingConfig):
     queue_size: int = setting(
         0,
         "Projections of earlier batches that the batch is contrasted with.",
-        _AT_LEAST_0,
+        AT_LEAST_0,
     )
     encoder_momentum: float | None = setting(
         None,
         "With a queue: what goes into it is from a copy of the encoder that "
         "follows by this moving average, such as 0.999.",
-        _FRACTION_OR_NONE,
+        FRACTION_OR_NONE,
     )
     num_microbatches: int = setting(
         1,
         "Pieces in which a replica's part of the batch is computed, one after "
         "the other, to save memory; the contrasts stay those of the whole.",
-        _AT_LEAST_1,
+        AT_LEAST_1,
     )
 
     def __post_init__(self):
@@ -370,92 +308,3 @@ class PretrainConfig(TrainingConfig):
         if self.learning_rate is not None:
             return self.learning_rate
         return self.base_learning_rate * self.batch_size / 256
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearEvalConfig(TrainingConfig):
-    """What `linear_eval` is told. Each field is documented by its flag."""
-
-    data_dir: str | None = setting(
-        None, "Folder of the images, if not where pretraining found them."
-    )
-    method: str = setting(
-        "fast",
-        "fast: the images are encoded once, and logistic regression is fitted "
-        "to that. augmented: a dense layer is trained on images that are "
-        "augmented anew in each epoch, the official second stage.",
-        (lambda value: value in ("fast", "augmented"), "fast or augmented"),
-    )
-    validation_fraction: float = setting(
-        0.1,
-        "Part of the training images, class by class, that is held out to "
-        "choose l2 or learning rate, where there are several to choose from.",
-        (lambda value: 0 < value < 1, "in (0, 1)"),
-    )
-    eval_augmentation: str = setting(
-        "center_crop",
-        "How images are cut that are not augmented: center_crop or "
-        "resize_then_crop.",
-        (
-            lambda value: value in ("center_crop", "resize_then_crop"),
-            "center_crop or resize_then_crop",
-        ),
-    )
-    l2: tuple[float, ...] = setting(
-        (1.0,),
-        "fast: weight of |kernel|^2 / 2 against the summed cross-entropy of "
-        "the training images; one, or several to choose from.",
-        _ALL_POSITIVE,
-    )
-    max_iterations: int = setting(
-        1000, "fast: iterations of L-BFGS at most.", _AT_LEAST_1
-    )
-    augmentation: str | None = setting(
-        None,
-        "augmented: augmentation, by its name in AUGMENTATIONS; by default "
-        "that of pretraining.",
-    )
-    base_learning_rates: tuple[float, ...] = setting(
-        (0.01, 0.03, 0.1, 0.3, 1.0),
-        "augmented: peak learning rates for 256 images a batch, one or several "
-        "to choose from.",
-        _ALL_POSITIVE,
-    )
-    weight_decay: float = setting(
-        0.0, "augmented: L2 in the gradient of the kernel.", _AT_LEAST_0
-    )
-    kernel_initializer: str = setting(
-        "glorot_uniform",
-        "augmented: how the kernel starts, glorot_uniform or zeros.",
-        (
-            lambda value: value in ("glorot_uniform", "zeros"),
-            "glorot_uniform or zeros",
-        ),
-    )
-    seed: int = setting(
-        0,
-        "Decides held-out part, order, augmentations, initial weights.",
-        _SEED,
-    )
-    strategy: str = setting(
-        "auto",
-        "Where to encode the images: one_device; mirrored, all GPUs of this "
-        "machine; tpu; or auto, what there is.",
-    )
-
-    def __post_init__(self):
-        super().__post_init__()
-        unused = {"l2", "max_iterations"}
-        if self.method == "fast":
-            unused = {f.name for f in dataclasses.fields(TrainingConfig)}
-            unused |= {"augmentation", "base_learning_rates", "weight_decay"}
-            unused |= {"kernel_initializer"}
-            unused -= {"safe_mode"}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name in unused and value != field.default:
-                raise ValueError(
-                    f"`{field.name}` must be left out with method="
-                    f"{self.method!r}, which has no such thing. "
-                    f"Received: {field.name}={value}"
-                )

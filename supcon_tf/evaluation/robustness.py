@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from supcon_tf import augmentations
 from supcon_tf.corruptions import CORRUPTIONS, corrupted
-from supcon_tf.encode import encode_function
+from supcon_tf.evaluation.encode import encode_function
 from supcon_tf.sources import checked, image_reader
 from supcon_tf.streams import StreamedImages
 

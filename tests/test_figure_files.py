@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from supcon_tf.evaluation_figures import draw_evaluation
+from supcon_tf.evaluation.figure_files import draw_evaluation
 
 LABELS = np.arange(20) % 2
 REPRESENTATIONS = np.random.default_rng(0).normal(size=(20, 4)), LABELS

@@ -1,0 +1,101 @@
+"""What `linear_eval` is told: a frozen dataclass, a flag a field."""
+
+import dataclasses
+
+from supcon_tf.config.training import (
+    ALL_POSITIVE,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    SEED,
+    TrainingConfig,
+)
+from supcon_tf.settings import setting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinearEvalConfig(TrainingConfig):
+    """What `linear_eval` is told. Each field is documented by its flag."""
+
+    data_dir: str | None = setting(
+        None, "Folder of the images, if not where pretraining found them."
+    )
+    method: str = setting(
+        "fast",
+        "fast: the images are encoded once, and logistic regression is fitted "
+        "to that. augmented: a dense layer is trained on images that are "
+        "augmented anew in each epoch, the official second stage.",
+        (lambda value: value in ("fast", "augmented"), "fast or augmented"),
+    )
+    validation_fraction: float = setting(
+        0.1,
+        "Part of the training images, class by class, that is held out to "
+        "choose l2 or learning rate, where there are several to choose from.",
+        (lambda value: 0 < value < 1, "in (0, 1)"),
+    )
+    eval_augmentation: str = setting(
+        "center_crop",
+        "How images are cut that are not augmented: center_crop or "
+        "resize_then_crop.",
+        (
+            lambda value: value in ("center_crop", "resize_then_crop"),
+            "center_crop or resize_then_crop",
+        ),
+    )
+    l2: tuple[float, ...] = setting(
+        (1.0,),
+        "fast: weight of |kernel|^2 / 2 against the summed cross-entropy of "
+        "the training images; one, or several to choose from.",
+        ALL_POSITIVE,
+    )
+    max_iterations: int = setting(
+        1000, "fast: iterations of L-BFGS at most.", AT_LEAST_1
+    )
+    augmentation: str | None = setting(
+        None,
+        "augmented: augmentation, by its name in AUGMENTATIONS; by default "
+        "that of pretraining.",
+    )
+    base_learning_rates: tuple[float, ...] = setting(
+        (0.01, 0.03, 0.1, 0.3, 1.0),
+        "augmented: peak learning rates for 256 images a batch, one or several "
+        "to choose from.",
+        ALL_POSITIVE,
+    )
+    weight_decay: float = setting(
+        0.0, "augmented: L2 in the gradient of the kernel.", AT_LEAST_0
+    )
+    kernel_initializer: str = setting(
+        "glorot_uniform",
+        "augmented: how the kernel starts, glorot_uniform or zeros.",
+        (
+            lambda value: value in ("glorot_uniform", "zeros"),
+            "glorot_uniform or zeros",
+        ),
+    )
+    seed: int = setting(
+        0,
+        "Decides held-out part, order, augmentations, initial weights.",
+        SEED,
+    )
+    strategy: str = setting(
+        "auto",
+        "Where to encode the images: one_device; mirrored, all GPUs of this "
+        "machine; tpu; or auto, what there is.",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        unused = {"l2", "max_iterations"}
+        if self.method == "fast":
+            unused = {f.name for f in dataclasses.fields(TrainingConfig)}
+            unused |= {"augmentation", "base_learning_rates", "weight_decay"}
+            unused |= {"kernel_initializer"}
+            unused -= {"safe_mode"}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in unused and value != field.default:
+                raise ValueError(
+                    f"`{field.name}` must be left out with method="
+                    f"{self.method!r}, which has no such thing. "
+                    f"Received: {field.name}={value}"
+                )

@@ -1,0 +1,82 @@
+"""How something is trained, and the ranges that settings are checked for."""
+
+import dataclasses
+
+from supcon_tf.settings import Checked, setting
+
+POSITIVE = (lambda value: value > 0, "> 0")
+POSITIVE_OR_NONE = (lambda value: value is None or value > 0, "> 0")
+AT_LEAST_0 = (lambda value: value >= 0, ">= 0")
+AT_LEAST_0_OR_NONE = (lambda value: value is None or value >= 0, ">= 0")
+AT_LEAST_1_OR_NONE = (lambda value: value is None or value >= 1, ">= 1")
+RATE_OR_NONE = (lambda value: value is None or 0 < value <= 1, "in (0, 1]")
+ALL_POSITIVE = (lambda value: value and min(value) > 0, "one or more > 0")
+AT_LEAST_1 = (lambda value: value >= 1, ">= 1")
+FRACTION = (lambda value: 0 <= value < 1, "in [0, 1)")
+FRACTION_OR_NONE = (lambda value: value is None or 0 <= value < 1, "in [0, 1)")
+PART_OR_NONE = (lambda value: value is None or 0 < value < 1, "in (0, 1)")
+SEED = (lambda value: 0 <= value < 2**32, "in [0, 2**32)")
+WIDTHS = (lambda value: value and min(value) >= 1, "one or more ints >= 1")
+RGB = (lambda value: len(value) == 3, "three floats, R, G and B")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig(Checked):
+    """How something is trained, whatever it is."""
+
+    batch_size: int = setting(256, "Images in a global batch.", AT_LEAST_1)
+    epochs: int = setting(100, "Passes over the images.", AT_LEAST_1)
+    warmup_epochs: float = setting(
+        0.0, "Linear warm-up of the learning rate, epochs.", AT_LEAST_0
+    )
+    schedule: str = setting(
+        "cosine",
+        "Learning rate after the warm-up: cosine, constant, exponential or "
+        "steps.",
+    )
+    decay_rate: float | None = setting(
+        None, "Of exponential and steps: factor of each drop.", RATE_OR_NONE
+    )
+    epochs_per_decay: float | None = setting(
+        None, "Of exponential: epochs from drop to drop.", POSITIVE_OR_NONE
+    )
+    decay_epochs: tuple[float, ...] = setting(
+        (), "Of steps: epochs of the drops, after the warm-up."
+    )
+    optimizer: str = setting(
+        "sgd", "sgd, nesterov, lars, rmsprop, adam or adamw."
+    )
+    momentum: float = setting(
+        0.9, "Momentum of sgd, nesterov, lars and rmsprop.", FRACTION
+    )
+    epsilon: float | None = setting(
+        None,
+        "Of rmsprop, adam and adamw: what keeps the divisor from 0.",
+        POSITIVE_OR_NONE,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "With cross-entropy: this part of each label is spread over all "
+        "classes.",
+        FRACTION,
+    )
+
+    safe_mode: bool = setting(
+        True,
+        "Refuse an encoder that holds code, as one does that started from a "
+        "SavedModel; --nosafe_mode trusts whom it is from.",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.warmup_epochs < self.epochs:
+            raise ValueError(
+                f"`warmup_epochs` must be < epochs={self.epochs}. "
+                f"Received: warmup_epochs={self.warmup_epochs}"
+            )
+        last = self.epochs - self.warmup_epochs
+        if self.decay_epochs and max(self.decay_epochs) >= last:
+            raise ValueError(
+                "`decay_epochs` must be < epochs - warmup_epochs = "
+                f"{last:g}. Received: decay_epochs={self.decay_epochs}"
+            )
