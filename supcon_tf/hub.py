@@ -81,9 +81,7 @@ class HubEncoder(keras.layers.Layer):
             # Which loss is of which variable is not in the format; only the
             # sum matters. (As a weight's, unlike those of `add_loss`, it is
             # counted once however a batch is divided.)
-            trained[0].regularizer = lambda value: tf.add_n(
-                [loss() for loss in losses]
-            )
+            trained[0].regularizer = _SumOf(losses)
         self.trainable = trainable
         self.built = True
 
@@ -203,6 +201,16 @@ def _resolved(url):
 def _first_line(error):
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}"
+
+
+class _SumOf(keras.regularizers.Regularizer):
+    """What functions of no argument give, whatever the weight is."""
+
+    def __init__(self, losses):
+        self.losses = losses
+
+    def __call__(self, weight):
+        return tf.add_n([loss() for loss in self.losses])
 
 
 def _as_weight(variable, trainable):
