@@ -18,21 +18,21 @@ setup(
     package_data={"supcon_tf.pretrained": ["*.tar.gz", "*.sha256", "*.md"]},
     install_requires=[
         "absl-py>=2.1",
-        "keras>=3.15,<3.16",
+        "keras>=3.12,<3.16",
         "keras-cv>=0.9,<0.10",
         "numpy>=2.0",
         "pillow>=10",
         "scikit-learn>=1.5",
         "scipy>=1.11",
-        "tensorflow>=2.21,<2.22",
+        "tensorflow>=2.18,<2.22",
         "tensorflow-datasets>=4.9.10,<4.10",
         "tensorflow-hub>=0.16.1,<0.17",
         "tqdm>=4.60",
         # What these need and do not declare:
         "importlib_resources>=6",  # tensorflow-datasets
         "setuptools<82",  # tensorflow-hub, for pkg_resources
-        "tensorboard>=2.20,<2.22",  # tf.summary
-        "tf-keras>=2.21,<2.22",  # tensorflow-hub
+        "tensorboard>=2.18,<2.22",  # tf.summary
+        "tf-keras>=2.18,<2.22",  # tensorflow-hub
     ],
     extras_require={
         "figures": ["matplotlib>=3.8"],

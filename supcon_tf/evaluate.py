@@ -113,7 +113,7 @@ def prepare(config):
             classifier, x, labels, results[name] = _measured(
                 name, encoder, size, train, test, config
             )
-            representations[name] = x, labels
+            representations[name] = x
             results[name] |= {
                 "where": getattr(config, name),
                 "image_size": list(size),
@@ -154,11 +154,17 @@ def prepare(config):
         }
         output.mkdir(parents=True, exist_ok=True)
         if config.figures:
+            titles = titles_of(config)
             results["figures"] = draw_evaluation(
                 output,
-                representations,
+                {titles[name]: x for name, x in representations.items()},
+                labels,
                 train.class_names,
-                errors={n: c["errors"] for n, c in corruption.items() if c},
+                errors={
+                    titles[name]: part["errors"]
+                    for name, part in corruption.items()
+                    if part
+                },
                 history=_history(config),
             )
         results["seconds"] = round(time.perf_counter() - start, 2)
@@ -192,6 +198,20 @@ def _checked_output(config):
         if (history := _history(config)) is not None:
             figures.read_history(history)
     return output
+
+
+def titles_of(config):
+    """What figures call encoder and baseline: the last part of where they are.
+
+    If that does not tell them apart, what they are.
+    """
+    titles = {
+        name: pathlib.PurePath(getattr(config, name) or name).name
+        for name in ("encoder", "baseline")
+    }
+    if "" in titles.values() or len(set(titles.values())) < 2:
+        return {name: name for name in titles}
+    return titles
 
 
 def _history(config):

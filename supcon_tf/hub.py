@@ -225,6 +225,6 @@ def _as_weight(variable, trainable):
     if weight.value is not variable:
         raise ValueError(
             "HubEncoder needs a Keras whose Variable takes a tf.Variable as it "
-            f"is, such as 3.15. Received: Keras {keras.__version__}"
+            f"is: 3.12 or later. Received: Keras {keras.__version__}"
         )
     return weight

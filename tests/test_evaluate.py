@@ -131,8 +131,6 @@ def test_the_file_holds_the_results_and_the_settings(config, results, workdir):
     assert results["figures"] == [
         "embedding_map.png",
         "similarities.png",
-        "embedding_map_baseline.png",
-        "similarities_baseline.png",
         "corruptions.png",
         "training.png",
     ]
@@ -140,6 +138,22 @@ def test_the_file_holds_the_results_and_the_settings(config, results, workdir):
         "evaluation.json",
         *results["figures"],
     }
+
+
+@pytest.mark.parametrize(
+    ("encoder", "baseline", "titles"),
+    [
+        ("runs/a", "runs/b/", ("a", "b")),
+        ("runs/1/a", "runs/2/a", ("encoder", "baseline")),
+        ("supcon_tf:NAME", None, ("supcon_tf:NAME", "baseline")),
+        (".", "runs/b", ("encoder", "baseline")),
+    ],
+)
+def test_figures_name_an_encoder_by_the_last_part_of_where_it_is(
+    encoder, baseline, titles
+):
+    config = EvaluateConfig(encoder=encoder, baseline=baseline)
+    assert tuple(evaluate.titles_of(config).values()) == titles
 
 
 def run(capsys, *argv):

@@ -10,7 +10,7 @@ from PIL import Image
 from supcon_tf.evaluation import figures
 from supcon_tf.evaluation.figures import (
     corruption_bars,
-    embedding_map,
+    embedding_maps,
     read_history,
     similarity_histograms,
     training_curves,
@@ -57,7 +57,7 @@ def clusters(num_classes=3, count=90, dim=6):
 
 def test_a_map_shows_each_class_at_its_two_main_directions(drawn):
     x, labels = clusters()
-    (axes,) = drawn(embedding_map, x, labels, ("cat", "dog", "ship"))
+    (axes,) = drawn(embedding_maps, {"a": x}, labels, ("cat", "dog", "ship"))
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
     assert legend == ["cat", "dog", "ship"]
     points = [part.get_offsets() for part in axes.collections]
@@ -75,7 +75,7 @@ def test_of_many_classes_those_with_most_images_are_coloured(drawn):
     labels = np.concatenate([np.arange(30), np.repeat([4, 29], 5)])
     x = np.random.default_rng(0).normal(size=(len(labels), 5))
     names = [f"class {i}" for i in range(30)]
-    (axes,) = drawn(embedding_map, x, labels, names)
+    (axes,) = drawn(embedding_maps, {"a": x}, labels, names)
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
     assert len(legend) == 21
     assert legend[0] == "other classes"
@@ -94,7 +94,7 @@ def test_of_many_images_some_are_drawn_the_same_each_time(drawn):
             [
                 part.get_offsets()
                 for part in drawn(
-                    embedding_map, x, labels, "abc", max_points=50
+                    embedding_maps, {"a": x}, labels, "abc", max_points=50
                 )[0].collections
             ]
         )
@@ -105,13 +105,28 @@ def test_of_many_images_some_are_drawn_the_same_each_time(drawn):
 
 
 def test_identical_representations_have_a_map_too(drawn):
-    drawn(embedding_map, np.ones((10, 4)), np.arange(10) % 2, "ab")
+    x = {"a": np.ones((10, 4))}
+    drawn(embedding_maps, x, np.arange(10) % 2, "ab")
+
+
+def test_two_encoders_have_a_panel_each_and_one_legend(drawn):
+    x, labels = clusters()
+    encoders = {"supcon": x, "cross_entropy": x[:, ::-1] * 3}
+    panels = drawn(embedding_maps, encoders, labels, "abc")
+    assert [panel.get_title() for panel in panels] == list(encoders)
+    assert [panel.get_legend() is None for panel in panels] == [True, False]
+    for name, histogram in zip(
+        encoders,
+        drawn(similarity_histograms, encoders, labels),
+        strict=True,
+    ):
+        assert histogram.get_title().endswith(f": {name}")
 
 
 def test_histograms_tell_the_medians_of_both_sorts_of_pairs(drawn):
     directions = np.array([[1, 0], [0.5, np.sqrt(0.75)]])
     labels = np.arange(40) % 2
-    (axes,) = drawn(similarity_histograms, directions[labels], labels)
+    (axes,) = drawn(similarity_histograms, {"a": directions[labels]}, labels)
     legend = axes.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == [
         "one class, median 1.00",
@@ -121,7 +136,9 @@ def test_histograms_tell_the_medians_of_both_sorts_of_pairs(drawn):
 
 def test_identical_representations_have_histograms_too(drawn):
     (axes,) = drawn(
-        similarity_histograms, np.full((10, 3), 0.1), np.arange(10) % 2
+        similarity_histograms,
+        {"a": np.full((10, 3), 0.1)},
+        np.arange(10) % 2,
     )
     (histogram, _) = axes.patches
     assert histogram.get_xy()[:, 1].max() == pytest.approx(600)  # 1 / width
@@ -179,9 +196,10 @@ def test_nothing_is_left_behind(tmp_path):
     import matplotlib
 
     settings = dict(matplotlib.rcParams)
+    x, labels = clusters()
     thread = threading.Thread(  # where a window could not be opened
         target=similarity_histograms,
-        args=(*clusters(), tmp_path / "figure.png"),
+        args=({"a": x}, labels, tmp_path / "figure.png"),
     )
     thread.start()
     thread.join()

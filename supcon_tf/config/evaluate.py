@@ -47,9 +47,9 @@ class EvaluateConfig(Checked):
     overwrite: bool = setting(False, "Replace an earlier evaluation.json.")
     figures: bool = setting(
         False,
-        "Draw, too: embedding_map.png and similarities.png, also of the "
-        "baseline, corruptions.png, and training.png of a folder that "
-        "supcon-pretrain wrote. Needs matplotlib.",
+        "Draw, too: embedding_map.png, similarities.png and corruptions.png, "
+        "with the baseline beside the encoder, and training.png of a folder "
+        "that supcon-pretrain wrote. Needs matplotlib.",
     )
     image_size: int | None = setting(
         None,

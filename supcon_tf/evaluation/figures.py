@@ -21,15 +21,16 @@ _MARKERS = "os^"  # three to ten colours: 30 classes have their own pair
 _MAX_NAMED = 20
 
 
-def embedding_map(
+def embedding_maps(
     representations, labels, class_names, path, *, max_points=3000, seed=0
 ):
-    """A map of the representations: their two main directions, by class.
+    """Maps of representations: their two main directions, by class.
 
     They are scaled to unit length, as for k-NN and all other measures.
 
     Args:
-      representations: `[n, R]` finite floats, n and R at least 2.
+      representations: dict of the encoders' names to `[n, R]` finite floats of
+        the same images, n and R at least 2; a panel each.
       labels: `[n]` integers in [0, C).
       class_names: names of the C classes. Of more than 20, the 20 with the
         most images have colours and the others are grey.
@@ -39,42 +40,54 @@ def embedding_map(
     """
     chosen = np.random.default_rng(seed).permutation(len(labels))[:max_points]
     labels = np.asarray(labels)[chosen]
-    x = of_unit_length(representations)[chosen]
-    x -= x.mean(axis=0)
-    _, values, directions = np.linalg.svd(x, full_matrices=False)
-    total = max(np.sum(values**2), np.finfo(float).tiny)
-    shares = [f"{100 * value**2 / total:.0f} %" for value in values[:2]]
-    places = x @ directions[:2].T  # [n, 2]
     counts = np.bincount(labels, minlength=len(class_names))
     named = np.sort(np.argsort(-counts, kind="stable")[:_MAX_NAMED])
-
-    figure, (axes,) = new_figure(7.5, 5.5)
-    is_other = ~np.isin(labels, named)
-    if is_other.any():
-        axes.scatter(*places[is_other].T, s=6, c=GREY, label="other classes")
-    for index, label in enumerate(named):
-        axes.scatter(
-            *places[labels == label].T,
-            s=12 if len(labels) >= 1000 else 24,
-            marker=_MARKERS[index % len(_MARKERS)],
-            color=_COLORS[index % len(_COLORS)],
-            alpha=0.8,
-            linewidths=0,
-            label=str(class_names[label]),
+    width = 5.2 * len(representations) + 1.8
+    figure, panels = new_figure(width, 5.2, columns=len(representations))
+    for panel, (name, x) in zip(panels, representations.items(), strict=True):
+        places, shares = _main_directions(of_unit_length(x)[chosen])
+        is_other = ~np.isin(labels, named)
+        if is_other.any():
+            panel.scatter(
+                *places[is_other].T, s=6, c=GREY, label="other classes"
+            )
+        for index, label in enumerate(named):
+            panel.scatter(
+                *places[labels == label].T,
+                s=12 if len(labels) >= 1000 else 24,
+                marker=_MARKERS[index % len(_MARKERS)],
+                color=_COLORS[index % len(_COLORS)],
+                alpha=0.8,
+                linewidths=0,
+                label=str(class_names[label]),
+            )
+        panel.set(
+            title=name,
+            xlabel=f"first principal component, {shares[0]} of the variance",
+            ylabel=f"second principal component, {shares[1]}",
         )
-    axes.set(
-        title=f"Representations of {len(places):,} images, unit length",
-        xlabel=f"first principal component, {shares[0]} of the variance",
-        ylabel=f"second principal component, {shares[1]}",
-    )
-    axes.legend(
+        panel.set_aspect("equal", "datalim")
+    panels[-1].legend(
         title="class",
         loc="center left",
         bbox_to_anchor=(1, 0.5),
         markerscale=1.5,
         frameon=False,
     )
+    figure.suptitle(
+        f"Representations of {len(labels):,} images, unit length",
+        fontsize="medium",
+    )
     write_figure(figure, path)
+
+
+def _main_directions(x):
+    """Places along the first two, and the shares of the variance, as text."""
+    x = x - x.mean(axis=0)
+    _, values, directions = np.linalg.svd(x, full_matrices=False)
+    total = max(np.sum(values**2), np.finfo(float).tiny)
+    shares = [f"{100 * value**2 / total:.0f} %" for value in values[:2]]
+    return x @ directions[:2].T, shares  # [n, 2]
 
 
 def similarity_histograms(
@@ -83,8 +96,9 @@ def similarity_histograms(
     """How similar images of one class are, and images of two classes.
 
     Args:
-      representations: as for `pair_similarities`, as is what follows but path.
-      labels: see there.
+      representations: dict of the encoders' names to `[n, R]` floats of the
+        same images; a panel each.
+      labels: as for `pair_similarities`, as are max_pairs and seed.
       path: of the PNG file to write.
       max_pairs: see there.
       seed: see there.
@@ -92,30 +106,35 @@ def similarity_histograms(
     Raises:
       ValueError: if there are no pairs of one of the sorts.
     """
-    similarities = pair_similarities(
-        representations, labels, max_pairs=max_pairs, seed=seed
-    )
-    figure, (axes,) = new_figure(7, 4.5)
-    lowest = min(values.min() for values in similarities.values())
+    similarities = {
+        name: pair_similarities(x, labels, max_pairs=max_pairs, seed=seed)
+        for name, x in representations.items()
+    }
+    lowest = min(v.min() for of in similarities.values() for v in of.values())
     bins = np.linspace(min(lowest, 0.9), 1, 61)
-    for (name, values), color in zip(
-        similarities.items(), (_COLORS[0], _COLORS[6]), strict=True
+    count = len(similarities)
+    figure, panels = new_figure(7, 1.2 + 3.3 * count, count, sharex=True)
+    for panel, (encoder, of_pairs) in zip(
+        panels, similarities.items(), strict=True
     ):
-        axes.hist(
-            values,
-            bins,
-            density=True,
-            histtype="stepfilled",
-            alpha=0.5,
-            color=color,
-            edgecolor=color,
-            label=f"{name}, median {np.median(values):.2f}",
+        for (name, values), color in zip(
+            of_pairs.items(), (_COLORS[0], _COLORS[6]), strict=True
+        ):
+            panel.hist(
+                values,
+                bins,
+                density=True,
+                histtype="stepfilled",
+                alpha=0.5,
+                color=color,
+                edgecolor=color,
+                label=f"{name}, median {np.median(values):.2f}",
+            )
+        panel.set_ylabel("density of pairs (area 1)")
+        _add_title_and_legend(
+            panel, f"Similarity of two images' representations: {encoder}"
         )
-    axes.set(
-        xlabel="cosine similarity (1: same direction)",
-        ylabel="density of pairs (area 1)",
-    )
-    _add_title_and_legend(axes, "Similarity of two images' representations")
+    panels[-1].set_xlabel("cosine similarity (1: same direction)")
     write_figure(figure, path)
 
 
