@@ -1,6 +1,7 @@
 """Measures of a frozen encoder on a data set: probe, neighbours, geometry."""
 
 import numpy as np
+from tqdm import tqdm
 
 from supcon_tf import metrics
 from supcon_tf.evaluation.probes import knn_accuracy
@@ -66,23 +67,28 @@ def measure(
     x_test, y_test = encode_with_progress(
         encoder, test, image_size=image_size, title=f"{title}, test images"
     )
-    classifier, chosen = probe_representations(
-        encoder,
-        x_train,
-        y_train,
-        class_names=train.class_names,
-        l2=l2,
-        validation_fraction=validation_fraction,
-        seed=seed,
-    )
-    del chosen["seconds"]
-    k, accuracies = choose_neighbors(
-        x_train,
-        y_train,
-        candidates=neighbors,
-        fraction=validation_fraction,
-        seed=seed,
-    )
+    with tqdm(total=2, unit="step", disable=None) as bar:
+        bar.set_description(f"{title}, linear probe")
+        classifier, chosen = probe_representations(
+            encoder,
+            x_train,
+            y_train,
+            class_names=train.class_names,
+            l2=l2,
+            validation_fraction=validation_fraction,
+            seed=seed,
+        )
+        del chosen["seconds"]
+        bar.update()
+        bar.set_description(f"{title}, nearest neighbours")
+        k, accuracies = choose_neighbors(
+            x_train,
+            y_train,
+            candidates=neighbors,
+            fraction=validation_fraction,
+            seed=seed,
+        )
+        bar.update()
     return (
         classifier,
         x_test,
