@@ -24,15 +24,15 @@ setup(
         "pillow>=10",
         "scikit-learn>=1.5",
         "scipy>=1.11",
-        "tensorflow>=2.18,<2.22",
+        "tensorflow>=2.20,<2.22",
         "tensorflow-datasets>=4.9.10,<4.10",
         "tensorflow-hub>=0.16.1,<0.17",
         "tqdm>=4.60",
         # What these need and do not declare:
         "importlib_resources>=6",  # tensorflow-datasets
         "setuptools<82",  # tensorflow-hub, for pkg_resources
-        "tensorboard>=2.18,<2.22",  # tf.summary
-        "tf-keras>=2.18,<2.22",  # tensorflow-hub
+        "tensorboard>=2.20,<2.22",  # tf.summary
+        "tf-keras>=2.20,<2.22",  # tensorflow-hub
     ],
     extras_require={
         "figures": ["matplotlib>=3.8"],
