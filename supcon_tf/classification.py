@@ -6,6 +6,7 @@ from keras import layers, ops
 
 from supcon_tf.encoder_model import EncoderModel
 from supcon_tf.evaluation.linear_classifier import LinearClassifier
+from supcon_tf.labels import known_values
 from supcon_tf.projections import unit_length
 from supcon_tf.reduction import reduced
 
@@ -36,7 +37,8 @@ class ClassificationModel(EncoderModel):
     Raises:
       ValueError: if an argument is out of its range; if it is compiled with a
         loss that is not a `keras.losses.Loss`, or given other labels than `[B]`
-        integers or `[B, C]` floats.
+        integers in [0, C) or `[B, C]` floats. Inside a compiled step values of
+        labels are not known: an integer that is no class makes the loss NaN.
 
     Example:
       >>> model = ClassificationModel(encoder, num_classes=10)
@@ -88,6 +90,12 @@ class ClassificationModel(EncoderModel):
             name="classifier",
         )
         self.accuracy_tracker = keras.metrics.Mean("top_1_accuracy")
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Keras' own; labels that are given as a whole are checked before."""
+        if y is not None:
+            self._check_classes(y)
+        return super().fit(x, y, *args, **kwargs)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -154,7 +162,26 @@ class ClassificationModel(EncoderModel):
                 f"Labels must be [B] integers or [B, {self.num_classes}] "
                 f"floats. Received: {dtype} of shape {tuple(labels.shape)}"
             )
-        return ops.one_hot(labels, self.num_classes)
+        self._check_classes(labels)
+        one_hot = ops.one_hot(labels, self.num_classes)
+        # A row of zeros is no class, and would be a loss of 0. NaN, as of
+        # TensorFlow's own sparse cross-entropy on a GPU: XLA cannot raise.
+        is_class = ops.any(one_hot > 0, axis=1, keepdims=True)
+        return ops.where(is_class, one_hot, np.nan)
+
+    def _check_classes(self, labels):
+        """Refuses integers that are no class, outside of a compiled step."""
+        values = known_values(labels)
+        if values is None or values.dtype.kind not in "iu":
+            return
+        if values.shape[1:] not in ((), (1,)):
+            return
+        wrong = values[(values < 0) | (values >= self.num_classes)]
+        if wrong.size:
+            raise ValueError(
+                "Labels must be in [0, num_classes). "
+                f"Received: label={wrong[0]}, num_classes={self.num_classes}"
+            )
 
 
 @keras.saving.register_keras_serializable("supcon_tf")

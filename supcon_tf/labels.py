@@ -33,7 +33,7 @@ def as_ids(labels, batch):
     refuse_names(labels)
     if not keras.ops.is_tensor(labels):
         labels = np.asarray(labels)
-    values = _values(labels)
+    values = known_values(labels)
     if values is not None:
         _check_values(values)
         if isinstance(labels, np.ndarray):
@@ -119,17 +119,24 @@ def refuse_names(labels):
         )
 
 
-def _id_dtype():
-    return "int64" if keras.backend.backend() == "tensorflow" else "int32"
+def known_values(labels):
+    """The labels as an array, or None inside a compiled step.
 
+    Args:
+      labels: array, tensor or list.
 
-def _values(labels):
-    """The labels as an array, or None inside a compiled step."""
+    Returns:
+      A NumPy array, or None where the values are still to be computed.
+    """
     try:
         values = ops.convert_to_numpy(labels)
     except (TypeError, ValueError, NotImplementedError, AttributeError):
         return None
     return values if isinstance(values, np.ndarray) else None
+
+
+def _id_dtype():
+    return "int64" if keras.backend.backend() == "tensorflow" else "int32"
 
 
 def _check_values(values):

@@ -103,14 +103,14 @@ def _downloaded(tfds, name, data_dir):
     except ValueError as error:
         raise ValueError(
             "`dataset` must be one that tensorflow-datasets knows. "
-            f"Received: {name!r}, {_one_line(error)}"
+            f"Received: dataset={name!r}, {_one_line(error)}"
         ) from error
     try:
         builder.download_and_prepare()
     except AssertionError as error:  # it wants files that it may not fetch
         raise ValueError(
-            f"{name!r} cannot be downloaded by tensorflow-datasets. "
-            f"Received: {_one_line(error)}"
+            "`dataset` must be one whose files tensorflow-datasets may fetch. "
+            f"Received: dataset={name!r}, {_one_line(error)}"
         ) from error
     return builder
 
@@ -149,7 +149,7 @@ def _prepared(name, data_dir, configs):
             return newest[default]
     raise ValueError(
         f"`dataset` must be one of {[f'{name}/{c}' for c in sorted(newest)]}, "
-        f"which are in data_dir. Received: {name!r}"
+        f"which are in data_dir. Received: dataset={name!r}"
     )
 
 
@@ -174,18 +174,18 @@ def _checked_features(tfds, info):
     ):
         raise ValueError(
             "`dataset` must have the features `image`, uint8, and `label`, an "
-            f"integer. Received: {info.full_name} with "
+            f"integer. Received: dataset={info.full_name!r}, with "
             f"{_one_line(info.features)}"
         )
     if "train" not in info.splits:
         raise ValueError(
             "`dataset` must have the split 'train'. "
-            f"Received: {info.full_name} with {sorted(info.splits)}"
+            f"Received: dataset={info.full_name!r}, with {sorted(info.splits)}"
         )
     if (info.file_format or tfds.core.FileFormat.TFRECORD).value != "tfrecord":
         raise ValueError(
             "`dataset` must be prepared as tfrecord. "
-            f"Received: {info.full_name} as {info.file_format.value}"
+            f"Received: dataset={info.full_name!r}, as {info.file_format.value}"
         )
     return tfds.features.FeaturesDict({"image": image, "label": label})
 
@@ -227,7 +227,7 @@ def _train_and_test(tfds, info, features):
     elif not class_names:
         raise ValueError(
             "`dataset` must have a ClassLabel as `label` where it is too large "
-            f"for memory. Received: {info.full_name}, "
+            f"for memory. Received: dataset={info.full_name!r}, with "
             f"{_one_line(features['label'])}"
         )
     return parts[0], parts[1] if len(parts) == 2 else None

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from test_replicas import on_logical_cpus
 
 from supcon_tf import AdditiveMarginLoss, ClassificationModel
@@ -89,6 +90,55 @@ def test_other_labels_are_refused(labels):
     model.compile(loss=cross_entropy())
     with pytest.raises(ValueError, match=r"Labels must be \[B\] integers or"):
         model.compute_loss(None, labels, model(images(5, 1, 4, 4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "first"),
+    [
+        (LABELS + 1, 3),
+        (LABELS - 1, -1),
+        (np.uint8(LABELS[:, None] + 1), 3),
+        ([0, 1, 2, 300, 0], 300),
+    ],
+)
+def test_labels_that_are_no_class_are_refused_where_they_are_known(
+    labels, first
+):
+    model = ClassificationModel(encoder(), 3)
+    model.compile(optimizer="sgd", loss=cross_entropy())
+    x = images(5, 1, 4, 4, 3)
+    with pytest.raises(ValueError) as by_loss:
+        model.compute_loss(None, labels, model(x))
+    before = model.get_weights()
+    with pytest.raises(ValueError) as by_fit:
+        model.fit(x, np.asarray(labels), verbose=0)
+    assert str(by_loss.value) == str(by_fit.value)
+    assert str(by_fit.value) == (
+        "Labels must be in [0, num_classes). "
+        f"Received: label={first}, num_classes=3"
+    )
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("wrong", [-1, 3])
+@pytest.mark.parametrize("cosine", [False, True])
+def test_in_a_compiled_step_they_make_the_loss_nan(wrong, jit_compile, cosine):
+    """As TensorFlow's own sparse cross-entropy, where it cannot raise."""
+    model = ClassificationModel(encoder(), 3, cosine=cosine)
+    model.compile(
+        optimizer="sgd",
+        loss=AdditiveMarginLoss() if cosine else cross_entropy(),
+        jit_compile=jit_compile,
+    )
+    for label, is_finite in ((1, True), (wrong, False)):
+        data = images(5, 1, 4, 4, 3), np.array([0, 1, 2, 0, label])
+        batches = tf.data.Dataset.from_tensors(data)
+        logs = model.evaluate(batches, verbose=0, return_dict=True)
+        assert np.isfinite(logs["loss"]) == is_finite
+        logs = model.fit(batches, shuffle=False, verbose=0).history
+        assert np.isfinite(logs["loss"][0]) == is_finite
 
 
 @pytest.mark.parametrize("cosine", [False, True])

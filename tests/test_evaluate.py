@@ -222,7 +222,16 @@ def test_the_same_seed_gives_the_same_results(workdir, tmp_path):
     [
         (("--encoder=missing",), "`encoder` must be a .keras file"),
         (("--baseline=missing",), "`baseline` must be a .keras file"),
-        (("--image_size=9",), "`input_shape` must be (8, 8, 3)"),
+        (
+            ("--image_size=9",),
+            "`image_size` must be that of (8, 8, 3), which the model was made "
+            "for. Received: image_size=9",
+        ),
+        (("--encoder=supcon_tf:NOPE",), "`encoder` must be supcon_tf: and one"),
+        (
+            ("--baseline=supcon_tf:NOPE",),
+            "Received: baseline='supcon_tf:NOPE'",
+        ),
         (("--dataset=mnist",), "`dataset` must be one of"),
         (("--transfer_dataset=mnist",), "`dataset` must be one of"),
         (("--corruptions=all,none",), "`corruptions` must be all, none or of"),

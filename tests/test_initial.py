@@ -7,6 +7,7 @@ from hub_export.saved_model import write_saved_model
 from supcon_tf.encoders import initial, resnet18
 from supcon_tf.encoders.initial import initial_encoder
 from supcon_tf.encoders.saved import load_encoder
+from supcon_tf.pretrained import PRETRAINED
 
 SHAPE = (16, 16, 3)
 IMAGES = np.random.default_rng(0).random((2, *SHAPE), "float32")
@@ -107,8 +108,31 @@ def test_images_of_another_size_are_refused(tmp_path):
     head = [layers.Flatten(), layers.Dense(4)]
     fixed = keras.Sequential([keras.Input(SHAPE), *head])
     write_saved_model(fixed, tmp_path / "fixed")
-    with pytest.raises(ValueError, match=r"images of \(32, 32, 3\)"):
+    with pytest.raises(ValueError) as error:
         initial_encoder(tmp_path / "fixed", (32, 32, 3))
+    assert str(error.value) == (
+        "`initial_encoder` must be a SavedModel that takes float32 images of "
+        f"`input_shape`. Received: initial_encoder={str(tmp_path / 'fixed')!r},"
+        " input_shape=(32, 32, 3)"
+    )
+
+
+def test_an_unknown_pretrained_one_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError) as error:
+        initial_encoder("supcon_tf:NOPE", SHAPE)
+    assert str(error.value) == (
+        f"`initial_encoder` must be supcon_tf: and one of {sorted(PRETRAINED)}."
+        " Received: initial_encoder='supcon_tf:NOPE'"
+    )
+
+
+def test_a_damaged_saved_model_is_named_by_the_argument(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"\x12\x34 damaged")
+    with pytest.raises(ValueError) as error:
+        initial_encoder(tmp_path, SHAPE)
+    message = str(error.value)
+    assert message.startswith("`initial_encoder` must be a whole SavedModel")
+    assert f"Received: initial_encoder={str(tmp_path)!r}" in message
 
 
 @pytest.mark.parametrize("layer", [layers.ReLU(), layers.Reshape((-1, 3))])

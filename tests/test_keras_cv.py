@@ -139,6 +139,28 @@ def test_a_preset_that_cannot_be_downloaded_is_one_line(monkeypatch):
     )
 
 
+def test_without_a_network_the_innermost_reason_is_told(monkeypatch):
+    """What is around it is of several lines, of hosts, pools and tries."""
+    import kagglehub
+    import requests
+    import urllib3
+
+    def no_network(*args):
+        reason = OSError(-2, "Name or service not known")
+        pool = urllib3.exceptions.MaxRetryError(None, "api.kaggle.com", reason)
+        pool.__cause__ = reason
+        raise requests.ConnectionError(f"HTTPSConnectionPool: {pool}") from pool
+
+    monkeypatch.setattr(kagglehub, "model_download", no_network)
+    with pytest.raises(ValueError) as error:
+        keras_cv_preset("resnet50_imagenet", (224, 224, 3), pretrained=True)
+    assert str(error.value) == (
+        "The KerasCV preset and its weights must be there: in the cache of "
+        "kagglehub, or to be downloaded. Received: keras_cv:resnet50_imagenet, "
+        "ConnectionError: [Errno -2] Name or service not known"
+    )
+
+
 @pytest.mark.parametrize(
     ("backbone", "options", "message"),
     [

@@ -6,6 +6,7 @@ import tensorflow as tf
 from supcon_tf.labels import (
     as_ids,
     group_by_class,
+    known_values,
     refuse_names,
 )
 
@@ -148,3 +149,18 @@ def test_without_labels_each_image_is_a_group_of_its_own():
 
 def test_groups_of_no_image_are_none():
     assert group_by_class(as_ids(np.zeros(0, int), 0), 0).shape == (0,)
+
+
+def test_values_are_known_outside_of_a_compiled_step():
+    for labels in ([1, 2], np.array([1, 2]), tf.constant([1, 2])):
+        assert known_values(labels).tolist() == [1, 2]
+    seen = []
+
+    @tf.function
+    def step(labels):
+        seen.append(known_values(labels))
+        return labels
+
+    step(tf.constant([1, 2]))
+    assert seen == [None]
+    assert known_values(keras.KerasTensor((2,), "int64")) is None

@@ -104,7 +104,7 @@ def test_one_run_alone_is_drawn(drawn):
 
 @pytest.mark.parametrize(
     ("accuracies", "limits"),
-    [((0.5, 0.505), (48, 53)), ((0.99, 0.995), (96, 101)), ((0.2, 0.9), None)],
+    [((0.5, 0.505), (48, 53)), ((0.99, 0.995), (96, 100)), ((0.2, 0.9), None)],
 )
 def test_small_differences_do_not_fill_the_axis(accuracies, limits, drawn):
     rows = [epochs("supcon", n, 0, a) for n, a in enumerate(accuracies, 1)]
@@ -116,6 +116,27 @@ def test_small_differences_do_not_fill_the_axis(accuracies, limits, drawn):
     else:
         assert high - low == pytest.approx(4)
         assert limits[0] <= low < high <= limits[1]
+
+
+@pytest.mark.parametrize("lowest", [0.3, 0.99])
+def test_the_axis_ends_at_100_percent_where_no_point_is_cut(lowest, drawn):
+    rows = [
+        epochs("supcon", number, seed, accuracy)
+        for number in (2, 16)
+        for seed, accuracy in enumerate((lowest, 1.0, 1.0))
+    ]
+    (axes,) = drawn(accuracy_curves, rows, "epochs", label="epochs")
+    assert axes.get_ylim()[1] == 100
+    (line,) = axes.get_lines()
+    band, *points = sorted(axes.collections, key=lambda c: len(c.get_offsets()))
+    assert not any(each.get_clip_on() for each in (line, *points))
+    assert band.get_clip_on()  # a spread above 100 % is of no accuracy
+
+    rows = grid("supcon", [lowest] + [1.0] * 11)
+    for panel in drawn(accuracy_boxes, rows, VARIED):
+        assert panel.get_ylim()[1] == 100
+        for each in (*panel.lines, *panel.patches, *panel.collections):
+            assert not each.get_clip_on()
 
 
 VARIED = ("augmentation", "optimizer", "base_learning_rate")

@@ -5,7 +5,7 @@ import pathlib
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from supcon_tf.encoders.initial import FORMS, initial_encoder
+from supcon_tf.encoders.initial import FORMS, initial_encoder, renamed
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
 from supcon_tf.pretrained import PRETRAINED, unpacked
 
@@ -28,7 +28,8 @@ def frozen_encoder(where, *, image_size=None, safe_mode=True, name="encoder"):
       and the (height, width) of the images.
 
     Raises:
-      ValueError: if there is no such encoder or it is damaged or refused.
+      ValueError: if there is no such encoder, it is damaged or refused, or
+        takes images of another size.
 
     Example:
       >>> encoder, size = frozen_encoder("supcon_tf:cifar10_resnet18_w025")
@@ -45,10 +46,14 @@ def frozen_encoder(where, *, image_size=None, safe_mode=True, name="encoder"):
             size = _own_size(str(where), safe_mode) or size
         encoder = initial_encoder(where, (*size, 3), safe_mode=safe_mode)
     except ValueError as error:
-        # The argument has another name there.
-        text = str(error).replace("`initial_encoder`", f"`{name}`")
-        text = text.replace("initial_encoder=", f"{name}=")
-        raise ValueError(text) from error
+        names = {
+            "`initial_encoder`": f"`{name}`",
+            "initial_encoder=": f"{name}=",
+            "`input_shape` must be": "`image_size` must be that of",
+            "`input_shape`": "`image_size`",
+            f"input_shape={(*size, 3)}": f"image_size={size[0]}",
+        }
+        raise ValueError(renamed(str(error), names)) from error
     encoder.trainable = False
     return encoder, size
 

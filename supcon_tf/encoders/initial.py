@@ -8,6 +8,7 @@ from supcon_tf.encoders.keras_cv import keras_cv_preset
 from supcon_tf.encoders.keras_models import check_image_shape
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
 from supcon_tf.hub import HubEncoder
+from supcon_tf.pretrained import PRETRAINED
 
 FORMS = (
     "a .keras file, the workdir of a run, the folder, .tar.gz archive or URL "
@@ -48,6 +49,11 @@ def initial_encoder(where, input_shape, *, safe_mode=True):
     where = str(where)
     kind, _, preset = where.partition(":")
     path = pathlib.Path(where).expanduser()
+    if kind == "supcon_tf" and preset not in PRETRAINED:
+        raise ValueError(
+            "`initial_encoder` must be supcon_tf: and one of "
+            f"{sorted(PRETRAINED)}. Received: initial_encoder={where!r}"
+        )
     if kind == "keras_cv":
         encoder = keras_cv_preset(preset, input_shape, pretrained=True)
     elif (
@@ -74,17 +80,36 @@ def initial_encoder(where, input_shape, *, safe_mode=True):
     return encoder
 
 
+def renamed(message, names):
+    """An error's message, in the names that its arguments have for the caller.
+
+    Args:
+      message: string.
+      names: dict of what is replaced to what it is replaced by.
+
+    Returns:
+      The message, with all of them replaced.
+    """
+    for name, other in names.items():
+        message = message.replace(name, other)
+    return message
+
+
 def _of_saved_model(handle, input_shape):
     """A functional model around the SavedModel's layer."""
-    layer = HubEncoder(handle, trainable=True, name="hub_encoder")
+    try:
+        layer = HubEncoder(handle, trainable=True, name="hub_encoder")
+    except ValueError as error:
+        names = {"`handle`": "`initial_encoder`", "handle=": "initial_encoder="}
+        raise ValueError(renamed(str(error), names)) from error
     images = keras.Input(input_shape, name="images")
     try:
         features = layer(images)
     except Exception as error:  # of TensorFlow, of several lines
         raise ValueError(
             "`initial_encoder` must be a SavedModel that takes float32 images "
-            f"of {tuple(input_shape)}. Received: initial_encoder={handle!r}, "
-            "which does not"
+            f"of `input_shape`. Received: initial_encoder={handle!r}, "
+            f"input_shape={tuple(input_shape)}"
         ) from error
     return keras.Model(images, features, name="encoder")
 

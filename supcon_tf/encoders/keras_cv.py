@@ -110,13 +110,24 @@ def keras_cv_preset(name, input_shape, *, pretrained=False):
             name, load_weights=True if pretrained else None
         )
     except Exception as error:  # of Kaggle's client, requests, json and h5py
-        reason = str(error).strip().split("\n")[0]
+        reason = str(_innermost(error)).strip().split("\n")[0]
         raise ValueError(
             f"The KerasCV preset{' and its weights' if pretrained else ''} "
             "must be there: in the cache of kagglehub, or to be downloaded. "
             f"Received: keras_cv:{name}, {type(error).__name__}: {reason}"
         ) from error
     return from_keras_cv(backbone, input_shape=input_shape)
+
+
+def _innermost(error):
+    """Of a failed download the error of the system, in few words.
+
+    (What requests and urllib3 make of it has hosts, pools and tries.)
+    """
+    is_download = isinstance(error, OSError)
+    while is_download and (cause := error.__cause__ or error.__context__):
+        error = cause
+    return error
 
 
 def _preset_class(models, name):

@@ -49,6 +49,7 @@ def accuracy_curves(rows, column, path, *, label, title):
                     color=color,
                     alpha=0.5,
                     linewidths=0,
+                    clip_on=False,
                 )
         means, spreads = zip(*map(mean_and_spread, runs), strict=True)
         spreads = [spread or 0 for spread in spreads]
@@ -66,6 +67,7 @@ def accuracy_curves(rows, column, path, *, label, title):
             color=color,
             marker=marker,
             linewidth=1.8,
+            clip_on=False,
             label=f"{name}, {_seeds(map(len, runs))}",
         )
     axes.set(xlabel=label, ylabel=_ACCURACY, title=title)
@@ -147,6 +149,8 @@ def _add_boxes(panel, samples, index, count, objective):
         whiskerprops={"color": color},
         capprops={"color": color},
     )
+    for artist in (*panel.lines, *panel.patches):
+        artist.set_clip_on(False)  # at 100 % half of it is above the axes
     panel.scatter(
         [place for place, sample in drawn for _ in sample],
         [percent for _, sample in drawn for percent in sample],
@@ -155,6 +159,7 @@ def _add_boxes(panel, samples, index, count, objective):
         color=color,
         alpha=0.8,
         linewidths=0,
+        clip_on=False,
         zorder=3,
         label=f"{name}, {sum(map(len, samples))} runs",
     )
@@ -217,7 +222,6 @@ def _tick_at(axes, values):
 def _widen(axes):
     """Makes the range of the vertical axis, up to 100 %, large enough."""
     low, high = axes.get_ylim()
-    missing = _LEAST_RANGE - (high - low)
-    if missing > 0:
-        high = max(high, min(high + missing / 2, 100.5))
-        axes.set_ylim(min(low, high - _LEAST_RANGE), high)
+    missing = max(0, _LEAST_RANGE - (high - low))
+    high = min(high + missing / 2, 100)
+    axes.set_ylim(min(low, high - _LEAST_RANGE), high)
