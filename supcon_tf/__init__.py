@@ -12,13 +12,14 @@ from supcon_tf import (
     schedules,
 )
 from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.classification import AdditiveMarginLoss, ClassificationModel
+from supcon_tf.classification import ClassificationModel
 from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.evaluation import linear_probe
 from supcon_tf.evaluation.linear_classifier import LinearClassifier
 from supcon_tf.hub import HubEncoder, load_pretrained
 from supcon_tf.losses import SupConLoss, supcon_loss
+from supcon_tf.margin import AdditiveMarginLoss
 from supcon_tf.models import SupConModel
 from supcon_tf.monitoring import KNNCallback, StuckLoss, StuckLossWarning
 from supcon_tf.pretrained import PRETRAINED, unpack_pretrained

@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.augmentations.mixing import cut_mix
-from supcon_tf.classification import AdditiveMarginLoss
 from supcon_tf.losses import SupConLoss
+from supcon_tf.margin import AdditiveMarginLoss
 
 
 class Objective(NamedTuple):

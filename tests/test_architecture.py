@@ -24,6 +24,7 @@ FLOORS = [
         "supcon_tf.gradient_cache",
         "supcon_tf.encoder_model",
         "supcon_tf.momentum",
+        "supcon_tf.margin",
         "supcon_tf.projection_head",
     ],
     ["supcon_tf.pretrained", "supcon_tf.hub"],

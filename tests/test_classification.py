@@ -1,7 +1,5 @@
 """The baselines: encoder and classifier trained together."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -9,7 +7,6 @@ import tensorflow as tf
 from test_replicas import on_logical_cpus
 
 from supcon_tf import AdditiveMarginLoss, ClassificationModel
-from supcon_tf.classification import CosineSimilarities
 from supcon_tf.evaluation.encode import encode_all
 
 LABELS = np.array([0, 2, 1, 2, 0])
@@ -194,58 +191,9 @@ def test_normalize_representation_reaches_classifier_and_encoder():
     )
 
 
-def loop_margin(labels, cosines, margin, scale):
-    losses = []
-    for label, row in zip(labels, cosines, strict=True):
-        right = np.exp(scale * (row[label] - margin))
-        wrong = sum(np.exp(scale * c) for k, c in enumerate(row) if k != label)
-        losses.append(-np.log(right / (right + wrong)))
-    return losses
-
-
-@pytest.mark.parametrize(("margin", "scale"), [(0.35, 30), (0.0, 1), (1.5, 5)])
-def test_the_margin_is_subtracted_from_the_cosine_of_the_true_class(
-    margin, scale
-):
-    cosines = np.random.default_rng(0).uniform(-1, 1, (5, 3))
-    loss = AdditiveMarginLoss(margin, scale, reduction="none", dtype="float64")
-    np.testing.assert_allclose(
-        loss(np.eye(3)[LABELS], cosines),
-        loop_margin(LABELS, cosines, margin, scale),
-        rtol=1e-6,
-    )
-
-
-def test_cosines_are_those_of_representations_and_class_vectors():
-    layer = CosineSimilarities(3)
-    x = images(5, 6)
-    cosines = layer(x)
-    kernel = layer.kernel.numpy()
-    for i, row in enumerate(x):
-        for j, vector in enumerate(kernel.T):
-            length = np.linalg.norm(row) * np.linalg.norm(vector)
-            assert abs(cosines[i, j] - row @ vector / length) < 1e-6
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: AdditiveMarginLoss(-0.1), "`margin` must be in"),
-        (lambda: AdditiveMarginLoss(2.0), "`margin` must be in"),
-        (lambda: AdditiveMarginLoss(scale=0), "`scale` must be > 0"),
-        (lambda: ClassificationModel(encoder(), 1), "`num_classes` must be an"),
-    ],
-)
-def test_arguments_out_of_range_are_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-def test_the_margin_loss_survives_its_config():
-    loss = AdditiveMarginLoss(0.2, 7.0)
-    config = json.loads(json.dumps(loss.get_config()))
-    again = AdditiveMarginLoss.from_config(config)
-    assert (again.margin, again.scale) == (0.2, 7.0)
+def test_fewer_than_two_classes_are_refused():
+    with pytest.raises(ValueError, match="`num_classes` must be an"):
+        ClassificationModel(encoder(), 1)
 
 
 @pytest.mark.slow
