@@ -49,6 +49,7 @@ def images(count=12, height=32, width=36):
     return numbers.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_same_seed_same_view_in_any_batch_eagerly_and_in_a_dataset(name):
     augmentation, stack = from_keras(LAYERS[name]()), images()
@@ -64,6 +65,7 @@ def test_same_seed_same_view_in_any_batch_eagerly_and_in_a_dataset(name):
         np.testing.assert_allclose(mapped, views, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_each_image_draws_its_own_view(name):
     stack = np.repeat(images(1), 32, axis=0)

@@ -36,6 +36,7 @@ def test_the_same_seed_gives_the_same_view_in_any_batch(name, size):
     assert_same_views(name, np.concatenate(alone), expected[[0, 5]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_eager_function_and_dataset_give_the_same_view(name):
     pipeline = AUGMENTATIONS[name]
@@ -59,6 +60,7 @@ def test_each_image_draws_its_own_view(name):
     assert len(np.unique(views.reshape(64, -1), axis=0)) >= 62
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_unknown_input_shapes_give_the_known_output_shape(name):
     pipeline = AUGMENTATIONS[name]

@@ -64,6 +64,7 @@ def assert_same_weights(a, b, tolerance=0.0):
         np.testing.assert_allclose(x, y, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_a_restored_fit_ends_as_an_undisturbed_one(tmp_path):
     undisturbed = compiled_model()
     initial = undisturbed.get_weights()
@@ -80,6 +81,7 @@ def test_a_restored_fit_ends_as_an_undisturbed_one(tmp_path):
     assert_same_weights(undisturbed.get_weights(), resumed.get_weights(), 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "kept"), [(1, [3]), (2, [2, 3])])
 def test_the_newest_checkpoints_are_kept(keep, kept, tmp_path):
     fit(compiled_model(), [EpochCheckpoint(tmp_path, keep)], epochs=3)
@@ -141,6 +143,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
         assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_no_damaged_byte_goes_unnoticed(tmp_path):
     model = compiled_model()
     fit(model, [EpochCheckpoint(tmp_path, keep=1)], epochs=1)
@@ -191,6 +194,7 @@ def test_a_damaged_old_checkpoint_is_not_looked_at(tmp_path):
         assert restore_checkpoint(tmp_path, compiled_model()) == 2
 
 
+@pytest.mark.slow
 def test_a_fit_that_goes_on_removes_what_it_passed_over(tmp_path):
     fit(compiled_model(), [EpochCheckpoint(tmp_path, keep=4)], epochs=4)
     for damaged in (3, 4):
@@ -290,6 +294,7 @@ def test_a_full_disk_is_named_and_leaves_the_last_good_checkpoint(
     assert_same_weights(states[-1], checkpoint_variables(resumed))
 
 
+@pytest.mark.slow
 def test_the_history_has_one_row_an_epoch_also_after_a_restart(tmp_path):
     path = tmp_path / "history.csv"
     first = fit(compiled_model(), [EpochHistory(path)], epochs=3).history

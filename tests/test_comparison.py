@@ -48,6 +48,7 @@ def loaded(folder):
     return tf.saved_model.load(folder / "saved_model")
 
 
+@pytest.mark.slow
 def test_a_savedmodel_equals_its_encoder(encoder, parts, loaded):
     differences = compare(encoder, loaded, **parts)
     assert differences["inference"] < 1e-5
@@ -80,6 +81,7 @@ def test_another_process_finds_it_equal(encoder, parts, folder):
         np.testing.assert_array_equal(old, new.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "change"),
     [
@@ -121,6 +123,7 @@ def test_a_savedmodel_with_other_parts_is_refused(encoder, loaded):
         compare(encoder, loaded)
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_told_in_one_line(encoder, tmp_path):
     pixels = example_pixels(encoder, (None, None, None, 3))
     with pytest.raises(RuntimeError, match="by a new process") as caught:

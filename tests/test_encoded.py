@@ -99,6 +99,7 @@ def test_only_the_last_column_differs_from_the_whole_image():
         assert (differences[..., -1].max() > 1e-3) == ends_between_blocks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_every_pipeline_takes_a_file_in_a_dataset(name):
     pipeline = AUGMENTATIONS[name]

@@ -27,6 +27,7 @@ def test_endpoints_of_a_resnet_are_its_groups(build):
     )
 
 
+@pytest.mark.slow
 def test_endpoints_of_a_vit_are_the_tokens_after_each_block():
     encoder = vit(
         (16, 16, 3),

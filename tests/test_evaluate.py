@@ -75,6 +75,7 @@ def data():
     return train, test.take(np.sort(chosen))
 
 
+@pytest.mark.slow
 def test_the_results_are_those_of_the_functions(config, results, data, workdir):
     train, test = data
     errors = []
@@ -198,6 +199,7 @@ def test_earlier_results_are_replaced_only_if_asked(workdir, tmp_path, capsys):
     assert json.loads(earlier.read_text())["encoder"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_results(workdir, tmp_path):
     config = EvaluateConfig(
         encoder=str(workdir),
@@ -323,6 +325,7 @@ def test_help_names_every_flag(capsys):
         assert f"--{'[no]' if field.type is bool else ''}{field.name}" in out
 
 
+@pytest.mark.slow
 def test_published_corruptions_are_measured_where_they_are(tmp_path, workdir):
     options = {"image": tfds.features.Image(shape=(8, 8, 3)), "num_classes": 2}
     write(tmp_path, "cifar10", {"train": [60], "test": [20]}, **options)

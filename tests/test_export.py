@@ -183,6 +183,7 @@ def test_head_and_classifier_are_exported_when_asked(run_workdir, tmp_path):
     assert "encoder.classifier(images)" in card
 
 
+@pytest.mark.slow
 def test_an_earlier_export_is_replaced_when_told_to(
     workdir, tmp_path, quickly, capsys
 ):

@@ -77,6 +77,7 @@ def test_class_names_are_those_of_the_evaluation(workdir):
     assert read(workdir).class_names == ("cat", "dog")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.json", "linear_eval.json"])
 @pytest.mark.parametrize("text", ["", "[1]", "{"])
 def test_damaged_json_is_refused_in_one_line(name, text, workdir):
@@ -98,6 +99,7 @@ def test_parts_of_another_encoder_are_refused(name, option, workdir):
         read(workdir, **{option: True})
 
 
+@pytest.mark.slow
 def test_a_run_without_a_head_has_no_projection(workdir):
     encoder = keras.saving.load_model(workdir / "encoder.keras")
     model = SupConModel(encoder)

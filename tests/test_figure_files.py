@@ -1,6 +1,7 @@
 """Which figures an evaluation has."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from supcon_tf.evaluation.figure_files import draw_evaluation
@@ -15,6 +16,7 @@ def test_an_encoder_alone_has_a_map_and_histograms(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == set(names)
 
 
+@pytest.mark.slow
 def test_the_rest_is_drawn_if_it_is_there(tmp_path):
     history = tmp_path / "history.csv"
     history.write_text("epoch,loss\n1,3\n2,2\n")

@@ -126,6 +126,7 @@ def _hold(folder, ready, done):
         done.wait()
 
 
+@pytest.mark.slow
 def test_a_second_process_is_kept_out_while_the_first_one_writes(tmp_path):
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()

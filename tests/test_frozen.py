@@ -39,6 +39,7 @@ def test_a_run_or_a_file_has_its_own_size(part, tmp_path):
     assert_same(encoder, expected, size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_archive", [False, True])
 @pytest.mark.parametrize(
     ("shape", "size"), [((10, 12, 3), (10, 12)), ((None, None, 3), (32, 32))]
@@ -59,6 +60,7 @@ def test_a_saved_model_has_its_own_size_or_32(
     assert_same(encoder, expected, size)
 
 
+@pytest.mark.slow
 def test_a_pretrained_encoder_has_the_size_of_its_training():
     encoder, size = frozen_encoder("supcon_tf:cifar10_resnet18_w025")
     assert size == (32, 32)

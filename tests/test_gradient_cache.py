@@ -105,6 +105,7 @@ def float64():
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("pieces", [1, 2, 3, 5])
 def test_loss_outputs_and_gradients_are_those_of_a_tape(pieces, how):
@@ -116,6 +117,7 @@ def test_loss_outputs_and_gradients_are_those_of_a_tape(pieces, how):
     assert_all_close(gradients, true_gradients, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 def test_in_float64_gradients_are_exact(float64, how):
     model = small_model()
@@ -227,6 +229,7 @@ def test_gradients_are_those_of_the_masks_of_the_first_forward():
     assert_all_close(gradients, true_gradients, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 def test_with_dropout_gradients_are_finite_differences(float64, how):
     dropout = layers.Dropout(0.5)
@@ -249,6 +252,7 @@ def test_with_dropout_gradients_are_finite_differences(float64, how):
     np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["eagerly", "in a graph"])
 def test_the_masks_of_two_steps_differ(how):
     dropout = layers.Dropout(0.5)
@@ -269,6 +273,7 @@ def test_both_forwards_of_a_piece_are_the_same():
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("pieces", [1, 3, 5])
 def test_batch_norm_sees_pieces_and_is_updated_once(pieces, how):
@@ -314,6 +319,7 @@ def test_what_no_piece_changes_stays_as_it_is_to_the_last_bit():
     np.testing.assert_array_equal(frozen.kernel, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 def test_with_fewer_rows_than_pieces_each_row_is_one(how):
     norm = batch_norm()
@@ -330,6 +336,7 @@ def test_with_fewer_rows_than_pieces_each_row_is_one(how):
     assert_all_close(averages, true_averages, 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("pieces", [1, 3])
 def test_without_rows_gradients_are_0_and_the_state_stays(pieces, how):

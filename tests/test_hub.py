@@ -152,6 +152,7 @@ def test_fine_tuned_weights_are_saved_and_loaded(handle, tmp_path):
     np.testing.assert_array_equal(again(images), model(images))
 
 
+@pytest.mark.slow
 def test_compiled_by_xla_it_is_fine_tuned_as_without(handle):
     results = []
     for jit_compile in (False, True):

@@ -129,6 +129,7 @@ def test_a_class_without_training_images_is_named(tmp_path):
         find_images(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_views_and_images_of_a_folder_are_those_of_its_files(tmp_path, suffix):
     for name in ("cat", "dog"):

@@ -33,6 +33,7 @@ def results(workdir):
     return linear_eval.linear_eval(LinearEvalConfig(), workdir)
 
 
+@pytest.mark.slow
 def test_the_results_are_those_of_the_classifier_that_is_written(
     workdir, results
 ):
@@ -73,6 +74,7 @@ def run(capsys, *argv):
     return status, out, err
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_it_writes(workdir, results, capsys):
     status, out, _ = run(capsys, f"--workdir={workdir}", "--l2=10")
     assert status == 0
@@ -80,6 +82,7 @@ def test_the_command_prints_what_it_writes(workdir, results, capsys):
     assert "classifier.keras" in out
 
 
+@pytest.mark.slow
 def test_the_second_stage_on_augmented_images_chooses_a_learning_rate(
     workdir, tmp_path, capsys
 ):
@@ -110,6 +113,7 @@ def test_the_second_stage_on_augmented_images_chooses_a_learning_rate(
     assert second["top_1_accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_classifier_that_was_trained_with_the_encoder_is_evaluated(tmp_path):
     config = dataclasses.replace(
         RECIPES["cross_entropy_digits"], width=0.125, epochs=4

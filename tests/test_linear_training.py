@@ -46,6 +46,7 @@ def train(encoder, source, **options):
     return train_linear_classifier(encoder, source, **options)
 
 
+@pytest.mark.slow
 def test_the_digits_are_told_apart_on_augmented_images(tmp_path):
     images, test = load_dataset("digits")
     classifier, results = train(
@@ -127,6 +128,7 @@ def test_smoothed_labels_are_what_the_scores_converge_to():
     np.testing.assert_allclose(classifier(images), expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_encoder_stays_as_it_was_to_the_bit():
     encoder = keras.Sequential(
         [
@@ -147,6 +149,7 @@ def test_the_encoder_stays_as_it_was_to_the_bit():
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("absurd", "highest"), [(1e-9, 0.5), (3e38, 0.0)])
 def test_the_better_learning_rate_is_chosen_on_the_held_out_part(
     absurd, highest
@@ -170,6 +173,7 @@ def test_the_better_learning_rate_is_chosen_on_the_held_out_part(
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_learning_rates_are_tried_as_if_each_were_alone():
     images, labels = random_images(200)
     images[labels > 1, :2] //= 2  # something to learn
@@ -189,6 +193,7 @@ def test_learning_rates_are_tried_as_if_each_were_alone():
     assert len({accuracy for _, accuracy in accuracies[0]}) > 1
 
 
+@pytest.mark.slow
 def test_the_held_out_images_are_not_trained_on():
     images, labels = random_images(40)
     images[:, 0, 0, 0] = np.arange(40)
@@ -253,6 +258,7 @@ def test_a_dataset_trains_at_a_single_learning_rate():
         train(flatten_encoder(4), dataset, learning_rate=(0.1, 1.0))
 
 
+@pytest.mark.slow
 def test_an_encoder_of_any_size_is_told_one():
     encoder = keras.Sequential(
         [

@@ -150,6 +150,7 @@ def test_two_equal_images_have_equal_losses_and_gradients(case):
     np.testing.assert_allclose(gradient[0], gradient[-1], rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(batches(), st.integers(1, 40))
 def test_the_tile_size_does_not_matter(case, tile_size):

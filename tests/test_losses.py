@@ -243,6 +243,7 @@ def test_fit_without_labels_trains_with_nt_xent():
     )
 
 
+@pytest.mark.slow
 def test_a_model_with_embeddings_learns_with_labels_of_either_shape():
     x = random_projections(64, 6).astype("float32")
     labels = (x[:, 0] > 0).astype(int)
@@ -275,6 +276,7 @@ def test_the_reductions_are_those_of_keras():
     np.testing.assert_allclose(total, each.sum(), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_batch_size_may_be_unknown():
     loss = SupConLoss()
 
@@ -303,6 +305,7 @@ def test_it_compiles_under_xla():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", [{}, {"denominator": "one_positive"}])
 def test_a_model_compiled_with_xla_learns(variant):
     x = random_projections(32, 6).astype("float32")
@@ -538,6 +541,7 @@ def test_auto_is_tiled_where_that_is_faster(
     assert bool(calls) == is_tiled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "views"), [(LABELS, 1), (LABELS, 2), (None, 2)]
 )

@@ -37,6 +37,7 @@ def simplex(corners):
     return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", [1, 2, 3])
 @pytest.mark.parametrize("labels", [None, LABELS, [3] * 6])
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -194,6 +195,7 @@ def test_alignment_tolerance_and_uniformity_are_those_of_loops(labels, views):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metric",
     [
@@ -222,6 +224,7 @@ def test_metrics_are_finite_without_pairs_and_serve_as_keras_metrics(metric):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [uniformity, contrastive_top_1, loss_floor])
 def test_a_model_with_metrics_can_be_saved_and_loaded(metric, tmp_path):
     x, labels = random_projections(8, 4).astype("float32"), np.arange(8) % 3

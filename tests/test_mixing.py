@@ -47,6 +47,7 @@ def test_what_is_pasted_is_a_box_at_its_own_place():
     assert seen > 50
 
 
+@pytest.mark.slow
 def test_the_mixed_shares_follow_the_paper():
     images, labels = batch(2000, 64, 64)
     classes = np.eye(2, dtype=np.float32)[np.arange(2000) % 2]

@@ -27,6 +27,7 @@ def images(*shape, seed=0):
     return np.random.default_rng(seed).random(shape, "float32")
 
 
+@pytest.mark.slow
 def test_the_model_learns_and_logs_the_loss_beside_that_of_collapse():
     model = SupConModel(small_encoder(), ProjectionHead((8, 4)))
     model.compile(optimizer=keras.optimizers.SGD(0.1), loss=SupConLoss())
@@ -58,6 +59,7 @@ def test_a_compiled_loss_that_is_no_loss_object_is_refused(loss):
         model.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_a_saved_model_goes_on_as_it_was(tmp_path):
     model = SupConModel(
@@ -79,6 +81,7 @@ def test_a_saved_model_goes_on_as_it_was(tmp_path):
     np.testing.assert_allclose(again(x), model(x), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
 @pytest.mark.parametrize(
     "variant",
@@ -190,6 +193,7 @@ def test_the_queue_holds_the_newest_projections_with_their_labels():
     assert similarity.min() > 0.9
 
 
+@pytest.mark.slow
 def test_a_step_contrasts_with_what_the_queue_holds_and_then_adds_to_it():
     model, history = fitted(size=16, epochs=1, queue_size=64)
     assert model.queue.items()[2].numpy().sum() == 32
@@ -207,6 +211,7 @@ def test_a_step_contrasts_with_what_the_queue_holds_and_then_adds_to_it():
     np.testing.assert_allclose(logs["collapsed_loss"], np.log(31), 1e-6)
 
 
+@pytest.mark.slow
 def test_without_labels_all_of_the_queue_are_negatives():
     model, _ = fitted(size=16, epochs=1, queue_size=64)
     x = images(16, 2, 4, 4, 3)

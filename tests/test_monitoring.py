@@ -100,6 +100,7 @@ def warnings_of_losses(callback, epochs, collapsed_loss=6.0):
     return [str(w.message) for w in caught if w.category is StuckLoss]
 
 
+@pytest.mark.slow
 def test_a_collapsed_model_is_warned_of_once_in_a_fit():
     model = compiled(constant_encoder(), head=ProjectionHead((8, 4)))
     callback = StuckLossWarning(steps=10)
@@ -114,6 +115,7 @@ def test_a_collapsed_model_is_warned_of_once_in_a_fit():
     assert not warnings_of_fit(model, callback, epochs=2)  # 8 batches
 
 
+@pytest.mark.slow
 def test_a_model_that_learns_is_not_warned_of():
     model = compiled(small_encoder(), head=ProjectionHead((8, 4)))
     assert not warnings_of_fit(model, StuckLossWarning(steps=5), epochs=10)
@@ -121,6 +123,7 @@ def test_a_model_that_learns_is_not_warned_of():
     assert not warnings_of_fit(plain, StuckLossWarning(steps=5), epochs=10)
 
 
+@pytest.mark.slow
 def test_a_plain_model_is_warned_of_also_if_its_last_batches_are_smaller():
     model = plain_model(small_encoder(kernel_initializer="zeros"))
     callback = StuckLossWarning(steps=12)
@@ -128,6 +131,7 @@ def test_a_plain_model_is_warned_of_also_if_its_last_batches_are_smaller():
     assert "batches: loss 1.9459, collapsed_loss 1.9459" in message
 
 
+@pytest.mark.slow
 def test_a_plain_model_with_regularisers_is_judged_by_a_metric_of_the_loss():
     loss_alone = keras.metrics.MeanMetricWrapper(
         SupConLoss(), name="contrastive_loss"
@@ -167,6 +171,7 @@ def test_a_model_that_does_not_log_the_collapsed_loss_is_refused():
         warnings_of_fit(model, StuckLossWarning())
 
 
+@pytest.mark.slow
 def test_batches_that_are_executed_together_are_all_counted():
     for steps, expected in ((8, 1), (9, 0)):
         model = SupConModel(constant_encoder())
@@ -238,6 +243,7 @@ def fit_with_scripted_encoder(knows, callbacks, **kwargs):
     ).history
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_the_encoder_is_in_the_history():
     train, validation = bright_rows(60), bright_rows(40, seed=1)
     model = compiled(
@@ -386,6 +392,7 @@ def test_labelled_images_and_datasets_are_taken_too():
     assert [a["val_knn_accuracy"] for a in accuracies] == [[1.0]] * 4
 
 
+@pytest.mark.slow
 def test_an_encoder_that_has_diverged_has_the_accuracy_0():
     callback = KNNCallback(bright_rows(60), bright_rows(40, seed=1))
     model = compiled(small_encoder(), learning_rate=float("nan"))

@@ -29,6 +29,7 @@ def batches(size=8):
     return dataset.batch(size, drop_remainder=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_each_objective_trains_its_model(objective):
     settings = config(objective)

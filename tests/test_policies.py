@@ -158,6 +158,7 @@ def test_only_the_table_of_the_model_garden_adds_to_solarize():
     assert "solarize_add" in names("v0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "operation", [policies.random_autoaugment, policies.random_randaugment]
 )

@@ -129,6 +129,7 @@ def affine(matrix):
     return pillow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shear", [-0.9, -0.3, -0.07, 0.0, 0.12, 0.3, 0.5])
 @pytest.mark.parametrize("size", [(37, 44), (32, 32), (31, 64)])
 def test_a_shear_is_pillows(shear, size):

@@ -55,6 +55,7 @@ def assert_same_weights(a, b, tolerance=0.0):
         np.testing.assert_allclose(x, y, atol=tolerance, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_run_writes_what_it_says(finished):
     workdir, encoder = finished
     assert {path.name for path in workdir.iterdir()} == {
@@ -147,6 +148,7 @@ def test_a_constant_schedule_can_be_given_more_epochs(tmp_path):
         pretrain.pretrain(short, tmp_path / "parts")
 
 
+@pytest.mark.slow
 def test_normalize_representation_reaches_the_encoder_that_is_written(
     tmp_path,
 ):
@@ -373,6 +375,7 @@ def test_a_workdir_that_is_a_file_is_one_line(tmp_path, capsys):
         assert "`workdir` must be a folder that can be written to" in err
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_one_line_and_leaves_no_encoder(
     tmp_path, capsys
 ):

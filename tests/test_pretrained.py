@@ -72,6 +72,7 @@ def random_images(size=32):
     return np.random.default_rng(0).random((2, size, size, 3), "float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped())
 def test_it_is_a_model_of_images(name):
     described = supcon_tf.PRETRAINED[name]
@@ -89,6 +90,7 @@ def test_it_is_a_model_of_images(name):
     assert larger.trainable_weights
 
 
+@pytest.mark.slow
 def test_it_is_an_encoder_like_the_others():
     train, test = supcon_tf.load_dataset("digits")
     encoder = supcon_tf.load_pretrained(NAME)
@@ -114,6 +116,7 @@ def test_its_published_accuracy_is_what_it_has():
     assert correct / len(test) == pytest.approx(top_1, abs=2e-4)
 
 
+@pytest.mark.slow
 def test_a_model_of_it_is_saved_and_loaded_in_safe_mode(tmp_path):
     encoder = supcon_tf.load_pretrained(NAME, trainable=True)
     model = keras.Sequential([encoder, keras.layers.Dense(2)])
@@ -131,6 +134,7 @@ def test_training_starts_from_it():
     assert encoder.trainable_weights
 
 
+@pytest.mark.slow
 def test_an_archive_is_loaded_as_a_folder_is(unpacked):
     archive = pretrained.pretrained_archive(NAME)
     batch = random_images()

@@ -45,6 +45,7 @@ def test_the_probe_separates_what_is_linearly_separable(capsys):
     assert out == "linear probe: top-1 1.0000 on 80 test images\n"
 
 
+@pytest.mark.slow
 def test_the_probe_is_about_as_good_as_plain_logistic_regression():
     from sklearn.linear_model import LogisticRegression
 
@@ -156,6 +157,7 @@ def test_labels_below_0_or_of_one_class_are_refused(shift):
         linear_probe(flatten_encoder(4), (images, labels))
 
 
+@pytest.mark.slow
 def test_the_probe_chooses_among_several_l2(capsys):
     train, test = load_dataset("digits")
     train, _ = split(train, 0.7, seed=0)

@@ -38,6 +38,7 @@ def test_the_errors_are_those_of_the_images_that_are_there(tmp_path):
     assert errors == {"fog": (3 / 4, 5 / 6)}
 
 
+@pytest.mark.slow
 def test_images_in_files_are_cropped(tmp_path, monkeypatch):
     prepared(tmp_path, "imagenet2012", "validation")
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))

@@ -267,6 +267,7 @@ def test_an_overflow_on_one_replica_skips_the_step_on_all(clipvalue):
     assert keras_own.startswith("False")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -37,6 +37,7 @@ def digits():
     return train.take(np.arange(500)), test
 
 
+@pytest.mark.slow
 def test_it_encodes_as_encode_all_does(digits):
     train, _ = digits
     encoder = small_encoder(6)
@@ -62,6 +63,7 @@ def test_representations_that_are_not_finite_are_refused(digits, value):
         encode_with_progress(encoder, digits[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l2", [1.0, (100.0, 1.0, 0.01)])
 def test_the_probe_is_that_of_the_images(digits, l2):
     train, test = digits

@@ -14,6 +14,7 @@ def num_trainable(model):
 
 # torchvision's ResNets without their last layer have these numbers (imagenet
 # stem): 11,689,512 - 513,000 for resnet18, and so on.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stem", "parameters"),
     [
@@ -52,6 +53,7 @@ def test_each_group_after_the_first_halves_the_map(stem, size, sizes):
     assert maps == sizes
 
 
+@pytest.mark.slow
 def test_a_bottleneck_has_its_stride_on_the_3x3_convolution():
     encoder = ENCODERS["resnet50"]((64, 64, 3), width=0.25)
     strides = [

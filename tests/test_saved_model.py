@@ -151,6 +151,7 @@ def test_regularization_losses_are_those_of_the_encoder(encoder, loaded):
     assert loaded.regularization_losses[0]().numpy() == 0.0
 
 
+@pytest.mark.slow
 def test_encoder_without_regularizers_has_no_regularization_losses(tmp_path):
     loaded = write_and_load(make_encoder(regularizer=None), tmp_path / "model")
     assert list(loaded.regularization_losses) == []
@@ -264,6 +265,7 @@ def test_hub_keras_layer_that_is_frozen_stays_as_it_is(path):
     assert sum(layer.losses) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["", ".h5", ".keras"])
 def test_model_that_hub_keras_layer_fine_tuned_is_saved(suffix, path, tmp_path):
     hub = pytest.importorskip("tensorflow_hub")
@@ -334,6 +336,7 @@ def freeze_the_first_block(encoder):
     return encoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freeze", [freeze_all, freeze_the_first_block])
 @pytest.mark.parametrize("reload", [False, True])
 def test_encoder_exported_while_frozen_can_still_be_fine_tuned(
@@ -353,6 +356,7 @@ def test_encoder_exported_while_frozen_can_still_be_fine_tuned(
     assert len(loaded.regularization_losses) == 2
 
 
+@pytest.mark.slow
 def test_writing_and_comparing_leave_the_encoder_unchanged(tmp_path):
     # A layer in two parts, both frozen, but the layer is not.
     shared = layers.Dense(4, name="shared")
@@ -380,6 +384,7 @@ def test_writing_and_comparing_leave_the_encoder_unchanged(tmp_path):
         np.testing.assert_array_equal(old, new.numpy())
 
 
+@pytest.mark.slow
 def test_subclassed_encoder_is_exported(tmp_path):
     class Encoder(keras.Model):
         def __init__(self):
@@ -405,6 +410,7 @@ def test_synchronized_batch_normalization_becomes_plain(tmp_path):
     assert b"internal_grad_fn" not in (tmp_path / "saved_model.pb").read_bytes()
 
 
+@pytest.mark.slow
 def test_weights_are_stored_once(tmp_path):
     head = [layers.GlobalAveragePooling2D(), layers.Dense(20_000)]
     encoder = make_encoder(head=head)
@@ -476,6 +482,7 @@ def test_encoder_with_fixed_positions_keeps_its_size(head, tmp_path):
         loaded(make_images(size=9))
 
 
+@pytest.mark.slow
 def test_dropout_is_drawn_anew_in_training_mode_only(tmp_path):
     head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.5)]
     encoder = make_encoder(head=head)
@@ -488,6 +495,7 @@ def test_dropout_is_drawn_anew_in_training_mode_only(tmp_path):
     assert compare(encoder, tf.saved_model.load(tmp_path))["training"] < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_encoder_computes_in_float32(policy, tmp_path):
     keras.config.set_dtype_policy(policy)
@@ -578,6 +586,7 @@ def whole(tmp_path_factory):
     return encoder, parts, str(folder), facts
 
 
+@pytest.mark.slow
 def test_endpoints_are_the_maps_of_the_encoder(whole):
     encoder, _, path, facts = whole
     loaded = tf.saved_model.load(path)
@@ -601,6 +610,7 @@ def test_endpoints_are_the_maps_of_the_encoder(whole):
     assert facts["endpoints"]["features"] == (None, 32)
 
 
+@pytest.mark.slow
 def test_hub_keras_layer_returns_an_endpoint(whole):
     hub = pytest.importorskip("tensorflow_hub")
     layer = hub.KerasLayer(
@@ -612,6 +622,7 @@ def test_hub_keras_layer_returns_an_endpoint(whole):
     assert layer(make_images()).shape == (3, 8, 8, 8)
 
 
+@pytest.mark.slow
 def test_callables_are_the_head_and_the_classifier_on_the_encoder(whole):
     encoder, parts, path, facts = whole
     loaded = tf.saved_model.load(path)
@@ -665,6 +676,7 @@ def test_callables_share_the_encoders_variables(whole):
     assert len(loaded.projection.trainable_variables) == trained
 
 
+@pytest.mark.slow
 def test_a_callable_is_fine_tuned_by_hub_keras_layer(whole):
     hub = pytest.importorskip("tensorflow_hub")
     tf_keras = pytest.importorskip("tf_keras")

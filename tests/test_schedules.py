@@ -83,6 +83,7 @@ def test_exponential_drops_at_the_step_that_ends_an_interval():
     np.testing.assert_allclose(rates, [1, 0.9, 0.9, 0.81, 0.9**4], rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epochs_per_decay", "steps_per_epoch"),
     # An interval of 104.5 steps; of 1 as 0.1 * 10, whose triple is above 3.

@@ -63,6 +63,7 @@ def order(source, epochs=1, **kwargs):
     return numbers[:, 0].reshape(epochs, -1).tolist()
 
 
+@pytest.mark.slow
 def test_each_image_passes_once_an_epoch_and_epochs_differ(loaded):
     train, _ = loaded()
     first, second, third = order(train, 3)
@@ -91,6 +92,7 @@ def test_files_of_a_stream_are_mixed(loaded):
     assert len(set(of_first_batch)) > 1
 
 
+@pytest.mark.slow
 def test_a_stream_that_starts_at_an_epoch_is_the_tail_of_the_whole(loaded):
     train, _ = loaded()
     whole = batches(train, 3 * 6)
@@ -100,6 +102,7 @@ def test_a_stream_that_starts_at_an_epoch_is_the_tail_of_the_whole(loaded):
         np.testing.assert_array_equal(a_labels, b_labels)
 
 
+@pytest.mark.slow
 def test_shards_of_a_batch_are_its_rows_bit_for_bit(loaded):
     train, _ = loaded()
     whole = batches(train, 13)
@@ -155,6 +158,7 @@ def test_image_files_need_an_image_size(loaded):
         image_batches(train, image_size=None)
 
 
+@pytest.mark.slow
 def test_the_end_is_held_out_and_the_first_of_the_rest_are_taken(loaded):
     train, held_out = loaded(validation_fraction=0.2, max_samples=33)
     assert (len(train), len(held_out)) == (33, 10)
@@ -166,6 +170,7 @@ def test_the_end_is_held_out_and_the_first_of_the_rest_are_taken(loaded):
     assert numbers == list(range(40, 50))
 
 
+@pytest.mark.slow
 def test_the_label_noise_is_fixed_and_spares_the_test_images(loaded):
     train, test = loaded(label_noise=0.5)
     numbers, labels = [], []
@@ -184,6 +189,7 @@ def test_the_label_noise_is_fixed_and_spares_the_test_images(loaded):
         np.testing.assert_array_equal(prepared_tfds.numbers(images) % 5, batch)
 
 
+@pytest.mark.slow
 def test_a_stream_and_memory_hold_the_same_images_and_noise(
     loaded, folder, monkeypatch
 ):

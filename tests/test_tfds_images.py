@@ -133,6 +133,7 @@ def test_imagenette_is_the_largest_there(tmp_path, caplog):
     assert not caplog.text
 
 
+@pytest.mark.slow
 def test_a_config_is_named_or_the_only_one_or_the_default(tmp_path):
     write_imagenette(tmp_path, _160px_v2=6)
     assert len(load_dataset("tfds:imagenette", data_dir=tmp_path)[0]) == 6

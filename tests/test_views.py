@@ -112,6 +112,7 @@ def test_an_epoch_holds_no_image_twice_and_each_is_shuffled_anew(kind):
     assert epochs[0] != sorted(epochs[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_stream_that_starts_at_an_epoch_is_the_tail_of_the_whole(kind):
     source = SOURCES[kind](*arrays(size=8))
@@ -140,6 +141,7 @@ def random_files(images, labels):
     )
 
 
+@pytest.mark.slow
 def test_arrays_and_files_of_the_same_images_give_the_same_views():
     images = random_images()
     files = random_files(*images)
@@ -150,6 +152,7 @@ def test_arrays_and_files_of_the_same_images_give_the_same_views():
         np.testing.assert_array_equal(a_labels, b_labels)
 
 
+@pytest.mark.slow
 def test_orders_do_not_come_back_after_256_epochs():
     source = arrays()
     first, _ = batches(source, 1)[0]
@@ -171,6 +174,7 @@ def larger_arrays():
     return images * 10, labels  # 10 apart, as JPEG is not exact
 
 
+@pytest.mark.slow
 def test_image_files_give_the_views_of_their_images():
     source = larger_arrays()
     for (a, a_labels), (b, b_labels) in zip(
@@ -180,6 +184,7 @@ def test_image_files_give_the_views_of_their_images():
         np.testing.assert_array_equal(a_labels, b_labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_shards", [1, 5])
 def test_ours_get_the_file_and_others_the_decoded_image(num_shards):
     received = []
@@ -224,6 +229,7 @@ def test_batches_may_hold_k_images_of_each_class():
             np.testing.assert_array_equal(images % 5, labels)
 
 
+@pytest.mark.slow
 def test_balanced_batches_can_be_resumed_and_sharded():
     arguments = {"batch_size": 6, "samples_per_class": 3}
     whole = batches(random_images_of_5(), 9, **arguments)
@@ -267,6 +273,7 @@ def test_the_views_do_not_depend_on_the_batch_size():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["arrays", "files"])
 @pytest.mark.parametrize("first_epoch", [0, 2])
 @pytest.mark.parametrize(

@@ -181,6 +181,7 @@ def test_it_is_exported_for_its_own_size(tmp_path):
     assert compare(encoder, loaded)["inference"] < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_step_of_supcon_model_changes_every_weight(policy):
     keras.config.set_dtype_policy(policy)
