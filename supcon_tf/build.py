@@ -11,7 +11,7 @@ import tensorflow as tf
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.classification import ClassificationModel
 from supcon_tf.encoders import ENCODERS, OPTIONS
-from supcon_tf.encoders.initial import initial_encoder
+from supcon_tf.encoders.initial import initial_encoder, with_image_size
 from supcon_tf.models import SupConModel
 from supcon_tf.objectives import OBJECTIVES, is_classifier
 from supcon_tf.optimizers import make_optimizer
@@ -232,7 +232,13 @@ def _build_encoder(config):
     image_shape = (config.image_size, config.image_size, 3)
     where = starts_from(config)
     if where is not None:
-        return initial_encoder(where, image_shape, safe_mode=config.safe_mode)
+        try:
+            return initial_encoder(
+                where, image_shape, safe_mode=config.safe_mode
+            )
+        except ValueError as error:
+            message = with_image_size(str(error), image_shape[:2])
+            raise ValueError(message) from error
     make_encoder = named(ENCODERS, "encoder", config.encoder)
     own = OPTIONS[config.encoder]
     for field in dataclasses.fields(config):

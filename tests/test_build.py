@@ -8,6 +8,7 @@ import pytest
 
 from supcon_tf import AUGMENTATIONS, ENCODERS
 from supcon_tf.build import (
+    build_encoder,
     build_model,
     compile_model,
     make_augmentation,
@@ -144,3 +145,23 @@ def test_unknown_names_list_the_known():
         make_augmentation(dataclasses.replace(TINY, augmentation="none"))
     for name in AUGMENTATIONS:
         assert name in str(error.value)
+
+
+def test_an_initial_encoder_of_another_size_is_refused_by_the_flags_name(
+    tmp_path,
+):
+    encoder = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(4)]
+    )
+    encoder.save(tmp_path / "encoder.keras")
+    config = dataclasses.replace(
+        RECIPES["digits"],
+        initial_encoder=str(tmp_path / "encoder.keras"),
+        image_size=16,
+    )
+    with pytest.raises(ValueError) as error:
+        build_encoder(config)
+    assert str(error.value) == (
+        "`image_size` must be that of (8, 8, 3), which the model was made "
+        "for. Received: image_size=16"
+    )

@@ -5,7 +5,12 @@ import pathlib
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from supcon_tf.encoders.initial import FORMS, initial_encoder, renamed
+from supcon_tf.encoders.initial import (
+    FORMS,
+    initial_encoder,
+    renamed,
+    with_image_size,
+)
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
 from supcon_tf.pretrained import PRETRAINED, unpacked
 
@@ -49,11 +54,9 @@ def frozen_encoder(where, *, image_size=None, safe_mode=True, name="encoder"):
         names = {
             "`initial_encoder`": f"`{name}`",
             "initial_encoder=": f"{name}=",
-            "`input_shape` must be": "`image_size` must be that of",
-            "`input_shape`": "`image_size`",
-            f"input_shape={(*size, 3)}": f"image_size={size[0]}",
         }
-        raise ValueError(renamed(str(error), names)) from error
+        message = with_image_size(renamed(str(error), names), size)
+        raise ValueError(message) from error
     encoder.trainable = False
     return encoder, size
 

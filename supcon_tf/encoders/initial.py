@@ -95,6 +95,24 @@ def renamed(message, names):
     return message
 
 
+def with_image_size(message, size):
+    """An error's message for who gives an image size, not an input shape.
+
+    Args:
+      message: string.
+      size: (height, width), pixels.
+
+    Returns:
+      The message, in which `input_shape` is `image_size`.
+    """
+    names = {
+        "`input_shape` must be": "`image_size` must be that of",
+        "`input_shape`": "`image_size`",
+        f"input_shape={(*size, 3)}": f"image_size={size[0]}",
+    }
+    return renamed(message, names)
+
+
 def _of_saved_model(handle, input_shape):
     """A functional model around the SavedModel's layer."""
     try:
