@@ -1,15 +1,28 @@
-"""The README's Python, pasted block after block."""
+"""The pages for readers: their Python, block after block; their links."""
 
 import pathlib
 import re
 
 import pytest
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = [  # as they are read
+    ROOT / name
+    for name in (
+        "README.md",
+        "supcon_tf/README.md",
+        "hub_export/README.md",
+        "benchmarks/README.md",
+    )
+]
+
+
+def text():
+    return "".join(page.read_text() for page in PAGES)
 
 
 def blocks():
-    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", text(), re.DOTALL)
 
 
 @pytest.mark.slow
@@ -50,8 +63,8 @@ def test_every_way_to_load_gives_the_features(tmp_path, monkeypatch):
     images = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
     images = tf.constant(images)
     modules = {"hub": hub, "keras": keras, "supcon_tf": supcon_tf, "tf": tf}
-    _, _, section = README.read_text().partition("## Publish and load")
-    ways = re.findall(r"^\| `(.*\(.*images\).*?)`", section, re.MULTILINE)
+    page = (ROOT / "hub_export" / "README.md").read_text()
+    ways = re.findall(r"^\| `(.*\(.*images\).*?)`", page, re.MULTILINE)
     assert len(ways) == 5
     for way in ways:
         features = eval(way, {**modules, "images": images})
@@ -60,7 +73,7 @@ def test_every_way_to_load_gives_the_features(tmp_path, monkeypatch):
         )
 
 
-def test_every_flag_of_the_readme_is_a_flag():
+def test_every_flag_of_the_pages_is_a_flag():
     import dataclasses
 
     from supcon_tf.config import (
@@ -77,11 +90,34 @@ def test_every_flag_of_the_readme_is_a_flag():
         fields = dataclasses.fields(config)
         known |= {field.name for field in fields}
         known |= {f"no{field.name}" for field in fields if field.type is bool}
-    flags = set(re.findall(r"--(\w+)", README.read_text()))
+    known |= {"torch_python"}  # of a benchmark
+    pages = "".join(page.read_text() for page in PAGES[:3])
+    flags = set(re.findall(r"--(\w+)", pages))
     assert {"epochs", "temperature", "data_dir"} <= flags <= known
 
 
 def test_no_placeholder_is_left():
-    text = README.read_text()
-    for word in ("TODO", "TBD", "XXX", "RESULTS"):
-        assert word not in text
+    for word in ("TODO", "TBD", "XXX", "_SECTION", "VERSIONS", "CAPTION"):
+        assert word not in text()
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, id=str(p.relative_to(ROOT))) for p in PAGES]
+)
+def test_every_link_to_a_file_leads_somewhere(page):
+    prose = re.sub(r"`[^`\n]*`", "", page.read_text())
+    links = re.findall(r"\]\(([^)]+)\)", prose)
+    assert links
+    for link in links:
+        if link.startswith("https://"):
+            continue
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if heading:
+            headings = re.findall(r"(?m)^#+ (.*)$", target.read_text())
+            slugs = {
+                re.sub(r"[^\w -]", "", h).lower().replace(" ", "-")
+                for h in headings
+            }
+            assert heading in slugs, link
