@@ -4,9 +4,10 @@
     supcon-sweep --study=epochs --recipe=digits --values=5,10,20 --list
 
 Studies: temperature, batch_size, epochs, training_set_size, hyperparameters
-(augmentation x optimizer x learning rate). All but the first compare SupCon
-with cross-entropy, which has the settings of its own recipe for the same data
-and encoder. Other settings are flags, as of supcon-pretrain: --epochs=5.
+(augmentation x optimizer x learning rate). They compare SupCon with
+cross-entropy, which has the settings of its own recipe for the same data and
+encoder, and no temperature: one run, a line across the figure. Other settings
+are flags, as of supcon-pretrain: --epochs=5.
 
 Each run is a folder of its own, DIR/RUN, as of supcon-pretrain and
 supcon-linear-eval, with what they printed in output.txt. The same command goes
@@ -15,9 +16,9 @@ objectives can be added later. Writes DIR/results.csv after each run and, at the
 end, DIR/STUDY.png. A run that fails is in the CSV with the reason, and the
 others go on; the status is then 1.
 
-With --recipe=digits a run takes 40 s of CPU time, the seven temperatures took 7
-minutes on two cores that others used, too, and the 24 runs of hyperparameters
-are the most that a study has by default; --epochs=10 is faster.
+With --recipe=digits a run takes 40 s of CPU time, the eight of the temperature
+study about five minutes on two cores with --jobs=2, and hyperparameters, with
+24, has the most that a study has by default; --epochs=10 is faster.
 """
 
 import copy
@@ -231,8 +232,7 @@ def main(argv=None):
     flags.DEFINE_list(
         "objectives",
         None,
-        "What is compared; by default supcon and cross_entropy, of the "
-        "temperature supcon alone.",
+        "What is compared; by default supcon and cross_entropy.",
         values,
     )
     flags.DEFINE_integer(

@@ -23,11 +23,25 @@ def test_a_run_has_a_readable_name_and_says_what_it_overrides():
     )
 
 
-def test_the_temperature_is_varied_for_supcon_alone():
-    runs = plan("temperature", DIGITS)
+def test_what_has_no_temperature_is_run_once_beside_the_temperatures():
+    *runs, baseline = plan("temperature", DIGITS)
     assert {run.objective for run in runs} == {"supcon"}
     values = [run.settings["temperature"] for run in runs]
     assert values == [0.02, 0.05, 0.07, 0.1, 0.2, 0.5, 1.0]
+    assert baseline == Run("cross_entropy", {}, 0)
+    assert baseline.name == "cross_entropy-seed-0"
+    assert plan(
+        "temperature",
+        DIGITS,
+        objectives=["max_margin", "simclr"],
+        values=[0.5],
+        seeds=[3, 4],
+    ) == [
+        Run("max_margin", {}, 3),
+        Run("max_margin", {}, 4),
+        Run("simclr", {"temperature": 0.5}, 3),
+        Run("simclr", {"temperature": 0.5}, 4),
+    ]
 
 
 def test_the_default_values_lie_around_the_recipe():

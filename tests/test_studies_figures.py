@@ -74,7 +74,7 @@ def test_a_line_is_the_mean_over_seeds_and_a_point_a_run(drawn):
     assert points == [[2, 50], [2, 75], [16, 62.5], [16, 75], [16, 87.5]]
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
     assert legend == [
-        "SupCon, mean +- spread of 2 to 3 seeds",
+        "SupCon, mean +- standard deviation of 2 to 3 seeds",
         "cross-entropy, 1 seed",
     ]
     assert axes.get_xlabel() == "epochs"
@@ -85,6 +85,19 @@ def test_the_band_is_a_standard_deviation_each_way(drawn):
     corners = axes.collections[-2].get_paths()[0].vertices.tolist()
     assert [16, 62.5] in corners  # 75 +- 12.5
     assert [16, 87.5] in corners
+
+
+def test_what_has_no_such_setting_is_a_line_across(drawn):
+    rows = [r for r in CURVES if r["objective"] == "supcon"]
+    rows += [row("cross_entropy", {}, seed, 0.5 + seed / 4) for seed in (0, 1)]
+    (axes,) = drawn(accuracy_curves, rows, "epochs", label="epochs")
+    supcon, cross_entropy = axes.get_lines()
+    assert supcon.get_xydata().tolist() == [[2, 62.5], [16, 75]]
+    assert cross_entropy.get_xydata().tolist() == [[2, 62.5], [16, 62.5]]
+    assert (supcon.get_linestyle(), cross_entropy.get_linestyle()) == (
+        "-", "--",
+    )  # fmt: skip
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["2", "16"]
 
 
 def test_the_axis_is_logarithmic_where_values_are_far_apart(drawn):

@@ -8,7 +8,7 @@ import pytest
 
 from supcon_tf.files import FolderInUseError, only_writer
 from supcon_tf.recipes import RECIPES
-from supcon_tf.studies import plan
+from supcon_tf.studies import Run, plan
 from supcon_tf.studies import runs as study_runs
 from supcon_tf.studies.results import read_rows
 from supcon_tf.studies.runs import (
@@ -23,9 +23,9 @@ ABOUT = {"study": "temperature", "recipe": "digits", "overrides": {}}
 VARIED = ("temperature",)
 
 
-def configs(*temperatures, seeds=(0,)):
-    recipe = RECIPES["digits"]
-    runs = plan("temperature", recipe, values=temperatures, seeds=seeds)
+def configs(*temperatures, **options):
+    recipe, options = RECIPES["digits"], {"objectives": ["supcon"]} | options
+    runs = plan("temperature", recipe, values=temperatures, **options)
     return [(run, dataclasses.replace(recipe, **run.overrides)) for run in runs]
 
 
@@ -219,6 +219,27 @@ def test_the_figure_is_drawn(study, name, started, tmp_path):
 def test_without_any_result_there_is_no_figure(started, tmp_path):
     with pytest.raises(StudyFailedError):
         run(configs(1.0), tmp_path, figure=True)
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_what_has_no_such_setting_has_an_empty_cell(started, tmp_path, capsys):
+    pairs = configs(0.5, objectives=["supcon", "simclr"])
+    pairs += [(Run("max_margin", {}, 0), pairs[0][1])]
+    for _ in range(2):  # anew, and with the table read
+        rows = run(pairs, tmp_path)
+        assert [row.get("temperature") for row in rows] == [None, 0.5, 0.5]
+        out = capsys.readouterr().out
+        assert "max_margin  -            1      50.00" in out
+
+
+def test_without_any_result_of_the_setting_there_is_no_figure(
+    started, tmp_path
+):
+    (pair,) = configs(1.0)
+    baseline = Run("cross_entropy", {}, 0), RECIPES["digits"]
+    with pytest.raises(StudyFailedError):
+        run([pair, baseline], tmp_path, figure=True)
+    assert "cross_entropy-seed-0" in (tmp_path / "results.csv").read_text()
     assert not list(tmp_path.glob("*.png"))
 
 

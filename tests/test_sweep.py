@@ -77,8 +77,6 @@ def test_a_flag_that_means_nothing_for_all_is_refused():
         )
     with pytest.raises(ValueError, match="`patch_size` must be left out with"):
         configs("epochs", "digits", "--patch_size=4")
-    with pytest.raises(ValueError, match="`temperature` must be left out with"):
-        configs("temperature", "digits", objectives=["cross_entropy"])
 
 
 def test_the_learning_rates_of_a_study_take_the_place_of_a_fixed_one():
@@ -169,16 +167,18 @@ def test_the_command_runs_the_study_and_goes_on_with_it(ran, tmp_path, capsys):
     )
     status, out, _ = run(capsys, *command)
     assert status == 0
-    assert "temperature: 2 runs, 0 finished already" in out
-    assert [config.temperature for config in ran] == [0.5, 0.25]
+    assert "temperature: 3 runs, 0 finished already" in out
+    assert [(config.objective, config.temperature) for config in ran] == [
+        ("supcon", 0.5), ("supcon", 0.25), ("cross_entropy", 0.1),
+    ]  # fmt: skip
     assert {config.width for config in ran} == {0.5}
     # Where the data is may change; what the study is may not.
     status, out, _ = run(capsys, *command, "--data_dir=elsewhere")
-    assert "2 runs, 2 finished already" in out
+    assert "3 runs, 3 finished already" in out
     status, _, err = run(capsys, *command, "--epochs=4")
     assert status == 2
     assert "`output` must be a folder of its own for each study" in err
-    assert len(ran) == 2
+    assert len(ran) == 3
 
 
 def test_the_status_is_1_if_a_run_failed(ran, tmp_path, capsys):
@@ -190,9 +190,9 @@ def test_the_status_is_1_if_a_run_failed(ran, tmp_path, capsys):
         "--nofigure",
     )
     assert status == 1
-    assert "All 2 runs must finish" in err
+    assert "All 3 runs must finish" in err
     assert "failed: supcon-temperature-1.0-seed-0: too hot" in out
-    assert len(ran) == 2
+    assert len(ran) == 3
 
 
 def test_a_folder_in_use_is_one_line(ran, tmp_path, capsys):
@@ -224,7 +224,11 @@ def test_a_folder_in_use_is_one_line(ran, tmp_path, capsys):
         (["--epochs=2"], "`warmup_epochs` must be < epochs=2"),
         (["--augmentation=none"], "`augmentation` must be one of"),
         (["--strategy=multi_worker"], "`strategy` must be one of one machine"),
-        (["--objectives=cross_entropy"], "`temperature` must be left out with"),
+        (
+            ["--objectives=cross_entropy"],
+            "`objectives` must have one with temperature, which "
+            "study='temperature' varies. Received: objectives=cross_entropy",
+        ),
         (["--objectives=ce"], "Received: objectives='ce'"),
         (["--output="], "`output` must be the folder to write to"),
         (

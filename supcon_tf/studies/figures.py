@@ -23,23 +23,29 @@ def accuracy_curves(rows, column, path, *, label, title):
     """Top-1 against a setting, a line for each objective.
 
     A line is the mean over seeds, a small point a run, a band one sample
-    standard deviation each way.
+    standard deviation each way. An objective without the setting is a dashed
+    line across.
 
     Args:
-      rows: dicts with `objective`, `top_1_accuracy` and the column; those of
-        runs that failed, without accuracy, are left out.
+      rows: dicts with `objective`, `top_1_accuracy` and, at least one of
+        them, the column; those of runs that failed, without accuracy, are left
+        out.
       column: name of what is on the horizontal axis, a number.
       path: of the PNG file to write.
       label: what the axis calls it.
       title: of the figure.
     """
     groups = grouped(rows, ("objective", column))
-    values = sorted({value for _, value in groups})
+    values = sorted({value for _, value in groups} - {None})
     figure, (axes,) = new_figure(7, 4.8, 1)
     for objective in _in_order(groups):
         color, marker, name = _STYLES[objective]
-        own = [v for v in values if (objective, v) in groups]
-        runs = [_percent(groups[objective, value]) for value in own]
+        if (objective, None) in groups:  # it has no such setting
+            own, style = [values[0], values[-1]], "--"
+            runs = 2 * [_percent(groups[objective, None])]
+        else:
+            own, style = [v for v in values if (objective, v) in groups], "-"
+            runs = [_percent(groups[objective, value]) for value in own]
         for value, percents in zip(own, runs, strict=True):
             if len(percents) > 1:
                 axes.scatter(
@@ -65,7 +71,8 @@ def accuracy_curves(rows, column, path, *, label, title):
             own,
             means,
             color=color,
-            marker=marker,
+            marker=marker if style == "-" else None,
+            linestyle=style,
             linewidth=1.8,
             clip_on=False,
             label=f"{name}, {_seeds(map(len, runs))}",
@@ -208,7 +215,11 @@ def _seeds(counts):
     """What a legend says of the numbers of runs at the points of a line."""
     few, *_, many = (*(ordered := sorted(counts)), ordered[-1])
     numbers = f"{few}" if few == many else f"{few} to {many}"
-    return "1 seed" if many == 1 else f"mean +- spread of {numbers} seeds"
+    return (
+        "1 seed"
+        if many == 1
+        else f"mean +- standard deviation of {numbers} seeds"
+    )
 
 
 def _tick_at(axes, values):

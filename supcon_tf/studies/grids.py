@@ -4,12 +4,14 @@ To add one, write a grid and name it in STUDIES.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
 from supcon_tf.build import named
 from supcon_tf.objectives import OBJECTIVES
 from supcon_tf.recipes import RECIPES
+from supcon_tf.relevance import unused_settings
 
 _BOTH = ("supcon", "cross_entropy")
 # The paper's own scan (its Figure 4) is from 0.02 to 0.2; 0.5 is SimCLR's.
@@ -41,7 +43,7 @@ class Run:
 
     Attributes:
       objective: name in OBJECTIVES.
-      settings: dict of the varied settings.
+      settings: dict of the varied settings; {} if the objective has none.
       seed: int.
     """
 
@@ -70,6 +72,9 @@ class Run:
 def plan(study, recipe, *, seeds=(0,), objectives=None, values=None):
     """The runs of a study.
 
+    Of an objective without the varied setting, as cross-entropy has no
+    temperature, there is one run for each seed, to compare the others with.
+
     Args:
       study: name in STUDIES.
       recipe: `PretrainConfig` that the default values are laid around.
@@ -81,8 +86,9 @@ def plan(study, recipe, *, seeds=(0,), objectives=None, values=None):
       A list of `Run`, no two the same.
 
     Raises:
-      ValueError: if a name is unknown, there is nothing to run, or values are
-        given for a study that varies several settings.
+      ValueError: if a name is unknown, there is nothing to run, values are
+        given for a study that varies several settings, or no objective has
+        what it varies.
 
     Example:
       >>> plan("temperature", RECIPES["digits"])[3].name
@@ -109,15 +115,23 @@ def plan(study, recipe, *, seeds=(0,), objectives=None, values=None):
             )
     runs = {}
     for objective in objectives:
+        own = recipe_of(recipe, objective)
         if values is None:
-            points = study.grid(recipe, recipe_of(recipe, objective))
+            points = study.grid(recipe, own)
         else:
             points = [(value,) for value in values]
-        for point in points:
-            settings = dict(zip(study.varied, point, strict=True))
-            for seed in seeds:
-                run = Run(objective, settings, seed)
-                runs[run.name] = run
+        settings = [dict(zip(study.varied, p, strict=True)) for p in points]
+        if set(study.varied) <= set(unused_settings(own)):
+            settings = [{}]
+        for chosen, seed in itertools.product(settings, seeds):
+            run = Run(objective, chosen, seed)
+            runs[run.name] = run
+    if not any(run.settings for run in runs.values()):
+        raise ValueError(
+            f"`objectives` must have one with {', '.join(study.varied)}, "
+            f"which study={study_name!r} varies. "
+            f"Received: objectives={','.join(objectives)}"
+        )
     return list(runs.values())
 
 
@@ -199,7 +213,7 @@ def _hyperparameters(_, own):
 STUDIES = {
     "temperature": Study(
         ("temperature",),
-        ("supcon",),
+        _BOTH,
         lambda *_: [(value,) for value in _TEMPERATURES],
         "temperature",
         "temperature of the loss",

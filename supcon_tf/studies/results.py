@@ -48,7 +48,8 @@ def row_of(run, study, *, results=None, seconds=None, error=None):
       error: None, or why the run has no results.
 
     Returns:
-      A dict; what there is not is None.
+      A dict; what there is not is None, a setting that the objective has not
+      is missing.
     """
     results = results or {}
     return {
@@ -124,8 +125,8 @@ def in_order(rows, varied):
     """
 
     def key(row):
-        values = [row[name] for name in (*varied, "seed")]
-        # (None is all there is, hence after the numbers.)
+        values = [row.get(name) for name in (*varied, "seed")]
+        # (None is all training images, hence after the numbers.)
         return row["objective"], [(v is None, v or 0) for v in values]
 
     return sorted(rows, key=key)
@@ -144,7 +145,7 @@ def grouped(rows, names):
     groups = {}
     for row in rows:
         if row["top_1_accuracy"] is not None:
-            key = tuple(row[name] for name in names)
+            key = tuple(row.get(name) for name in names)
             groups.setdefault(key, []).append(row)
     return groups
 
@@ -175,7 +176,7 @@ def results_table(rows, varied):
         seconds = [r["seconds"] for r in runs if r["seconds"] is not None]
         cells.append(
             (
-                *("all" if value is None else str(value) for value in key),
+                *map(_shown, header, key),
                 str(len(runs)),
                 _percent(run["top_1_accuracy"] for run in runs),
                 _percent(run["classifier_top_1_accuracy"] for run in runs),
@@ -193,6 +194,13 @@ def results_table(rows, varied):
     return "\n".join(
         lines + [f"failed: {row['run']}: {row['error']}" for row in failed]
     )
+
+
+def _shown(column, value):
+    """What the table says of the objective or of a setting."""
+    if value is None:
+        return "all" if column == "max_samples" else "-"
+    return str(value)
 
 
 def _percent(values):

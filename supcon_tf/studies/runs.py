@@ -83,7 +83,7 @@ def run_study(configs, output, *, about, jobs=1, figure=True):
         rows = in_order(rows.values(), varied)
         print(results_table(rows, varied))
         print(f"Wrote {output / 'results.csv'}")
-        if figure and any(row["error"] is None for row in rows):
+        if figure:
             _draw(study, rows, about["recipe"], output / f"{study}.png")
     names = {run.name for run, _ in configs}
     failed = [r for r in rows if r["error"] is not None and r["run"] in names]
@@ -235,6 +235,11 @@ def _finished_row(run, study, workdir, seconds):
 
 def _draw(name, rows, recipe, path):
     study = STUDIES[name]
+    column = study.column or study.varied[0]
+    if not any(
+        row["error"] is None and row.get(column) is not None for row in rows
+    ):
+        return
     title = f"Study: {name.replace('_', ' ')} (recipe {recipe})"
     num_failed = sum(row["error"] is not None for row in rows)
     if num_failed:
