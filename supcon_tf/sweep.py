@@ -16,9 +16,9 @@ objectives can be added later. Writes DIR/results.csv after each run and, at the
 end, DIR/STUDY.png. A run that fails is in the CSV with the reason, and the
 others go on; the status is then 1.
 
-With --recipe=digits a run takes 40 s of CPU time, the eight of the temperature
-study about five minutes on two cores with --jobs=2, and hyperparameters, with
-24, has the most that a study has by default; --epochs=10 is faster.
+With --recipe=digits a run takes half a minute of CPU time, the eight of the
+temperature study three minutes on two cores with --jobs=2, and hyperparameters,
+with 24, has the most that a study has by default; --epochs=10 is faster.
 """
 
 import copy
