@@ -41,14 +41,12 @@ from supcon_tf.relevance import unused_settings, with_flags
 from supcon_tf.studies import STUDIES, plan, recipe_of
 from supcon_tf.studies.results import read_rows
 from supcon_tf.studies.runs import (
+    MAY_CHANGE,
     StudyFailedError,
     is_finished,
     run_study,
     study_text,
 )
-
-# They do not tell one study from another: see `workdir.look_at`.
-_MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")
 
 
 def configs_of(recipe, runs, values):
@@ -117,6 +115,7 @@ def _prepare_command(values):
         seeds=_seeds(values["seeds"].value),
         objectives=values["objectives"].value,
         values=_varied_values(study, recipe, values),
+        overrides=given_settings(recipe, values),
     )
     configs = list(zip(runs, configs_of(recipe, runs, values), strict=True))
     jobs, figure = values["jobs"].value, values["figure"].value
@@ -128,7 +127,7 @@ def _prepare_command(values):
     about = {
         "study": name,
         "recipe": values["recipe"].value,
-        "overrides": {k: v for k, v in given.items() if k not in _MAY_CHANGE},
+        "overrides": {k: v for k, v in given.items() if k not in MAY_CHANGE},
     }
     output = _checked_output(values["output"].value, about)
     for run, config in configs:

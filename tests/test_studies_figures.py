@@ -3,12 +3,17 @@
 import pytest
 from PIL import Image
 
+from supcon_tf.objectives import OBJECTIVES
 from supcon_tf.studies import Run
 from supcon_tf.studies import figures as study_figures
 from supcon_tf.studies.figures import accuracy_boxes, accuracy_curves
 from supcon_tf.studies.results import in_order, row_of
 
 pytest.importorskip("matplotlib")
+
+
+def test_each_objective_has_a_style():
+    assert set(study_figures._STYLES) == set(OBJECTIVES)
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import threading
+import time
 
 import pytest
+from PIL import Image
 
 from supcon_tf.files import FolderInUseError, only_writer
 from supcon_tf.recipes import RECIPES
@@ -14,6 +16,7 @@ from supcon_tf.studies.results import read_rows
 from supcon_tf.studies.runs import (
     RunFailedError,
     StudyFailedError,
+    is_finished,
     run_in_process,
     run_study,
 )
@@ -37,7 +40,7 @@ def started(monkeypatch):
     """
     started = []
 
-    def run(config, workdir, jobs):
+    def run(config, workdir, jobs, stopping):
         started.append(workdir.name)
         workdir.mkdir(parents=True, exist_ok=True)
         write_config(config, workdir)
@@ -109,9 +112,9 @@ def test_a_lost_table_is_written_anew(started, tmp_path):
 def test_the_table_is_whole_after_each_run(started, tmp_path, monkeypatch):
     fake, seen = study_runs.run_in_process, []
 
-    def look(config, workdir, jobs):
+    def look(config, workdir, jobs, stopping):
         seen.append(len(read_rows(tmp_path / "results.csv", VARIED)))
-        fake(config, workdir, jobs)
+        fake(config, workdir, jobs, stopping)
 
     monkeypatch.setattr(study_runs, "run_in_process", look)
     run(configs(0.5), tmp_path)
@@ -149,7 +152,7 @@ def test_a_run_that_fails_is_recorded_and_the_others_go_on(
 def test_several_runs_go_on_at_a_time(tmp_path, monkeypatch):
     together = threading.Barrier(2, timeout=30)
 
-    def wait(config, workdir, jobs):
+    def wait(config, workdir, jobs, stopping):
         assert jobs == 2
         together.wait()
         raise RunFailedError("both were there")
@@ -164,7 +167,7 @@ def test_several_runs_go_on_at_a_time(tmp_path, monkeypatch):
 def test_what_stops_the_study_starts_no_other_run(tmp_path, monkeypatch):
     started = []
 
-    def stop(config, workdir, jobs):
+    def stop(config, workdir, jobs, stopping):
         started.append(workdir)
         raise KeyboardInterrupt
 
@@ -182,7 +185,7 @@ def test_a_failure_stays_recorded_until_the_run_has_ended_otherwise(
     before = (tmp_path / "results.csv").read_text()
     assert "too hot" in before
 
-    def stop(config, workdir, jobs):
+    def stop(config, workdir, jobs, stopping):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -192,6 +195,55 @@ def test_a_failure_stays_recorded_until_the_run_has_ended_otherwise(
     assert (tmp_path / "results.csv").read_text() == before
 
 
+def test_an_evaluation_with_other_settings_is_refused(started, tmp_path):
+    ((one, config),) = pairs = configs(0.5)
+    run(pairs, tmp_path)
+    path = tmp_path / one.name / "linear_eval.json"
+    results = json.loads(path.read_text())
+    for used, is_own in (
+        ({"l2": [1.0], "data_dir": "elsewhere", "strategy": "one"}, True),
+        ({"l2": [1.0, 10.0]}, False),
+        ({"method": "augmented"}, False),
+    ):
+        path.write_text(json.dumps(results | {"config": used}))
+        if is_own:
+            assert is_finished(config, path.parent)
+            continue
+        with pytest.raises(ValueError, match="must be an evaluation with "):
+            is_finished(config, path.parent)
+    assert json.loads(path.read_text())["config"] == {"method": "augmented"}
+
+
+def test_what_stops_the_study_ends_its_processes(tmp_path, monkeypatch):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(study_runs.sys, "executable", str(program))
+    ((_, config),) = configs(0.5)
+    stopping = threading.Event()
+    threading.Timer(0.3, stopping.set).start()
+    start = time.monotonic()
+    with pytest.raises(RunFailedError, match="ended with signal 9"):
+        run_in_process(config, tmp_path / "run", stopping=stopping)
+    assert time.monotonic() - start < 30
+
+
+def test_an_interrupted_study_asks_its_runs_to_stop(tmp_path, monkeypatch):
+    together, stopped = threading.Barrier(2, timeout=30), threading.Event()
+
+    def wait(config, workdir, jobs, stopping):
+        together.wait()
+        if config.temperature == 0.5:
+            raise KeyboardInterrupt
+        if stopping.wait(30):
+            stopped.set()
+
+    monkeypatch.setattr(study_runs, "run_in_process", wait)
+    with pytest.raises(KeyboardInterrupt):
+        run(configs(0.5, 0.25), tmp_path, jobs=2)
+    assert stopped.wait(30)
+
+
 def test_one_study_at_a_time_writes_to_a_folder(started, tmp_path):
     with only_writer(tmp_path), pytest.raises(FolderInUseError):
         run(configs(0.5), tmp_path)
@@ -199,10 +251,12 @@ def test_one_study_at_a_time_writes_to_a_folder(started, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("study", "name"),
-    [("temperature", "temperature.png"), ("hyperparameters", "hyper")],
+    ("study", "drawing"),
+    [("temperature", "accuracy_curves"), ("hyperparameters", "accuracy_boxes")],
 )
-def test_the_figure_is_drawn(study, name, started, tmp_path):
+def test_the_figure_is_drawn_of_all_rows(
+    study, drawing, started, tmp_path, monkeypatch
+):
     pytest.importorskip("matplotlib")
     recipe = RECIPES["digits"]
     pairs = [
@@ -210,10 +264,21 @@ def test_the_figure_is_drawn(study, name, started, tmp_path):
         for one in plan(study, recipe, objectives=["supcon"])
         if one.settings.get("temperature") != 1
     ]
-    run(pairs, tmp_path, figure=True, about=ABOUT | {"study": study})
-    (figure,) = tmp_path.glob("*.png")
-    assert figure.name.startswith(name)
-    assert figure.stat().st_size > 10_000
+    draw, drawn = getattr(study_runs, drawing), []
+    monkeypatch.setattr(
+        study_runs,
+        drawing,
+        lambda rows, *others, **options: (
+            drawn.append((rows, options["title"]))
+            or draw(rows, *others, **options)
+        ),
+    )
+    rows = run(pairs, tmp_path, figure=True, about=ABOUT | {"study": study})
+    assert drawn == [(rows, f"Study: {study} (recipe digits)")]
+    assert len(rows) == len(pairs)
+    assert [path.name for path in tmp_path.glob("*.png")] == [f"{study}.png"]
+    with Image.open(tmp_path / f"{study}.png") as image:
+        assert image.format == "PNG"
 
 
 def test_without_any_result_there_is_no_figure(started, tmp_path):

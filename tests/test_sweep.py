@@ -13,7 +13,7 @@ import pytest
 from absl import flags
 
 from supcon_tf import sweep
-from supcon_tf.commands import define_flags
+from supcon_tf.commands import define_flags, given_settings
 from supcon_tf.config import PretrainConfig
 from supcon_tf.files import only_writer
 from supcon_tf.recipes import RECIPES
@@ -29,7 +29,8 @@ def configs(study, recipe, *arguments, **options):
     values = flags.FlagValues()
     define_flags(PretrainConfig, values)
     values(["command", *arguments])
-    runs = plan(study, RECIPES[recipe], **options)
+    given = given_settings(RECIPES[recipe], values)
+    runs = plan(study, RECIPES[recipe], overrides=given, **options)
     return sweep.configs_of(RECIPES[recipe], runs, values)
 
 
@@ -95,8 +96,27 @@ def test_every_study_can_be_laid_around_every_recipe(recipe):
     for study in ("temperature", "batch_size", "epochs", "training_set_size"):
         if study == "batch_size" and RECIPES[recipe].samples_per_class:
             continue  # which has to divide them
-        assert configs(study, recipe)
-    assert configs("hyperparameters", recipe)
+        for config in configs(study, recipe):
+            assert config.epochs > config.warmup_epochs
+            images = config.max_samples
+            assert images is None or images >= config.batch_size
+    assert len(configs("hyperparameters", recipe)) >= 10
+
+
+def test_a_study_is_laid_around_what_the_flags_say():
+    sizes = {
+        config.max_samples
+        for config in configs("training_set_size", "digits", "--batch_size=512")
+    }
+    assert sizes == {512, 1024, 2048, 4096, None}
+    epochs = configs("epochs", "digits", "--epochs=80", objectives=["supcon"])
+    assert [config.epochs for config in epochs] == [10, 20, 40, 80, 160]
+    peaks = {
+        config.peak_learning_rate
+        for config in configs("hyperparameters", "digits", "--batch_size=256")
+        if config.optimizer == "adam"
+    }
+    assert sorted(peaks) == pytest.approx([0.0005, 0.002, 0.008])
 
 
 def test_where_a_run_starts_from_is_found_from_elsewhere_too(
@@ -143,7 +163,7 @@ def ran(monkeypatch):
     """The configs of runs, which write what a run would, at once."""
     ran = []
 
-    def fake(config, workdir, jobs):
+    def fake(config, workdir, jobs, stopping):
         ran.append(config)
         workdir.mkdir(parents=True, exist_ok=True)
         write_config(config, workdir)

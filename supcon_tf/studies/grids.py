@@ -5,6 +5,7 @@ To add one, write a grid and name it in STUDIES.
 
 import dataclasses
 import itertools
+import types
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,8 +25,8 @@ class Study(NamedTuple):
     Attributes:
       varied: names of the settings, a tuple.
       objectives: names of the objectives that are compared by default.
-      grid: function of two `PretrainConfig`, the recipe and the recipe of the
-        objective: a list of tuples, the values of `varied`.
+      grid: function of the settings of all objectives, the recipe's own
+        first, and of those of one: a list of tuples, the values of `varied`.
       column: what the results are drawn against; None for boxes.
       label: what the figure calls it.
     """
@@ -69,7 +70,9 @@ class Run:
         }
 
 
-def plan(study, recipe, *, seeds=(0,), objectives=None, values=None):
+def plan(
+    study, recipe, *, seeds=(0,), objectives=None, values=None, overrides=()
+):
     """The runs of a study.
 
     Of an objective without the varied setting, as cross-entropy has no
@@ -81,6 +84,8 @@ def plan(study, recipe, *, seeds=(0,), objectives=None, values=None):
       seeds: ints, each of which all is trained with.
       objectives: names of those to compare; None for the study's own.
       values: values of the varied setting; None for the study's own.
+      overrides: dict of settings that all runs have in place of their
+        recipe's: the default values are laid around these.
 
     Returns:
       A list of `Run`, no two the same.
@@ -114,10 +119,15 @@ def plan(study, recipe, *, seeds=(0,), objectives=None, values=None):
                 f"`{name}` must be one or more. Received: {name}={items}"
             )
     runs = {}
-    for objective in objectives:
-        own = recipe_of(recipe, objective)
+    every = [
+        types.SimpleNamespace(
+            **vars(recipe_of(recipe, objective)) | dict(overrides)
+        )
+        for objective in (recipe.objective, *objectives)
+    ]
+    for objective, own in zip(objectives, every[1:], strict=True):
         if values is None:
-            points = study.grid(recipe, own)
+            points = study.grid(every, own)
         else:
             points = [(value,) for value in values]
         settings = [dict(zip(study.varied, p, strict=True)) for p in points]
@@ -174,19 +184,22 @@ def recipe_of(recipe, objective):
     )
 
 
-def _batch_sizes(recipe, _):
+def _batch_sizes(every, _):
     factors = (0.25, 0.5, 1, 2, 4, 8)
-    return [(max(2, int(f * recipe.batch_size)),) for f in factors]
+    return [(max(2, int(f * every[0].batch_size)),) for f in factors]
 
 
-def _epochs(recipe, own):
-    numbers = [round(f * recipe.epochs) for f in (0.125, 0.25, 0.5, 1, 2)]
-    return [(n,) for n in numbers if n > own.warmup_epochs]
+def _epochs(every, _):
+    numbers = [round(f * every[0].epochs) for f in (0.125, 0.25, 0.5, 1, 2)]
+    warmup = max(settings.warmup_epochs for settings in every)
+    return [(n,) for n in numbers if n > warmup]
 
 
-def _training_set_sizes(recipe, _):
-    sizes = [factor * recipe.batch_size for factor in (1, 2, 4, 8)]
-    limit = recipe.max_samples
+def _training_set_sizes(every, _):
+    """From the fewest that fill a batch of each objective."""
+    batch_size = max(settings.batch_size for settings in every)
+    sizes = [factor * batch_size for factor in (1, 2, 4, 8)]
+    limit = every[0].max_samples
     sizes = [size for size in sizes if limit is None or size < limit]
     return [(size,) for size in (*sizes, limit)]
 

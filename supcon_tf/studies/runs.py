@@ -25,6 +25,9 @@ from supcon_tf.studies.results import (
 )
 from supcon_tf.workdir import look_at
 
+# What does not tell one study, or evaluation, from another: see `look_at`.
+MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")
+_PATIENCE = 0.1  # seconds between two looks at a run's process
 _FAILED = "This run failed: "  # before the reason, in output.txt
 
 
@@ -113,13 +116,26 @@ def is_finished(config, workdir):
       workdir: `pathlib.Path`.
 
     Raises:
-      ValueError: if the folder is another run's.
+      ValueError: if the folder is another run's, or it was evaluated otherwise
+        than a study does: its numbers were not to be compared.
     """
     is_trained = look_at(workdir, config)["is_finished"]
-    return is_trained and (workdir / "linear_eval.json").exists()
+    path = workdir / "linear_eval.json"
+    if not (is_trained and path.exists()):
+        return False
+    own = json.loads(json.dumps(dataclasses.asdict(LinearEvalConfig())))
+    used = json.loads(path.read_text(encoding="utf-8")).get("config", {})
+    for name, value in own.items():
+        if name not in MAY_CHANGE and used.get(name, value) != value:
+            raise ValueError(
+                f"{path} must be an evaluation with {name}={value!r}, as those "
+                "of a study are; delete it to have it made anew. "
+                f"Received: {name}={used[name]!r}"
+            )
+    return True
 
 
-def run_in_process(config, workdir, jobs=1):
+def run_in_process(config, workdir, jobs=1, stopping=None):
     """Pretrains and evaluates in a fresh process: its memory, its state.
 
     Args:
@@ -127,11 +143,12 @@ def run_in_process(config, workdir, jobs=1):
       workdir: `pathlib.Path` of the folder to write to; what the process
         prints is in its output.txt.
       jobs: int >= 1, how many of these run at a time and share the machine.
+      stopping: None, or a `threading.Event` at which the process is ended.
 
     Raises:
       RunFailedError: if it ends without results; the message says why.
     """
-    shared = {}
+    stopping, shared = stopping or threading.Event(), {}
     if jobs > 1:
         threads = max(1, os.cpu_count() // jobs)
         shared = {
@@ -155,7 +172,9 @@ def run_in_process(config, workdir, jobs=1):
             stderr=output,
         ) as process,
     ):
-        status = process.wait()
+        while (status := process.poll()) is None:
+            if stopping.wait(_PATIENCE):
+                process.kill()  # after which it goes on as after any kill
     if status == 0:
         return
     text = (workdir / "output.txt").read_text("utf-8", errors="replace")
@@ -206,12 +225,13 @@ def _end_with_the_study():
 
 def _rows_as_they_come(study, waiting, output, jobs):
     """Runs them, `jobs` at a time, and yields a row for each."""
+    stopping = threading.Event()
 
     def row(run, config):
         start = time.perf_counter()
         error = None
         try:
-            run_in_process(config, output / run.name, jobs)
+            run_in_process(config, output / run.name, jobs, stopping)
         except RunFailedError as failure:
             error = str(failure)
         seconds = round(time.perf_counter() - start, 1)
@@ -224,7 +244,8 @@ def _rows_as_they_come(study, waiting, output, jobs):
         try:
             for future in concurrent.futures.as_completed(futures):
                 yield future.result()
-        finally:  # after Ctrl-C, too, which ends the processes
+        finally:  # after Ctrl-C, too
+            stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
