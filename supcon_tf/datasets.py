@@ -14,6 +14,7 @@ from supcon_tf.labelled_images import LabelledImages, noisy_labels
 from supcon_tf.streams import StreamedImages
 from supcon_tf.tfds_images import load_tfds
 
+TEST_FRACTION = 0.2  # of the images of a data set without test images
 _TFDS = "tfds:"
 
 
@@ -26,6 +27,7 @@ def load_dataset(
     seed=0,
     max_samples=None,
     label_noise=0.0,
+    test_fraction=TEST_FRACTION,
 ):
     """Training and test images of a data set, by its name in `DATASETS`.
 
@@ -45,7 +47,7 @@ def load_dataset(
       validation_fraction: float in (0, 1): this part of the training images
         takes the place of the test images, to choose settings without a look
         at these; see `split`. None: the data set's own test images; where it
-        has none, a fifth of its images.
+        has none, `test_fraction` of its images.
       seed: integer that decides which part that is, and the label noise.
       max_samples: int N >= 1: the first N of the training images that are left,
         in the order of their files; of a folder, whose files lie class by
@@ -54,6 +56,7 @@ def load_dataset(
         replaced by a class drawn uniformly, which may be the true one. It is
         decided once, by the seed and the position of an image. Test images and
         those held out keep their labels.
+      test_fraction: float in (0, 1), see `validation_fraction`.
 
     Returns:
       `(train, test)`, two `LabelledImages`, or two `StreamedImages` where they
@@ -87,7 +90,7 @@ def load_dataset(
         )
     train, test = load(data_dir=data_dir, download=download)
     if validation_fraction is None and test is None:
-        validation_fraction = 0.2
+        validation_fraction = test_fraction
     if validation_fraction is not None:
         train, test = split(train, validation_fraction, seed=seed)
     if max_samples is not None:

@@ -18,26 +18,36 @@ import pathlib
 import sys
 import time
 
-import numpy as np
 from absl import flags
 
 from supcon_tf.commands import define_flags, overridden, run_command
-from supcon_tf.config import EvaluateConfig
+from supcon_tf.config import EvaluateConfig, PretrainConfig
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
-from supcon_tf.datasets import LabelledImages, load_dataset, split
+from supcon_tf.datasets import TEST_FRACTION
 from supcon_tf.drawing import check_matplotlib
 from supcon_tf.encoders.frozen import frozen_encoder
+from supcon_tf.encoders.initial import renamed
 from supcon_tf.evaluation import figures
 from supcon_tf.evaluation.corruption_results import (
     corruption_results,
     relative_results,
 )
-from supcon_tf.evaluation.figure_files import draw_evaluation
+from supcon_tf.evaluation.figure_files import FILES, draw_evaluation
 from supcon_tf.evaluation.measures import measure
+from supcon_tf.evaluation.parts import parts_of
 from supcon_tf.evaluation.published_corruptions import published_corruptions
 from supcon_tf.evaluation.representations import NotFiniteError
 from supcon_tf.evaluation.table import evaluation_table
-from supcon_tf.files import NoSpaceError, check_folder, written_whole
+from supcon_tf.files import (
+    FolderInUseError,
+    NoSpaceError,
+    check_folder,
+    only_writer,
+    written_whole,
+)
+from supcon_tf.settings import read_json
+
+_RESULTS = "evaluation.json"
 
 
 def evaluate(config):
@@ -71,6 +81,7 @@ def evaluate(config):
     Raises:
       ValueError: if an encoder, a data set or the output is not as described.
       NotFiniteError: if an encoder returns infinity or NaN.
+      FolderInUseError: if another process writes to the output.
 
     Example:
       >>> results = evaluate(EvaluateConfig(
@@ -83,6 +94,7 @@ def evaluate(config):
 
 def prepare(config):
     """Checks everything and writes nothing; returns the run as a function."""
+    _refuse_unused(config)
     output = _checked_output(config)
     kinds = _checked_kinds(config)
     is_published = config.corrupted == "tfds"
@@ -96,16 +108,15 @@ def prepare(config):
         for name in ("encoder", "baseline")
         if name == "encoder" or config.baseline is not None
     }
-    train, test = _load_data(config, config.dataset, config.data_dir)
-    transfer = None
-    if config.transfer_dataset is not None:
-        transfer = _load_data(
-            config,
-            config.transfer_dataset,
-            config.transfer_data_dir or config.data_dir,
-        )
+    train, test = _parts_of(
+        config,
+        config.dataset,
+        data_dir=config.data_dir,
+        max_samples=config.max_samples,
+    )
+    transfer = _transfer_parts(config)
 
-    def run():
+    def measured():
         start = time.perf_counter()
         results = {"encoder": None, "baseline": None}
         representations = {}
@@ -151,33 +162,63 @@ def prepare(config):
             "class_names": list(train.class_names),
             "figures": [],
             "config": dataclasses.asdict(config),
+            "seconds": round(time.perf_counter() - start, 2),
         }
-        output.mkdir(parents=True, exist_ok=True)
-        if config.figures:
-            titles = titles_of(config)
-            results["figures"] = draw_evaluation(
-                output,
-                {titles[name]: x for name, x in representations.items()},
-                labels,
-                train.class_names,
-                errors={
-                    titles[name]: part["errors"]
-                    for name, part in corruption.items()
-                    if part
-                },
-                history=_history(config),
-            )
-        results["seconds"] = round(time.perf_counter() - start, 2)
-        text = json.dumps(results, indent=2) + "\n"
-        with written_whole(output / "evaluation.json") as path:
-            path.write_text(text, encoding="utf-8")
-        results = json.loads(text)
-        print(evaluation_table(results))
-        for name in [*results["figures"], "evaluation.json"]:
-            print(f"Wrote {output / name}")
-        return results
+        return results, representations, labels
+
+    def run():
+        with only_writer(output):
+            results, representations, labels = measured()
+            if (output / _RESULTS).exists():  # whose figures these are
+                for name in FILES:
+                    (output / name).unlink(missing_ok=True)
+            # Before the figures: what was measured is not lost with them.
+            _write(results, output)
+            print(evaluation_table(results))
+            if config.figures:
+                titles = titles_of(config)
+                results["figures"] = draw_evaluation(
+                    output,
+                    {titles[name]: x for name, x in representations.items()},
+                    labels,
+                    train.class_names,
+                    errors={
+                        titles[name]: results[name]["corruption"]["errors"]
+                        for name in (encoders if kinds else ())
+                    },
+                    history=_history(config),
+                )
+                _write(results, output)
+            for name in [*results["figures"], _RESULTS]:
+                print(f"Wrote {output / name}")
+        return json.loads(_text(results))
 
     return run
+
+
+def _text(results):
+    return json.dumps(results, indent=2) + "\n"
+
+
+def _write(results, output):
+    with written_whole(output / _RESULTS) as path:
+        path.write_text(_text(results), encoding="utf-8")
+
+
+def _refuse_unused(config):
+    """Refuses settings of what is not measured."""
+    default = EvaluateConfig()
+    for setting, names in (
+        ("corruptions", ("severities", "corrupted")),
+        ("transfer_dataset", ("transfer_data_dir", "transfer_max_samples")),
+    ):
+        for name in names if getattr(config, setting) is None else ():
+            value = getattr(config, name)
+            if value != getattr(default, name):
+                raise ValueError(
+                    f"`{name}` must be left out without {setting}. "
+                    f"Received: {name}={value!r}"
+                )
 
 
 def _checked_output(config):
@@ -188,7 +229,7 @@ def _checked_output(config):
         )
     output = pathlib.Path(config.output).expanduser()
     check_folder(output, "output")
-    if (output / "evaluation.json").exists() and not config.overwrite:
+    if (output / _RESULTS).exists() and not config.overwrite:
         raise ValueError(
             "`output` must not hold an evaluation.json, which --overwrite "
             f"would replace. Received: output={config.output!r}"
@@ -252,38 +293,47 @@ def _checked_kinds(config):
     return kinds
 
 
-def _load_data(config, name, data_dir):
-    """Training and test images, of which there are enough to be measured."""
-    train, test = load_dataset(
+def _parts_of(config, name, *, data_dir, max_samples):
+    """Training and test images of a data set; see `parts_of`."""
+    held_out = []
+    for where in (config.encoder, config.baseline):
+        path = pathlib.Path(where or "").expanduser() / "config.json"
+        if where and path.is_file():
+            run = read_json(PretrainConfig, path, required=("dataset",))
+            if run.dataset == name:
+                fraction = run.validation_fraction or TEST_FRACTION
+                held_out.append((run.seed, fraction))
+    return parts_of(
         name,
         data_dir=data_dir,
         download=config.download,
+        max_samples=max_samples,
+        max_test_images=config.max_test_images,
+        held_out=held_out,
+        validation_fraction=config.validation_fraction,
+        neighbors=config.neighbors,
         seed=config.seed,
-        max_samples=config.max_samples,
     )
-    limit = config.max_test_images or len(test)
-    if not isinstance(test, LabelledImages):
-        return train, test.part(0, min(limit, len(test)))
-    random = np.random.default_rng(config.seed)
-    test = test.take(np.sort(random.permutation(len(test))[:limit]))
-    for part, source in (("training", train), ("test", test)):
-        counts = np.bincount(source.labels)
-        if np.count_nonzero(counts) < 2 or counts.max() < 2:
-            raise ValueError(
-                f"`dataset` must have {part} images of two or more classes, "
-                f"two or more of one. Received: {name!r} with "
-                f"{len(source)} {part} images"
-            )
-    # Refuses too few training images; the labels stand for these.
-    whole = LabelledImages(train.labels, train.labels, train.class_names)
-    fitted, _ = split(whole, config.validation_fraction, seed=config.seed)
-    if min(config.neighbors) > len(fitted):
-        raise ValueError(
-            "`neighbors` must have an int up to the number of training images "
-            f"that are not held out, {len(fitted)}. "
-            f"Received: neighbors={config.neighbors}"
+
+
+def _transfer_parts(config):
+    """Those of the second data set; None without one."""
+    if config.transfer_dataset is None:
+        return None
+    try:
+        return _parts_of(
+            config,
+            config.transfer_dataset,
+            data_dir=config.transfer_data_dir or config.data_dir,
+            max_samples=config.transfer_max_samples,
         )
-    return train, test
+    except ValueError as error:
+        names = {
+            before + name + after: f"{before}transfer_{name}{after}"
+            for name in ("dataset", "max_samples", "data_dir")
+            for before, after in (("`", "`"), ("", "="))
+        }
+        raise ValueError(renamed(str(error), names)) from error
 
 
 def _measured(title, encoder, size, train, test, config):
@@ -310,7 +360,7 @@ def main(argv=None):
         values,
         lambda values: prepare(overridden(EvaluateConfig(), values)),
         argv,
-        failures=(NotFiniteError, NoSpaceError),
+        failures=(FolderInUseError, NotFiniteError, NoSpaceError),
     )
 
 

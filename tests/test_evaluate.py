@@ -12,15 +12,16 @@ import tensorflow_datasets as tfds
 from prepared_tfds import real_data, write
 
 from supcon_tf import evaluate, load_dataset
-from supcon_tf.config import EvaluateConfig
+from supcon_tf.config import EvaluateConfig, PretrainConfig
 from supcon_tf.corruptions import LEFT_OUT
 from supcon_tf.evaluation import classification_accuracy, linear_probe
 from supcon_tf.evaluation.measures import measure
-from supcon_tf.evaluation.representations import NotFiniteError
 from supcon_tf.evaluation.robustness import (
     corruption_errors,
     mean_corruption_error,
 )
+from supcon_tf.files import only_writer
+from supcon_tf.settings import to_json
 
 
 def save_encoder(path, filters, seed):
@@ -54,6 +55,7 @@ def config(workdir):
         transfer_dataset="digits",
         output=str(workdir / "new" / "evaluation"),
         max_samples=500,
+        transfer_max_samples=500,
         max_test_images=200,
         neighbors=(1, 5, 900),
         corruptions=("pixelate", "gaussian_noise"),
@@ -136,6 +138,7 @@ def test_the_file_holds_the_results_and_the_settings(config, results, workdir):
         "training.png",
     ]
     assert {path.name for path in output.iterdir()} == {
+        ".lock",
         "evaluation.json",
         *results["figures"],
     }
@@ -176,7 +179,10 @@ def test_the_command_prints_a_table_of_what_it_writes(
         capsys, f"--encoder={workdir}", f"--output={tmp_path}", *FEW
     )
     assert status == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".lock",
+        "evaluation.json",
+    }
     results = json.loads((tmp_path / "evaluation.json").read_text())
     accuracy = results["encoder"]["linear_probe"]["top_1_accuracy"]
     assert f"linear probe, top-1 {accuracy:>32.4f}\n" in out
@@ -235,10 +241,35 @@ def test_the_same_seed_gives_the_same_results(workdir, tmp_path):
             "Received: baseline='supcon_tf:NOPE'",
         ),
         (("--dataset=mnist",), "`dataset` must be one of"),
-        (("--transfer_dataset=mnist",), "`dataset` must be one of"),
+        (
+            ("--transfer_dataset=mnist",),
+            "`transfer_dataset` must be one of",
+        ),
+        (
+            ("--transfer_dataset=digits", "--transfer_max_samples=1438"),
+            "`transfer_max_samples` must be from 1 to the number of training "
+            "images, 1437. Received: transfer_max_samples=1438",
+        ),
+        (
+            ("--transfer_max_samples=9",),
+            "`transfer_max_samples` must be left out without transfer_dataset",
+        ),
+        (
+            ("--transfer_data_dir=there",),
+            "Received: transfer_data_dir='there'",
+        ),
+        (
+            ("--severities=3",),
+            "`severities` must be left out without corruptions. "
+            "Received: severities=(3,)",
+        ),
+        (("--corrupted=tfds",), "`corrupted` must be left out without corr"),
         (("--corruptions=all,none",), "`corruptions` must be all, none or of"),
         (("--corruptions=fog",), "'fog', which is left out: it needs random"),
-        (("--severities=1,6",), "`severities` must be one or more ints from 1"),
+        (
+            ("--corruptions=all", "--severities=1,6"),
+            "`severities` must be one or more ints from 1",
+        ),
         (("--severities=a",), "`severities` must be comma-separated numbers"),
         (("--max_samples=1438",), "`max_samples` must be from 1 to"),
         (("--max_samples=30",), "`validation_fraction` must leave 10 images"),
@@ -314,8 +345,95 @@ def test_an_encoder_of_nans_is_one_line_and_nothing_is_written(
     )
     assert status == 1
     assert "must return finite representations" in err
-    assert not output.exists()
-    assert issubclass(NotFiniteError, Exception)
+    assert not [path for path in output.iterdir() if path.name != ".lock"]
+
+
+def test_what_was_measured_is_kept_if_drawing_fails(
+    workdir, tmp_path, monkeypatch, capsys
+):
+    argv = (f"--encoder={workdir}", f"--output={tmp_path}", *FEW)
+    (tmp_path / "training.png").write_text("of something else")
+    assert run(capsys, *argv)[0] == 0
+    assert (tmp_path / "training.png").read_text() == "of something else"
+    (tmp_path / "evaluation.json").write_text("{}")
+
+    def fail(*_, **__):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(evaluate, "draw_evaluation", fail)
+    with pytest.raises(RuntimeError, match="no ink"):
+        run(capsys, *argv, "--figures", "--overwrite")
+    assert "effective rank" in capsys.readouterr().out
+    written = json.loads((tmp_path / "evaluation.json").read_text())
+    assert written["encoder"]["knn"]["neighbors"] == 1
+    assert written["figures"] == []
+    # Those of the replaced evaluation are gone with it.
+    assert not (tmp_path / "training.png").exists()
+
+
+def test_an_encoder_of_one_feature_is_drawn(tmp_path, capsys):
+    keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, kernel_initializer="ones"),
+        ]
+    ).save(tmp_path / "encoder.keras")
+    output = tmp_path / "new"
+    status, _, err = run(
+        capsys, f"--encoder={tmp_path}", f"--output={output}", "--figures", *FEW
+    )
+    assert (status, err.count("error")) == (0, 0)
+    assert (output / "embedding_map.png").stat().st_size > 5_000
+
+
+def test_a_folder_is_tested_on_the_images_that_the_run_held_out(
+    workdir, tmp_path, monkeypatch, capsys
+):
+    for label, name in enumerate("ab"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(20):
+            keras.utils.save_img(
+                tmp_path / "photos" / name / f"{index}.png",
+                np.full((8, 8, 3), 100 * label + index),
+                scale=False,
+            )
+    run_of = PretrainConfig(
+        dataset="folder", seed=5, validation_fraction=0.4, image_size=8
+    )
+    shutil.copy(workdir / "encoder.keras", tmp_path)
+    (tmp_path / "config.json").write_text(to_json(run_of))
+    measured = []
+    monkeypatch.setattr(
+        evaluate, "measure", lambda *parts, **_: measured.append(parts) or 1 / 0
+    )
+    arguments = {"data_dir": str(tmp_path / "photos"), "image_size": 8}
+    config = EvaluateConfig(
+        encoder=str(tmp_path),
+        dataset="folder",
+        output=str(tmp_path / "new"),
+        **arguments,
+    )
+    with pytest.raises(ZeroDivisionError):
+        evaluate.evaluate(config)
+    ((_, train, test),) = measured
+    expected = load_dataset(
+        "folder",
+        data_dir=arguments["data_dir"],
+        seed=5,
+        validation_fraction=0.4,
+    )
+    assert train.images.tolist() == expected[0].images.tolist()
+    assert test.images.tolist() == expected[1].images.tolist()
+
+
+def test_one_evaluation_at_a_time_writes_to_a_folder(workdir, tmp_path, capsys):
+    argv = (f"--encoder={workdir}", f"--output={tmp_path}", *FEW)
+    with only_writer(tmp_path):
+        status, _, err = run(capsys, *argv)
+    assert status == 1
+    assert "must not be in use" in err
+    assert not (tmp_path / "evaluation.json").exists()
 
 
 def test_help_names_every_flag(capsys):

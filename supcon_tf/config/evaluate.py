@@ -63,9 +63,15 @@ class EvaluateConfig(Checked):
         "(of a folder, as many of each class).",
         AT_LEAST_1_OR_NONE,
     )
+    transfer_max_samples: int | None = setting(
+        None,
+        "The same of the second data set; by default all.",
+        AT_LEAST_1_OR_NONE,
+    )
     max_test_images: int | None = setting(
         None,
-        "Test on so many of the test images at most, drawn by the seed.",
+        "Test on so many of the test images at most, drawn by the seed; the "
+        "first ones of a data set too large for memory.",
         AT_LEAST_1_OR_NONE,
     )
     l2: tuple[float, ...] = setting(

@@ -3,6 +3,13 @@
 from supcon_tf.evaluation import figures
 from supcon_tf.files import written_whole
 
+FILES = (
+    "embedding_map.png",
+    "similarities.png",
+    "corruptions.png",
+    "training.png",
+)
+
 
 def draw_evaluation(
     output,
@@ -27,24 +34,17 @@ def draw_evaluation(
     Returns:
       The names of the files, a list.
     """
-    drawings = {
-        "embedding_map.png": (
-            figures.embedding_maps,
-            representations,
-            labels,
-            class_names,
-        ),
-        "similarities.png": (
-            figures.similarity_histograms,
-            representations,
-            labels,
-        ),
-    }
-    if errors:
-        drawings["corruptions.png"] = (figures.corruption_bars, errors)
-    if history is not None:
-        drawings["training.png"] = (figures.training_curves, history)
-    for name, (draw, *arguments) in drawings.items():
-        with written_whole(output / name) as path:
-            draw(*arguments, path)
-    return list(drawings)
+    drawings = (
+        (figures.embedding_maps, representations, labels, class_names),
+        (figures.similarity_histograms, representations, labels),
+        (figures.corruption_bars, errors) if errors else None,
+        (figures.training_curves, history) if history is not None else None,
+    )
+    drawn = []
+    for name, drawing in zip(FILES, drawings, strict=True):
+        if drawing is not None:
+            draw, *arguments = drawing
+            with written_whole(output / name) as path:
+                draw(*arguments, path)
+            drawn.append(name)
+    return drawn

@@ -30,7 +30,7 @@ def embedding_maps(
 
     Args:
       representations: dict of the encoders' names to `[n, R]` finite floats of
-        the same images, n and R at least 2; a panel each.
+        the same images, a panel each.
       labels: `[n]` integers in [0, C).
       class_names: names of the C classes. Of more than 20, the 20 with the
         most images have colours and the others are grey.
@@ -86,8 +86,11 @@ def _main_directions(x):
     x = x - x.mean(axis=0)
     _, values, directions = np.linalg.svd(x, full_matrices=False)
     total = max(np.sum(values**2), np.finfo(float).tiny)
-    shares = [f"{100 * value**2 / total:.0f} %" for value in values[:2]]
-    return x @ directions[:2].T, shares  # [n, 2]
+    # Of a single feature there is no second direction: all lie at 0.
+    missing = max(0, 2 - len(values))
+    places = np.pad(x @ directions[:2].T, ((0, 0), (0, missing)))  # [n, 2]
+    shares = np.pad(values, (0, missing))[:2] ** 2 / total
+    return places, [f"{100 * share:.0f} %" for share in shares]
 
 
 def similarity_histograms(
