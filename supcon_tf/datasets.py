@@ -129,9 +129,10 @@ def split(source, fraction, *, seed):
         return source.part(0, first_size), source.part(first_size, len(source))
     counts = np.bincount(source.labels, minlength=num_classes)
     if (counts == 1).any():
+        name = source.class_names[int((counts == 1).argmax())]
         raise ValueError(
             "A class must have two or more images to be split. Received: one "
-            f"image of class {source.class_names[int(counts.argmin())]!r}"
+            f"image of class {name!r}"
         )
     first, second = train_test_split(
         np.arange(len(source)),

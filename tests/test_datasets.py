@@ -37,6 +37,12 @@ def test_a_class_of_one_image_cannot_be_split():
     )
     with pytest.raises(ValueError, match="one image of class 'b'"):
         split(source, 0.5, seed=0)
+    # Not the class of none.
+    source = LabelledImages(
+        np.zeros((7, 1, 1, 1)), np.array([1, 1, 1, 1, 1, 1, 2]), "abc"
+    )
+    with pytest.raises(ValueError, match="one image of class 'c'"):
+        split(source, 0.5, seed=0)
 
 
 @pytest.mark.parametrize("fraction", [0.001, 0.999])

@@ -226,5 +226,9 @@ def test_kinds_and_severities_must_be_the_same(errors, baseline):
 def test_a_baseline_without_errors_is_no_yardstick():
     with pytest.raises(ValueError, match="a sum of 0 for 'snow'"):
         mean_corruption_error(ERRORS, BASELINE | {"snow": (0, 0, 0)})
+    # Whose sum is 0, and 5e-17 in float64.
+    equal = {"snow": (0.174, 0.175, 0.171, 0.167, 0.173)}
+    with pytest.raises(ValueError, match="a sum of 0 for 'snow'"):
+        relative_mean_corruption_error(equal, 0.1, equal, 0.172)
     with pytest.raises(ValueError, match=r"a sum of -0\.1 for 'fog'"):
         relative_mean_corruption_error(ERRORS, 0.1, BASELINE, 0.3)

@@ -79,17 +79,19 @@ def relative_results(own, baseline):
     results = dict.fromkeys(names) | {"notes": []}
     if own is None or baseline is None:
         return results
-    try:
-        results[names[0]] = mean_corruption_error(
-            own["errors"], baseline["errors"]
-        )
-        results[names[1]] = relative_mean_corruption_error(
-            own["errors"],
-            own["clean_error"],
-            baseline["errors"],
-            baseline["clean_error"],
-        )
-    except ValueError as error:  # the baseline makes no errors somewhere
-        name = next(name for name in names if results[name] is None)
-        results["notes"].append(f"{name} has no value: {error}")
+    errors, of_baseline = own["errors"], baseline["errors"]
+    clean, baseline_clean = own["clean_error"], baseline["clean_error"]
+    for name, value in (
+        (names[0], lambda: mean_corruption_error(errors, of_baseline)),
+        (
+            names[1],
+            lambda: relative_mean_corruption_error(
+                errors, clean, of_baseline, baseline_clean
+            ),
+        ),
+    ):
+        try:
+            results[name] = value()
+        except ValueError as error:  # the baseline makes no errors somewhere
+            results["notes"].append(f"{name} has no value: {error}")
     return results

@@ -112,10 +112,14 @@ def fit_linear_classifier(
 def _fit_dense(features, labels, num_classes, l2, max_iterations):
     """Kernel and bias of softmax regression."""
     scaler = StandardScaler().fit(features)
-    regression = LogisticRegression(C=1 / l2, max_iter=max_iterations)
+    # Of two classes it has one vector w, ours are -w / 2 and w / 2: |kernel|^2
+    # is then |w|^2 / 2, where it adds |w|^2 / 2 to C times the cross-entropy.
+    num_present = len(np.unique(labels))
+    strength = l2 / 2 if num_present == 2 else l2
+    regression = LogisticRegression(C=1 / strength, max_iter=max_iterations)
     regression.fit(scaler.transform(features), labels)
     coefficients, intercepts = regression.coef_, regression.intercept_
-    if len(coefficients) == 1:  # of the second of two classes
+    if num_present == 2:
         coefficients = np.concatenate([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
     kernel = np.zeros((features.shape[1], num_classes))

@@ -1,6 +1,7 @@
 """How much corrupted images harm a classifier: errors, mCE, relative mCE."""
 
 import json
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,7 @@ from supcon_tf.streams import StreamedImages
 SEVERITIES = (1, 2, 3, 4, 5)
 _CLEAN = (None, 0)
 _BATCH_SIZE = 256
+_ROUNDING = 1e-9  # of sums of errors, each a whole number of images
 
 
 def corruption_errors(
@@ -164,8 +166,8 @@ def _mean_ratio(errors, baseline, clean_error, baseline_clean_error):
         )
     ratios = []
     for kind in errors:
-        added = sum(e - clean_error for e in errors[kind])
-        of_baseline = sum(e - baseline_clean_error for e in baseline[kind])
+        added = _added(errors[kind], clean_error)
+        of_baseline = _added(baseline[kind], baseline_clean_error)
         if not of_baseline > 0:
             raise ValueError(
                 "`baseline` must make errors of each kind, more than on clean "
@@ -174,6 +176,12 @@ def _mean_ratio(errors, baseline, clean_error, baseline_clean_error):
             )
         ratios.append(added / of_baseline)
     return float(100 * np.mean(ratios))
+
+
+def _added(errors, clean_error):
+    """Their sum, less as many times the clean error; 0 is 0 and no rounding."""
+    added = math.fsum(errors) - len(errors) * clean_error
+    return added if abs(added) > _ROUNDING else 0.0
 
 
 def _batches(test):

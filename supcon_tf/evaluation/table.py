@@ -25,11 +25,13 @@ def evaluation_table(results):
     ]
     if models[0]["corruption"]:
         lines += ["", *_corruptions(models, names, config)]
+        num_kinds = len(models[0]["corruption"]["errors"])
     for label, key in (
-        ("mCE, % of the baseline's", "mean_corruption_error"),
-        ("relative mCE, %", "relative_mean_corruption_error"),
+        ("mCE", "mean_corruption_error"),
+        ("relative mCE", "relative_mean_corruption_error"),
     ):
         if results[key] is not None:
+            label = f"{label}, % ({num_kinds} kinds)"
             lines.append(_row(label, [f"{results[key]:.1f}"]))
     if results["left_out"]:
         left_out = f"not made here: {', '.join(results['left_out'])}"
