@@ -6,7 +6,6 @@ made it (https://github.com/hendrycks/robustness, ImageNet-C/create_c). Those
 of ImageNet-C, for larger images, are others.
 """
 
-import functools
 import io
 import numbers
 
@@ -70,13 +69,11 @@ def zoom_blur(images, severity, rng):
     factors = np.arange(1, end, 0.01)
     # In float32, as there, but for the sums of a zoom.
     x = (images / 255).astype(np.float32)
-    planes = np.moveaxis(x, -1, 1).astype(np.float64)  # [n, 3, H, W]
-    total = np.zeros(planes.shape, np.float32)
+    exact, total = x.astype(np.float64), np.zeros_like(x)
     for factor in factors:
-        rows = _zoom_matrix(planes.shape[2], factor)
-        columns = _zoom_matrix(planes.shape[3], factor)
-        total += (rows @ planes @ columns.T).astype(np.float32)
-    return to_pixels((x + np.moveaxis(total, 1, -1)) / (len(factors) + 1))
+        zoomed = _zoomed(_zoomed(exact, 1, factor), 2, factor)
+        total += zoomed.astype(np.float32)
+    return to_pixels((x + total) / (len(factors) + 1))
 
 
 def brightness(images, severity, rng):
@@ -217,20 +214,23 @@ def _disk(radius, std):
     return disk
 
 
-@functools.lru_cache
-def _zoom_matrix(length, factor):
-    """`[length, length]`: the zoomed centre of a row, of the row.
+def _zoomed(x, axis, factor):
+    """The centre of an axis, zoomed to its length.
 
     Which pixels are the centre, and that its first and last pixel remain so,
     is `scipy.ndimage.zoom` of order 1, cropped before and after.
     """
+    length = x.shape[axis]
     size = int(np.ceil(length / factor))
     zoomed = round(size * factor)
     first = (zoomed - length) // 2
     positions = np.arange(first, first + length) * ((size - 1) / (zoomed - 1))
     positions += (length - size) // 2
-    distances = np.abs(positions[:, None] - np.arange(length))
-    return np.maximum(0, 1 - distances)
+    before = positions.astype(int)
+    after = np.minimum(before + 1, length - 1)
+    shape = [length if i == axis else 1 for i in range(x.ndim)]
+    share = (positions - before).reshape(shape)
+    return (1 - share) * x.take(before, axis) + share * x.take(after, axis)
 
 
 def _to_hsv(x):
