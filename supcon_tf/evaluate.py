@@ -35,7 +35,10 @@ from supcon_tf.evaluation.corruption_results import (
 from supcon_tf.evaluation.figure_files import FILES, draw_evaluation
 from supcon_tf.evaluation.measures import measure
 from supcon_tf.evaluation.parts import parts_of
-from supcon_tf.evaluation.published_corruptions import published_corruptions
+from supcon_tf.evaluation.published_corruptions import (
+    PUBLISHED,
+    published_corruptions,
+)
 from supcon_tf.evaluation.representations import NotFiniteError
 from supcon_tf.evaluation.table import evaluation_table
 from supcon_tf.files import (
@@ -268,6 +271,8 @@ def _checked_kinds(config):
     kinds = tuple(dict.fromkeys(config.corruptions))
     if kinds == ("all",):
         kinds = tuple(CORRUPTIONS)
+        if config.corrupted == "tfds" and config.dataset in PUBLISHED:
+            kinds = PUBLISHED[config.dataset].kinds
     if config.corrupted == "tfds":
         if config.max_test_images is not None:
             raise ValueError(

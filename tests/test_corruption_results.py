@@ -5,6 +5,7 @@ import pytest
 from test_published_corruptions import prepared
 from test_robustness import dark_classifier, grey_images
 
+from supcon_tf import LabelledImages
 from supcon_tf.evaluation.corruption_results import (
     corruption_results,
     relative_results,
@@ -43,6 +44,30 @@ def test_published_images_take_the_place_of_those_made_here(tmp_path):
     assert results["clean_error"] == 0.25
     # All are dark; labels 0 1 2 3 and 0 1 2 3 4 0.
     assert results["errors"] == {"fog": [3 / 4, 4 / 6]}
+
+
+@pytest.mark.slow
+def test_clean_images_are_cut_as_the_published_ones_were(tmp_path):
+    # Tall images, dark but for the left and the right sixteenth of the width,
+    # which 224 / 256 of the width does not show.
+    images = np.zeros((4, 96, 64, 3), np.uint8)
+    images[:, :, :4] = images[:, :, -4:] = 255
+    test = LabelledImages(images, np.ones(4, int), ("dark", "light"))
+    classifier = dark_classifier(0.05, (16, 16))
+    errors = {}
+    for name, split in (("cifar10", "test"), ("imagenet2012", "validation")):
+        prepared(tmp_path, name, split)
+        results = corruption_results(
+            classifier,
+            test,
+            image_size=16,
+            kinds=("fog",),
+            severities=(1,),
+            published=name,
+            data_dir=tmp_path,
+        )
+        errors[name] = results["clean_error"]
+    assert errors == {"cifar10": 0.0, "imagenet2012": 1.0}
 
 
 OWN = {"clean_error": 0.1, "errors": {"fog": [0.2, 0.3]}}

@@ -16,6 +16,7 @@ from supcon_tf.config import EvaluateConfig, PretrainConfig
 from supcon_tf.corruptions import LEFT_OUT
 from supcon_tf.evaluation import classification_accuracy, linear_probe
 from supcon_tf.evaluation.measures import measure
+from supcon_tf.evaluation.published_corruptions import PUBLISHED
 from supcon_tf.evaluation.robustness import (
     corruption_errors,
     mean_corruption_error,
@@ -346,6 +347,28 @@ def test_an_encoder_of_nans_is_one_line_and_nothing_is_written(
     assert status == 1
     assert "must return finite representations" in err
     assert not [path for path in output.iterdir() if path.name != ".lock"]
+
+
+def test_all_published_corruptions_are_those_of_the_benchmark(
+    workdir, tmp_path, monkeypatch
+):
+    asked = []
+
+    def published(name, **arguments):
+        asked.append((name, arguments["kinds"]))
+        raise ValueError("none there")
+
+    monkeypatch.setattr(evaluate, "published_corruptions", published)
+    config = EvaluateConfig(
+        encoder=str(workdir),
+        dataset="cifar10",
+        corruptions=("all",),
+        corrupted="tfds",
+        output=str(tmp_path / "new"),
+    )
+    with pytest.raises(ValueError, match="none there"):
+        evaluate.evaluate(config)
+    assert asked == [("cifar10", PUBLISHED["cifar10"].kinds)]
 
 
 def test_what_was_measured_is_kept_if_drawing_fails(

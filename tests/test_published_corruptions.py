@@ -1,5 +1,7 @@
 """Errors on corrupted images that tensorflow-datasets has prepared."""
 
+import importlib
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -7,6 +9,7 @@ from prepared_tfds import STEP, write
 from test_robustness import dark_classifier
 
 from supcon_tf.evaluation.published_corruptions import (
+    PUBLISHED,
     published_corruption_errors,
     published_corruptions,
 )
@@ -63,6 +66,23 @@ def test_the_newest_version_is_read(tmp_path):
     ).values()
     labels = [int(label) for _, label in dataset]
     np.testing.assert_array_equal(labels, np.arange(5))
+
+
+def test_the_kinds_are_those_of_the_benchmark(tmp_path):
+    for name, module in (
+        ("cifar10", "image_classification.cifar10_corrupted"),
+        (
+            "imagenet2012",
+            "datasets.imagenet2012_corrupted."
+            "imagenet2012_corrupted_dataset_builder",
+        ),
+    ):
+        known = importlib.import_module(f"tensorflow_datasets.{module}")
+        assert PUBLISHED[name].kinds == tuple(known.BENCHMARK_CORRUPTIONS)
+        with pytest.raises(
+            ValueError, match=f"{name}_corrupted/gaussian_noise"
+        ):
+            published_corruptions(name, severities=(2,), data_dir=tmp_path)
 
 
 def test_a_config_that_is_not_there_is_named(tmp_path):

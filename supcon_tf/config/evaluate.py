@@ -94,7 +94,8 @@ class EvaluateConfig(Checked):
     corruptions: tuple[str, ...] | None = setting(
         None,
         f"Corruptions of the test images: all, none or of "
-        f"{', '.join(CORRUPTIONS)}.",
+        f"{', '.join(CORRUPTIONS)}; with --corrupted=tfds all are the fifteen "
+        f"of the authors' benchmark.",
         (lambda value: value is None or value, "all, none or names of them"),
     )
     severities: tuple[int, ...] = setting(

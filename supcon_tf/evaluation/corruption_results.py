@@ -3,6 +3,7 @@
 import numpy as np
 
 from supcon_tf.evaluation.published_corruptions import (
+    PUBLISHED,
     published_corruption_errors,
 )
 from supcon_tf.evaluation.robustness import (
@@ -45,16 +46,17 @@ def corruption_results(
       ValueError: as the functions of the errors.
     """
     common = {"image_size": image_size, "severities": severities}
-    clean_error, errors = corruption_errors(
-        classifier,
-        test,
-        kinds=() if published else kinds,
-        seed=seed,
-        **common,
-    )
     if published:
+        crop = PUBLISHED[published].crop  # alike, or it were an error, too
+        clean_error, _ = corruption_errors(
+            classifier, test, kinds=(), crop=crop, **common
+        )
         errors = published_corruption_errors(
             classifier, published, kinds=kinds, data_dir=data_dir, **common
+        )
+    else:
+        clean_error, errors = corruption_errors(
+            classifier, test, kinds=kinds, seed=seed, **common
         )
     return {
         "clean_error": clean_error,

@@ -1,17 +1,76 @@
 """Errors on the corrupted images that the authors published, by TFDS."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from tqdm import tqdm
 
-from supcon_tf.corruptions import CORRUPTIONS
+from supcon_tf import augmentations
 from supcon_tf.evaluation.encode import encode_function
 from supcon_tf.evaluation.robustness import SEVERITIES
 from supcon_tf.tfds_images import data_dir_of
 from supcon_tf.views import image_batches
 
-# Data sets of which there are such images, with the split that they are.
-PUBLISHED = {"cifar10": "test", "imagenet2012": "validation"}
 _BATCH_SIZE = 256
+
+
+class Published(NamedTuple):
+    """Corrupted test images that there are of a data set.
+
+    Attributes:
+      split: which part of the corrupted data set they are.
+      kinds: strings, the fifteen of the authors' benchmark, of which mCE is
+        the mean. (The four others are gaussian_blur, saturate, spatter and
+        speckle_noise.)
+      crop: function of images, None and a size, which cuts clean images as
+        these were cut before they were corrupted, and resizes them.
+    """
+
+    split: str
+    kinds: tuple[str, ...]
+    crop: Callable
+
+
+def _crop_of_imagenet(images, seeds, image_size):
+    """The centre with 7/8 of the shorter side at 224 pixels, then resized."""
+    images = augmentations.resize_then_crop(images, seeds, 224, padding=32)
+    return augmentations.center_crop(images, None, image_size)
+
+
+_BLURS_AND_WEATHER = ("motion_blur", "zoom_blur", "snow", "frost", "fog")
+_NOISES = ("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur")
+# The data sets, by the names that the kinds have in tensorflow-datasets.
+PUBLISHED = {
+    "cifar10": Published(
+        "test",
+        (
+            *_NOISES,
+            "frosted_glass_blur",
+            *_BLURS_AND_WEATHER,
+            "brightness",
+            "contrast",
+            "elastic",
+            "pixelate",
+            "jpeg_compression",
+        ),
+        augmentations.center_crop,
+    ),
+    "imagenet2012": Published(
+        "validation",
+        (
+            *_NOISES,
+            "glass_blur",
+            *_BLURS_AND_WEATHER,
+            "brightness",
+            "contrast",
+            "elastic_transform",
+            "pixelate",
+            "jpeg_compression",
+        ),
+        _crop_of_imagenet,
+    ),
+}
 
 
 def published_corruption_errors(
@@ -19,7 +78,7 @@ def published_corruption_errors(
     name,
     *,
     image_size,
-    kinds=tuple(CORRUPTIONS),
+    kinds=None,
     severities=SEVERITIES,
     data_dir=None,
 ):
@@ -30,8 +89,8 @@ def published_corruption_errors(
       name: `"cifar10"` or `"imagenet2012"`, whose configs KIND_SEVERITY
         tensorflow-datasets has prepared. Nothing is downloaded.
       image_size: as for `corruption_errors`.
-      kinds: strings; also those of tensorflow-datasets that this package does
-        not make, such as "fog".
+      kinds: strings, also those that this package does not make, such as
+        "fog"; default the fifteen of `PUBLISHED`.
       severities: ints from 1 to 5; default all.
       data_dir: as for `load_dataset`.
 
@@ -48,7 +107,7 @@ def published_corruption_errors(
         name, kinds=kinds, severities=severities, data_dir=data_dir
     )
     predict = encode_function(classifier, batch_size=_BATCH_SIZE)
-    errors = {kind: () for kind in kinds}
+    errors = {kind: () for kind, _ in datasets}
     bar = tqdm(datasets.items(), desc="corrupted", unit="set", disable=None)
     for (kind, _), dataset in bar:
         is_wrong = [
@@ -61,7 +120,7 @@ def published_corruption_errors(
     return errors
 
 
-def published_corruptions(name, *, kinds, severities, data_dir=None):
+def published_corruptions(name, *, kinds=None, severities, data_dir=None):
     """The corrupted test images that tensorflow-datasets has prepared.
 
     Args:
@@ -86,7 +145,7 @@ def published_corruptions(name, *, kinds, severities, data_dir=None):
         )
     data_dir = data_dir_of(data_dir)
     datasets = {}
-    for kind in kinds:
+    for kind in kinds or PUBLISHED[name].kinds:
         for severity in severities:
             config = f"{name}_corrupted/{kind}_{severity}"
             folders = [
@@ -101,7 +160,7 @@ def published_corruptions(name, *, kinds, severities, data_dir=None):
                 )
             newest = max(folders, key=lambda x: tfds.core.Version(x.name))
             builder = tfds.builder_from_directory(newest)
-            dataset = builder.as_dataset(split=PUBLISHED[name])
+            dataset = builder.as_dataset(split=PUBLISHED[name].split)
             datasets[kind, severity] = dataset.map(
                 lambda example: (example["image"], example["label"])
             )

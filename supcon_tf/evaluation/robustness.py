@@ -27,11 +27,12 @@ def corruption_errors(
     kinds=tuple(CORRUPTIONS),
     severities=SEVERITIES,
     seed=0,
+    crop=augmentations.center_crop,
 ):
     """Top-1 errors of a classifier on corrupted test images.
 
     The pixels are corrupted as they are in the data set, and then brought to
-    the classifier's size by a centre crop, as those of CIFAR-10-C are. The
+    the classifier's size by a crop, as those of CIFAR-10-C are. The
     images are read once, and no more of them are in memory than a batch of
     each corruption.
 
@@ -44,6 +45,8 @@ def corruption_errors(
       kinds: strings, keys of `CORRUPTIONS`; default all.
       severities: ints from 1 to 5; default all.
       seed: int >= 0, as for `corrupted`.
+      crop: function of images, None and the size, as `center_crop`, which is
+        the default.
 
     Returns:
       The error on the images as they are, a Python float in [0, 1]; and a dict
@@ -81,9 +84,7 @@ def corruption_errors(
                             images, kind, severity, seed=seed, offset=offset
                         )
                     offset += len(images)
-                    parts.append(
-                        augmentations.center_crop(images, None, image_size)
-                    )
+                    parts.append(crop(images, None, image_size))
                 answers = predict(tf.concat(parts, 0)).argmax(axis=1)
                 wrong[kind, severity] += int(np.sum(answers != labels))
                 bar.update(len(labels))
