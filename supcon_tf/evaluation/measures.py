@@ -4,7 +4,7 @@ import numpy as np
 from tqdm import tqdm
 
 from supcon_tf import metrics
-from supcon_tf.evaluation.probes import knn_accuracy
+from supcon_tf.evaluation.probes import knn_accuracies
 from supcon_tf.evaluation.representations import (
     choose_neighbors,
     effective_rank,
@@ -67,28 +67,48 @@ def measure(
     x_test, y_test = encode_with_progress(
         encoder, test, image_size=image_size, title=f"{title}, test images"
     )
-    with tqdm(total=2, unit="step", disable=None) as bar:
-        bar.set_description(f"{title}, linear probe")
-        classifier, chosen = probe_representations(
-            encoder,
-            x_train,
-            y_train,
-            class_names=train.class_names,
-            l2=l2,
-            validation_fraction=validation_fraction,
-            seed=seed,
+    k, accuracies = choose_neighbors(
+        x_train,
+        y_train,
+        candidates=neighbors,
+        fraction=validation_fraction,
+        seed=seed,
+        title=f"{title}, choice of k",
+    )
+    (knn_top_1_accuracy,) = knn_accuracies(
+        x_train,
+        y_train,
+        x_test,
+        y_test,
+        neighbors=[k],
+        title=f"{title}, nearest neighbours",
+    )
+    with tqdm(total=4, unit="step", disable=None) as bar:
+
+        def step(what, compute):
+            bar.set_description(f"{title}, {what}")
+            value = compute()
+            bar.update()
+            return value
+
+        classifier, chosen = step(
+            "linear probe",
+            lambda: probe_representations(
+                encoder,
+                x_train,
+                y_train,
+                class_names=train.class_names,
+                l2=l2,
+                validation_fraction=validation_fraction,
+                seed=seed,
+            ),
         )
         del chosen["seconds"]
-        bar.update()
-        bar.set_description(f"{title}, nearest neighbours")
-        k, accuracies = choose_neighbors(
-            x_train,
-            y_train,
-            candidates=neighbors,
-            fraction=validation_fraction,
-            seed=seed,
+        alignment = step("alignment", lambda: metrics.alignment(y_test, x_test))
+        uniformity = step(
+            "uniformity", lambda: metrics.uniformity(None, x_test)
         )
-        bar.update()
+        rank = step("effective rank", lambda: effective_rank(x_test))
     return (
         classifier,
         x_test,
@@ -96,15 +116,13 @@ def measure(
         {
             "linear_probe": top_accuracies(classifier, x_test, y_test) | chosen,
             "knn": {
-                "top_1_accuracy": knn_accuracy(
-                    x_train, y_train, x_test, y_test, neighbors=k
-                ),
+                "top_1_accuracy": knn_top_1_accuracy,
                 "neighbors": k,
                 "held_out_top_1_accuracies": accuracies,
             },
-            "alignment": float(metrics.alignment(y_test, x_test)),
-            "uniformity": float(metrics.uniformity(None, x_test)),
-            "effective_rank": effective_rank(x_test),
+            "alignment": float(alignment),
+            "uniformity": float(uniformity),
+            "effective_rank": rank,
             "num_features": x_test.shape[1],
         },
     )

@@ -3,12 +3,15 @@
 import numpy as np
 import tensorflow as tf
 from keras import ops
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
+from tqdm import tqdm
 
 from supcon_tf import metrics
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
 from supcon_tf.views import image_batches
+
+_SEARCHED = 1024  # images whose neighbours are searched at a time
 
 
 def linear_probe(
@@ -166,13 +169,63 @@ def knn_accuracy(
       k = 20: Caron et al. 2021 (DINO), Sec. 3.2.
     """
     check_neighbors(neighbors, len(train_labels))
-    classifier = KNeighborsClassifier(
-        neighbors,
-        metric="cosine",  # the distance 1 - s
-        weights=lambda distances: np.exp(-distances / 0.07),
+    (accuracy,) = knn_accuracies(
+        train_representations,
+        train_labels,
+        test_representations,
+        test_labels,
+        neighbors=[neighbors],
     )
-    classifier.fit(train_representations, train_labels)
-    return float(classifier.score(test_representations, test_labels))
+    return accuracy
+
+
+def knn_accuracies(
+    train_representations,
+    train_labels,
+    test_representations,
+    test_labels,
+    *,
+    neighbors,
+    title=None,
+):
+    """As `knn_accuracy` for several k, with one search for neighbours.
+
+    Args:
+      train_representations: as for `knn_accuracy`, as are the next three.
+      train_labels: see there.
+      test_representations: see there.
+      test_labels: see there.
+      neighbors: list of ints k, 1 <= k <= n.
+      title: string before a progress bar on a terminal; None: no bar.
+
+    Returns:
+      A list of Python floats in [0, 1], one for each k.
+    """
+    search = NearestNeighbors(
+        n_neighbors=max(neighbors),
+        metric="cosine",  # the distance 1 - s
+    ).fit(train_representations)
+    classes, answers = np.unique(train_labels, return_inverse=True)
+    num_right = np.zeros(len(neighbors), int)
+    with tqdm(
+        total=len(test_labels),
+        desc=title,
+        unit="img",
+        disable=True if title is None else None,
+    ) as bar:
+        for first in range(0, len(test_labels), _SEARCHED):
+            part = slice(first, first + _SEARCHED)
+            expected = np.asarray(test_labels[part])
+            distances, nearest = search.kneighbors(test_representations[part])
+            votes = np.exp(-distances / 0.07)
+            rows = np.arange(len(expected))[:, None]
+            for index, k in enumerate(neighbors):
+                scores = np.zeros((len(expected), len(classes)))
+                np.add.at(scores, (rows, answers[nearest[:, :k]]), votes[:, :k])
+                given = classes[scores.argmax(axis=1)]
+                num_right[index] += np.sum(given == expected)
+            bar.update(len(expected))
+    return [float(number) for number in num_right / len(test_labels)]
 
 
 def check_neighbors(neighbors, num_images):

@@ -9,7 +9,7 @@ from supcon_tf.datasets import LabelledImages, split
 from supcon_tf.evaluation.encode import batches_for, encode_function
 from supcon_tf.evaluation.linear_classifier import LinearClassifier
 from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
-from supcon_tf.evaluation.probes import knn_accuracy
+from supcon_tf.evaluation.probes import knn_accuracies
 
 _BATCH_SIZE = 256
 
@@ -103,7 +103,7 @@ def probe_representations(
 
 
 def choose_neighbors(
-    representations, labels, *, candidates, fraction=0.1, seed=0
+    representations, labels, *, candidates, fraction=0.1, seed=0, title=None
 ):
     """The number of neighbours that is right most often on a held-out part.
 
@@ -114,6 +114,7 @@ def choose_neighbors(
         images, once the part is held out, are passed over.
       fraction: float in (0, 1), the part that is held out, class by class.
       seed: integer that decides which part that is.
+      title: string before a progress bar on a terminal; None: no bar.
 
     Returns:
       The k that is right most often, of equally good ones the first; and a
@@ -139,16 +140,15 @@ def choose_neighbors(
             f"images that are not held out, {len(fitted)}. "
             f"Received: neighbors={tuple(candidates)}"
         )
-    accuracies = []
-    for k in tqdm(fitting, desc="choose k", unit="k", disable=None):
-        accuracy = knn_accuracy(
-            fitted.images,
-            fitted.labels,
-            held_out.images,
-            held_out.labels,
-            neighbors=k,
-        )
-        accuracies.append([k, accuracy])
+    right = knn_accuracies(
+        fitted.images,
+        fitted.labels,
+        held_out.images,
+        held_out.labels,
+        neighbors=fitting,
+        title=title,
+    )
+    accuracies = [[k, a] for k, a in zip(fitting, right, strict=True)]
     best, _ = max(accuracies, key=lambda pair: pair[1])
     return best, accuracies
 
