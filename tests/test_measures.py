@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import prepared_tfds
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -9,10 +10,12 @@ from supcon_tf import LinearClassifier, load_dataset, metrics
 from supcon_tf.evaluation import classification_accuracy, linear_probe
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.measures import measure, top_accuracies
+from supcon_tf.evaluation.parts import parts_of
 from supcon_tf.evaluation.representations import (
     choose_neighbors,
     effective_rank,
 )
+from supcon_tf.streams import StreamedImages
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +116,26 @@ def test_top_5_is_that_of_the_ranks(num_classes):
         assert accuracies["top_5_accuracy"] == np.mean(ranks < 5)
     else:
         assert accuracies["top_5_accuracy"] is None
+
+
+@pytest.mark.slow
+def test_streamed_images_have_the_results_of_those_in_memory(
+    encoder, tmp_path, monkeypatch
+):
+    splits = {"train": [30, 20], "validation": [10]}
+    prepared_tfds.write(tmp_path, "imagenet2012", splits)
+    results = {}
+    for form, limit in (("stream", 1000), ("memory", 10**9)):
+        monkeypatch.setattr("supcon_tf.tfds_images.MAX_BYTES_IN_MEMORY", limit)
+        parts = parts_of(
+            "imagenet2012", data_dir=tmp_path, validation_fraction=0.2
+        )
+        assert isinstance(parts[0], StreamedImages) == (form == "stream")
+        *_, results[form] = measure(
+            encoder,
+            *parts,
+            image_size=8,
+            neighbors=(1, 3),
+            validation_fraction=0.2,
+        )
+    assert results["stream"] == results["memory"]
