@@ -237,6 +237,7 @@ def test_a_checkpoint_of_another_model_is_refused_and_not_skipped(tmp_path):
     assert_same_weights(before, checkpoint_variables(model))
 
 
+@pytest.mark.slow
 def test_reading_a_checkpoint_sets_nothing(tmp_path):
     trained = compiled_model()
     fit(trained, [EpochCheckpoint(tmp_path)], epochs=1)

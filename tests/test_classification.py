@@ -118,6 +118,7 @@ def test_labels_that_are_no_class_are_refused_where_they_are_known(
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("wrong", [-1, 3])
 @pytest.mark.parametrize("cosine", [False, True])

@@ -110,6 +110,7 @@ def test_a_changed_variable_is_found(encoder, parts, loaded, where, change):
         assert not differences["training"] <= 1e-5
 
 
+@pytest.mark.slow
 def test_comparing_leaves_the_savedmodel_as_it_was(encoder, parts, loaded):
     variables = loaded.projection.variables
     before = [v.numpy() for v in variables]

@@ -145,6 +145,7 @@ def test_of_a_jpeg_only_the_window_is_decoded(monkeypatch):
         crop_flip(EncodedImage(FILES["PNG"]), SEEDS, 40)
 
 
+@pytest.mark.slow
 def test_one_graph_takes_all_kinds_of_files():
     names = list(FILES)
     dataset = tf.data.Dataset.from_tensor_slices([FILES[n] for n in names])

@@ -13,6 +13,7 @@ def make_images(size=32):
     return np.random.default_rng(0).random((2, size, size, 3), "float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [encoders.resnet18, encoders.resnet50])
 def test_endpoints_of_a_resnet_are_its_groups(build):
     encoder = build((32, 32, 3), width=1 / 16, stem="small_image")

@@ -127,6 +127,7 @@ def test_the_results_are_those_of_the_functions(config, results, data, workdir):
     assert results["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_file_holds_the_results_and_the_settings(config, results, workdir):
     output = workdir / "new" / "evaluation"
     assert json.loads((output / "evaluation.json").read_text()) == results

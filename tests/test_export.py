@@ -236,6 +236,7 @@ def test_model_that_differs_from_its_encoder_is_not_kept(
     assert everything_below(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
     [

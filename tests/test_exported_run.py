@@ -86,6 +86,7 @@ def test_damaged_json_is_refused_in_one_line(name, text, workdir):
         read(workdir)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "option"),
     [("supcon_model", "projection"), ("classifier", "classifier")],

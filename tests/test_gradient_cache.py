@@ -143,6 +143,7 @@ def test_pieces_differ_in_size_by_one_at_most():
     assert [len(outputs) for outputs in seen] == [2, 2, 3] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["eagerly", "in a graph"])
 def test_the_gradient_of_regularisers_is_included(how):
     model = small_model(kernel_regularizer=keras.regularizers.L2(0.3))

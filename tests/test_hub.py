@@ -58,6 +58,7 @@ def functional(handle, **options):
     return keras.Model(images, HubEncoder(handle, **options)(images))
 
 
+@pytest.mark.slow
 def test_its_features_are_those_of_the_exported_encoder(handle):
     encoder, images = make_encoder(), make_images()
     np.testing.assert_allclose(

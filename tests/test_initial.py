@@ -71,6 +71,7 @@ def freeze_inside(encoder):
     encoder.layers[0].layers[2].trainable = False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freeze", [freeze_all, freeze_some, freeze_inside])
 def test_every_layer_is_trained_also_a_frozen_one(freeze, tmp_path):
     encoder = make_encoder()

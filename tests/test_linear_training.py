@@ -67,6 +67,7 @@ def test_the_digits_are_told_apart_on_augmented_images(tmp_path):
     assert classification_accuracy(again, test) == accuracies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.3])
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_it_is_the_softmax_regression_of_a_loop(label_smoothing, nesterov):
@@ -235,6 +236,7 @@ def test_the_held_out_images_are_not_trained_on():
     assert [int(o.iterations) for o in optimizers] == [25, 25, 25]
 
 
+@pytest.mark.slow
 def test_a_seed_decides_and_another_one_decides_otherwise():
     kernels = [
         train(flatten_encoder(4), random_images(), seed=seed)[0]

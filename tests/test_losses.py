@@ -297,6 +297,7 @@ def test_the_batch_size_may_be_unknown():
     )
 
 
+@pytest.mark.slow
 def test_it_compiles_under_xla():
     z = random_projections(6, 2, 4).astype("float32")
     compiled = tf.function(supcon_loss, jit_compile=True)

@@ -258,6 +258,7 @@ def test_a_loss_in_float64_goes_with_regularisers_in_float32():
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_a_model_without_trainable_weights_warns_and_stays():
     encoder = small_encoder()
     encoder.trainable = False

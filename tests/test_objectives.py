@@ -69,6 +69,7 @@ def test_simclr_gets_no_labels():
     assert data.element_spec.shape[1:] == (2, 8, 8, 3)
 
 
+@pytest.mark.slow
 def test_cutmix_mixes_whole_batches_and_a_restart_mixes_them_again():
     changed = for_objective(config("cross_entropy", cutmix_alpha=1.0), 10)
     all_four = list(changed(batches(), 0).as_numpy_iterator())

@@ -128,6 +128,7 @@ def test_a_model_of_it_is_saved_and_loaded_in_safe_mode(tmp_path):
     np.testing.assert_allclose(again(batch), model(batch), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_starts_from_it():
     encoder = initial_encoder(f"supcon_tf:{NAME}", (32, 32, 3))
     assert encoder.output_shape == (None, 128)

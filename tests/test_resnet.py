@@ -37,6 +37,7 @@ def test_the_encoders_have_the_known_numbers_of_parameters(
     assert encoder.output_shape == (None, features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stem", "size", "sizes"),
     [

@@ -451,6 +451,7 @@ class PositionEmbedding(layers.Layer):
         return tokens + self.table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head",
     [
@@ -658,6 +659,7 @@ def test_callables_are_the_head_and_the_classifier_on_the_encoder(whole):
         np.testing.assert_allclose(served, function(images), **CLOSE)
 
 
+@pytest.mark.slow
 def test_callables_share_the_encoders_variables(whole):
     encoder, parts, path, _ = whole
     loaded = tf.saved_model.load(path)

@@ -93,6 +93,7 @@ def test_both_ways_agree_at_the_largest_bound(bound):
     np.testing.assert_allclose(values, by_array(vectors), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [10.0, None])
 def test_it_compiles_under_xla(bound):
     vectors, groups = problem(10)

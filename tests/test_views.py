@@ -73,6 +73,7 @@ def identity(views):
     return np.round(views[..., 0, 0, 0] * 255).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_batches_have_views_and_labels(kind):
     for views, labels in batches(SOURCES[kind](*arrays()), 3):
@@ -429,6 +430,7 @@ def test_image_batches_are_one_pass_in_order(kind):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["arrays", "uneven_dataset", "jpeg"])
 def test_image_batches_may_be_cropped_in_another_way(kind):
     sources = {**SOURCES, "jpeg": as_jpeg}

@@ -97,6 +97,7 @@ def test_the_representation_is_that_of_the_papers_equations():
 # torchvision's vit_b_16 has 86,567,656 parameters, 769,000 of them in the head.
 # The others by the same sum, D = 384 and 192:
 #   16*16*3*D + D + D + 197*D + 12 * (12*D*D + 13*D) + 2*D.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters", "features"),
     [

@@ -57,6 +57,7 @@ def test_what_is_no_history_is_refused(tmp_path):
         look_at(tmp_path, TINY)
 
 
+@pytest.mark.slow
 def test_models_and_checkpoints_are_read_as_they_were_written(tmp_path):
     model = build_model(TINY, 10)
     compile_model(model, TINY, steps_per_epoch=10)
