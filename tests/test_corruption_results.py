@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from test_published_corruptions import prepared
 from test_robustness import dark_classifier, grey_images
 
@@ -68,6 +69,31 @@ def test_clean_images_are_cut_as_the_published_ones_were(tmp_path):
         )
         errors[name] = results["clean_error"]
     assert errors == {"cifar10": 0.0, "imagenet2012": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("published", "words"),
+    [
+        ("digits", "`dataset` must be one whose corrupted images are publish"),
+        ("cifar10", "has prepared 'cifar10_corrupted/fog_1'"),
+    ],
+)
+def test_published_images_must_be_there_before_a_clean_one_is_read(
+    published, words, tmp_path
+):
+    unreadable = LabelledImages(
+        np.array(["none"]), [0], "ab", read=tf.io.read_file
+    )
+    with pytest.raises(ValueError, match=words):
+        corruption_results(
+            dark_classifier(),
+            unreadable,
+            image_size=8,
+            kinds=("fog",),
+            severities=(1,),
+            published=published,
+            data_dir=tmp_path,
+        )
 
 
 OWN = {"clean_error": 0.1, "errors": {"fog": [0.2, 0.3]}}

@@ -47,12 +47,12 @@ def corruption_results(
     """
     common = {"image_size": image_size, "severities": severities}
     if published:
+        errors = published_corruption_errors(
+            classifier, published, kinds=kinds, data_dir=data_dir, **common
+        )
         crop = PUBLISHED[published].crop  # alike, or it were an error, too
         clean_error, _ = corruption_errors(
             classifier, test, kinds=(), crop=crop, **common
-        )
-        errors = published_corruption_errors(
-            classifier, published, kinds=kinds, data_dir=data_dir, **common
         )
     else:
         clean_error, errors = corruption_errors(

@@ -33,7 +33,10 @@ class Published(NamedTuple):
 
 
 def _crop_of_imagenet(images, seeds, image_size):
-    """The centre with 7/8 of the shorter side at 224 pixels, then resized."""
+    """The centre with 7/8 of the shorter side at 224 pixels, then resized.
+
+    (Theirs were resized bicubically, without antialiasing: a little sharper.)
+    """
     images = augmentations.resize_then_crop(images, seeds, 224, padding=32)
     return augmentations.center_crop(images, None, image_size)
 
