@@ -1,5 +1,7 @@
 """Probe, neighbours and geometry of an encoder, each against its reference."""
 
+import io
+
 import keras
 import numpy as np
 import prepared_tfds
@@ -97,6 +99,29 @@ def test_the_encoder_is_in_inference_mode_and_stays_as_it_was(encoder, digits):
     measure(encoder, *digits, neighbors=(1,))
     for a, b in zip(before, encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_terminal_shows_what_is_being_computed(encoder, digits, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    measure(encoder, *digits, neighbors=(1, 3), title="mine")
+    shown = terminal.getvalue()
+    places = [
+        shown.index(f"mine, {what}:")
+        for what in (
+            "training images",
+            "test images",
+            "choice of k",
+            "nearest neighbours",
+            "linear probe",
+            "alignment",
+            "uniformity",
+            "effective rank",
+        )
+    ]
+    assert places == sorted(places)
+    assert "4/4" in shown[places[-1] :]
 
 
 @pytest.mark.parametrize("num_classes", [3, 5, 6, 9])
