@@ -15,7 +15,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["supcon_tf*", "hub_export*"]),
-    package_data={"supcon_tf.pretrained": ["*.tar.gz", "*.sha256", "*.md"]},
+    package_data={
+        "supcon_tf.encoders.pretrained": ["*.tar.gz", "*.sha256", "*.md"]
+    },
     install_requires=[
         "absl-py>=2.1",
         "keras>=3.12,<3.16",

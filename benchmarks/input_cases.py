@@ -129,7 +129,7 @@ def photographs(data_dir=None, count=64):
       `[n]` objects, bytes.
     """
     if data_dir is not None:
-        from supcon_tf.datasets import load_dataset
+        from supcon_tf.data.datasets import load_dataset
 
         train, _ = load_dataset("imagenette", data_dir=data_dir)
         return np.asarray(train.images)

@@ -113,7 +113,7 @@ def _gemm(z):
     """The 4 N^2 D flop that no algorithm of the loss avoids.
 
     They are those of similarities and of weighted sums, each of N^2 / 2 pairs
-    (the matrix is symmetric) twice, in the tiles of `supcon_tf.tiled`.
+    (the matrix is symmetric) twice, in the tiles of `losses.pairs.tiled`.
     """
     import tensorflow as tf
 

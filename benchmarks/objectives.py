@@ -191,7 +191,8 @@ def train(objective, epochs, learning_rate, seed, is_held_out, data_dir):
     """
     import keras
 
-    from supcon_tf import datasets, evaluation, metrics
+    from supcon_tf import evaluation, metrics
+    from supcon_tf.data import datasets
     from supcon_tf.evaluation.encode import encode_all
     from supcon_tf.pretrain import pretrain
     from supcon_tf.recipes import RECIPES

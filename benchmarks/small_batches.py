@@ -96,7 +96,7 @@ def measure_step(name, repeats):
     import numpy as np
 
     from supcon_tf import ProjectionHead, SupConLoss, SupConModel, encoders
-    from supcon_tf.optimizers import SGD
+    from supcon_tf.optimizers.keras_optimizers import SGD
 
     batch_size, options = STEPS[name]
     rng = np.random.default_rng(0)

@@ -123,7 +123,7 @@ def _model(objective, implementation="auto", num_microbatches=1):
     import keras
 
     import supcon_tf
-    from supcon_tf.optimizers import SGD
+    from supcon_tf.optimizers.keras_optimizers import SGD
 
     encoder = supcon_tf.encoders.resnet18(
         (32, 32, 3), width=0.25, stem="small_image"

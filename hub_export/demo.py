@@ -14,9 +14,9 @@ import tensorflow_hub as hub
 from absl import flags
 
 from hub_export.export import export
-from supcon_tf.commands import run_command
 from supcon_tf.config import LinearEvalConfig
-from supcon_tf.datasets import load_dataset
+from supcon_tf.config.command_line import run_command
+from supcon_tf.data.datasets import load_dataset
 from supcon_tf.linear_eval import linear_eval
 from supcon_tf.pretrain import prepare
 from supcon_tf.recipes import RECIPES

@@ -29,7 +29,7 @@ from hub_export.outputs import (
 )
 from hub_export.saved_model import write_saved_model
 from hub_export.tracing import check_encoder, training_of
-from supcon_tf.commands import run_command
+from supcon_tf.config.command_line import run_command
 
 # Relative to the largest feature, as `compare` measures. Float32 holds seven
 # digits; the layers of an encoder cost one or two. In training mode the

@@ -8,8 +8,8 @@ import re
 import numpy as np
 
 from supcon_tf.config import PretrainConfig
+from supcon_tf.config.settings import read_json
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
-from supcon_tf.settings import read_json
 
 
 class ExportedRun:

@@ -4,27 +4,27 @@ Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020,
 https://arxiv.org/abs/2004.11362
 """
 
-from supcon_tf import (
-    augmentations,
-    encoders,
-    metrics,
-    optimizers,
-    schedules,
-)
+from supcon_tf import augmentations, encoders, metrics, optimizers
 from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.classification import ClassificationModel
-from supcon_tf.datasets import DATASETS, LabelledImages, load_dataset
+from supcon_tf.callbacks.stuck_loss import (
+    KNNCallback,
+    StuckLoss,
+    StuckLossWarning,
+)
+from supcon_tf.data.datasets import DATASETS, load_dataset
+from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.views import view_batches
 from supcon_tf.encoders import ENCODERS
+from supcon_tf.encoders.hub_encoder import HubEncoder, load_pretrained
+from supcon_tf.encoders.pretrained import PRETRAINED, unpack_pretrained
 from supcon_tf.evaluation import linear_probe
-from supcon_tf.evaluation.linear_classifier import LinearClassifier
-from supcon_tf.hub import HubEncoder, load_pretrained
-from supcon_tf.losses import SupConLoss, supcon_loss
-from supcon_tf.margin import AdditiveMarginLoss
-from supcon_tf.models import SupConModel
-from supcon_tf.monitoring import KNNCallback, StuckLoss, StuckLossWarning
-from supcon_tf.pretrained import PRETRAINED, unpack_pretrained
-from supcon_tf.projection_head import ProjectionHead
-from supcon_tf.views import view_batches
+from supcon_tf.losses.additive_margin import AdditiveMarginLoss
+from supcon_tf.losses.supcon import SupConLoss, supcon_loss
+from supcon_tf.models.classification_model import ClassificationModel
+from supcon_tf.models.heads import ProjectionHead
+from supcon_tf.models.linear_classifier import LinearClassifier
+from supcon_tf.models.supcon_model import SupConModel
+from supcon_tf.optimizers import schedules
 
 __all__ = [
     "AUGMENTATIONS",

@@ -20,27 +20,28 @@ import time
 
 from absl import flags
 
-from supcon_tf.commands import define_flags, overridden, run_command
 from supcon_tf.config import EvaluateConfig, PretrainConfig
+from supcon_tf.config.command_line import define_flags, overridden, run_command
+from supcon_tf.config.settings import read_json
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
-from supcon_tf.datasets import TEST_FRACTION
+from supcon_tf.data.datasets import TEST_FRACTION
 from supcon_tf.drawing import check_matplotlib
 from supcon_tf.encoders.frozen import frozen_encoder
 from supcon_tf.encoders.initial import renamed
-from supcon_tf.evaluation import figures
-from supcon_tf.evaluation.corruption_results import (
-    corruption_results,
-    relative_results,
-)
-from supcon_tf.evaluation.figure_files import FILES, draw_evaluation
+from supcon_tf.evaluation.measured_images import parts_of
 from supcon_tf.evaluation.measures import measure
-from supcon_tf.evaluation.parts import parts_of
-from supcon_tf.evaluation.published_corruptions import (
+from supcon_tf.evaluation.report import figures
+from supcon_tf.evaluation.report.files import FILES, draw_evaluation
+from supcon_tf.evaluation.report.table import evaluation_table
+from supcon_tf.evaluation.representations import NotFiniteError
+from supcon_tf.evaluation.robustness.published import (
     PUBLISHED,
     published_corruptions,
 )
-from supcon_tf.evaluation.representations import NotFiniteError
-from supcon_tf.evaluation.table import evaluation_table
+from supcon_tf.evaluation.robustness.results import (
+    corruption_results,
+    relative_results,
+)
 from supcon_tf.files import (
     FolderInUseError,
     NoSpaceError,
@@ -48,7 +49,6 @@ from supcon_tf.files import (
     only_writer,
     written_whole,
 )
-from supcon_tf.settings import read_json
 
 _RESULTS = "evaluation.json"
 

@@ -22,28 +22,28 @@ import time
 from absl import flags
 
 from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.build import (
-    build_encoder,
-    build_optimizer,
-    make_augmentation,
-    named,
-)
-from supcon_tf.commands import define_flags, overridden, run_command
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
-from supcon_tf.datasets import load_dataset
+from supcon_tf.config.command_line import define_flags, overridden, run_command
+from supcon_tf.config.settings import read_json
+from supcon_tf.data.datasets import load_dataset
+from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
 from supcon_tf.evaluation import (
     classification_accuracy,
     nearest_neighbor_accuracy,
 )
-from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
-from supcon_tf.evaluation.linear_training import train_linear_classifier
+from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
+from supcon_tf.evaluation.linear.training import train_linear_classifier
 from supcon_tf.files import check_folder, written_whole
-from supcon_tf.labelled_images import LabelledImages
 from supcon_tf.recipes.linear import LINEAR_RECIPES
-from supcon_tf.relevance import starts_from
-from supcon_tf.settings import read_json
-from supcon_tf.strategies import make_strategy
+from supcon_tf.training.build import (
+    build_encoder,
+    build_optimizer,
+    make_augmentation,
+    named,
+)
+from supcon_tf.training.unused_settings import starts_from
 
 
 def linear_eval(config, workdir):

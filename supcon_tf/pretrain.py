@@ -19,49 +19,49 @@ import sys
 import keras
 from absl import flags
 
-from supcon_tf.build import (
-    build_model,
-    compile_model,
-    make_augmentation,
-    named,
-    synchronize_batch_norm,
-)
-from supcon_tf.callbacks import (
+from supcon_tf.callbacks.checkpoints import (
     DivergedError,
     EpochCheckpoint,
     EpochHistory,
     StopIfDiverged,
 )
-from supcon_tf.commands import define_flags, run_command
+from supcon_tf.callbacks.stuck_loss import StuckLossWarning
 from supcon_tf.config import PretrainConfig
-from supcon_tf.datasets import load_dataset
-from supcon_tf.files import (
-    FolderInUseError,
-    NoSpaceError,
-    only_writer,
-)
-from supcon_tf.monitoring import StuckLossWarning
-from supcon_tf.objectives import for_objective, is_classifier
-from supcon_tf.recipes import RECIPES, recipe_table
-from supcon_tf.relevance import starts_from, with_flags
-from supcon_tf.settings import to_json
-from supcon_tf.strategies import make_strategy
-from supcon_tf.views import view_batches
-from supcon_tf.workdir import (
-    finished_encoder,
-    look_at,
-    restore,
-    write_config,
-    write_example_views,
-    write_models,
-)
-from supcon_tf.workers import (
+from supcon_tf.config.command_line import define_flags, run_command
+from supcon_tf.config.settings import to_json
+from supcon_tf.data.datasets import load_dataset
+from supcon_tf.data.views import view_batches
+from supcon_tf.distribution.strategies import make_strategy
+from supcon_tf.distribution.workers import (
     WorkerStoppedError,
     from_chief,
     is_chief,
     num_workers,
     reporting_stopped_workers,
     share_weights,
+)
+from supcon_tf.files import (
+    FolderInUseError,
+    NoSpaceError,
+    only_writer,
+)
+from supcon_tf.recipes import RECIPES, recipe_table
+from supcon_tf.training.build import (
+    build_model,
+    compile_model,
+    make_augmentation,
+    named,
+    synchronize_batch_norm,
+)
+from supcon_tf.training.objectives import for_objective, is_classifier
+from supcon_tf.training.unused_settings import starts_from, with_flags
+from supcon_tf.training.workdir import (
+    finished_encoder,
+    look_at,
+    restore,
+    write_config,
+    write_example_views,
+    write_models,
 )
 
 

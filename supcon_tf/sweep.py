@@ -31,13 +31,15 @@ import types
 from absl import flags
 
 from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.build import named
-from supcon_tf.commands import define_flags, given_settings, run_command
 from supcon_tf.config import PretrainConfig
+from supcon_tf.config.command_line import (
+    define_flags,
+    given_settings,
+    run_command,
+)
 from supcon_tf.drawing import check_matplotlib
 from supcon_tf.files import FolderInUseError, NoSpaceError, check_folder
 from supcon_tf.recipes import RECIPES
-from supcon_tf.relevance import unused_settings, with_flags
 from supcon_tf.studies import STUDIES, plan, recipe_of
 from supcon_tf.studies.results import read_rows
 from supcon_tf.studies.runs import (
@@ -47,6 +49,8 @@ from supcon_tf.studies.runs import (
     run_study,
     study_text,
 )
+from supcon_tf.training.build import named
+from supcon_tf.training.unused_settings import unused_settings, with_flags
 
 
 def configs_of(recipe, runs, values):

@@ -13,16 +13,16 @@ from prepared_tfds import real_data, write
 
 from supcon_tf import evaluate, load_dataset
 from supcon_tf.config import EvaluateConfig, PretrainConfig
+from supcon_tf.config.settings import to_json
 from supcon_tf.corruptions import LEFT_OUT
 from supcon_tf.evaluation import classification_accuracy, linear_probe
 from supcon_tf.evaluation.measures import measure
-from supcon_tf.evaluation.published_corruptions import PUBLISHED
-from supcon_tf.evaluation.robustness import (
+from supcon_tf.evaluation.robustness.errors import (
     corruption_errors,
     mean_corruption_error,
 )
+from supcon_tf.evaluation.robustness.published import PUBLISHED
 from supcon_tf.files import only_writer
-from supcon_tf.settings import to_json
 
 
 def save_encoder(path, filters, seed):

@@ -17,8 +17,8 @@ import pytest
 
 from supcon_tf import AUGMENTATIONS, DATASETS, ENCODERS, pretrain
 from supcon_tf.config import PretrainConfig
+from supcon_tf.config.settings import read_json
 from supcon_tf.recipes import RECIPES
-from supcon_tf.settings import read_json
 
 TINY = dataclasses.replace(
     RECIPES["digits"],

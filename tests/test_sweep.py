@@ -13,16 +13,16 @@ import pytest
 from absl import flags
 
 from supcon_tf import sweep
-from supcon_tf.commands import define_flags, given_settings
 from supcon_tf.config import PretrainConfig
+from supcon_tf.config.command_line import define_flags, given_settings
 from supcon_tf.files import only_writer
 from supcon_tf.recipes import RECIPES
-from supcon_tf.relevance import with_flags
 from supcon_tf.studies import figures as study_figures
 from supcon_tf.studies import plan
 from supcon_tf.studies import runs as study_runs
 from supcon_tf.studies.runs import RunFailedError
-from supcon_tf.workdir import write_config
+from supcon_tf.training.unused_settings import with_flags
+from supcon_tf.training.workdir import write_config
 
 
 def configs(study, recipe, *arguments, **options):

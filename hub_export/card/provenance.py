@@ -8,7 +8,7 @@ import json
 import pathlib
 import types
 
-from supcon_tf.relevance import unused_settings
+from supcon_tf.training.unused_settings import unused_settings
 
 NOT_RECORDED = "not recorded"
 _METHODS = {

@@ -1,14 +1,14 @@
 """Augmentations: to add one, write it in pipelines.py and name it here."""
 
-from supcon_tf.augmentations.adapters import from_keras
 from supcon_tf.augmentations.crops import (
     center_crop,
     crop,
     crop_flip,
     resize_then_crop,
 )
-from supcon_tf.augmentations.encoded import EncodedImage
-from supcon_tf.augmentations.mixing import cut_mix
+from supcon_tf.augmentations.cut_mix import cut_mix
+from supcon_tf.augmentations.encoded_image import EncodedImage
+from supcon_tf.augmentations.from_keras import from_keras
 from supcon_tf.augmentations.pipelines import (
     autoaugment,
     randaugment,

@@ -4,7 +4,7 @@ import operator
 
 import tensorflow as tf
 
-from supcon_tf.augmentations.encoded import EncodedImage
+from supcon_tf.augmentations.encoded_image import EncodedImage
 
 
 def checked_images(images):

@@ -8,7 +8,7 @@ import functools
 
 import tensorflow as tf
 
-from supcon_tf.augmentations.ops import clip, on_some, uniform
+from supcon_tf.augmentations.planes import clip, on_some, uniform
 
 
 def random_color_jitter(

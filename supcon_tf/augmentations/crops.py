@@ -6,14 +6,15 @@ For another view of the same images, call again with other seeds.
 import numpy as np
 import tensorflow as tf
 
-from supcon_tf.augmentations import ops, spatial
+from supcon_tf.augmentations import spatial
 from supcon_tf.augmentations.checks import (
     checked_images,
     checked_seeds,
     checked_size,
     is_small,
 )
-from supcon_tf.augmentations.encoded import EncodedImage
+from supcon_tf.augmentations.encoded_image import EncodedImage
+from supcon_tf.augmentations.planes import to_images, to_planes
 
 
 def crop_flip(images, seeds, image_size, *, area=None):
@@ -43,7 +44,7 @@ def crop_flip(images, seeds, image_size, *, area=None):
       Szegedy et al., Going Deeper with Convolutions, 2015.
     """
     size = checked_size(image_size)
-    return ops.to_images(random_crop(images, seeds, size, area=area, flip=True))
+    return to_images(random_crop(images, seeds, size, area=area, flip=True))
 
 
 def crop(images, seeds, image_size, *, area=(0.5, 1.0)):
@@ -69,9 +70,7 @@ def crop(images, seeds, image_size, *, area=(0.5, 1.0)):
       >>> views = crop(digits, seeds, 28)
     """
     size = checked_size(image_size)
-    return ops.to_images(
-        random_crop(images, seeds, size, area=area, flip=False)
-    )
+    return to_images(random_crop(images, seeds, size, area=area, flip=False))
 
 
 def center_crop(images, seeds, image_size):
@@ -139,13 +138,13 @@ def resize_then_crop(images, seeds, image_size, *, padding=None):
         planes = images.crop_and_resize(draw_window, size=size)
         if seeds is not None:
             planes = tf.repeat(planes, tf.shape(seeds)[0], axis=0)
-        return ops.to_images(planes)
-    planes = ops.to_planes(images)
+        return to_images(planes)
+    planes = to_planes(images)
     if padding or tuple(planes.shape[2:]) != size:
         shape = tf.shape(planes)
         window = draw_window(shape[2], shape[3])
         planes = spatial.crop_and_resize(planes, window, size=size)
-    return ops.to_images(planes)
+    return to_images(planes)
 
 
 def random_crop(images, seeds, size, *, area, flip):
@@ -180,7 +179,7 @@ def random_crop(images, seeds, size, *, area, flip):
     flips = spatial.random_flips(seeds) if flip else None
     if isinstance(images, EncodedImage):
         return images.crop_and_resize(draw_windows, flips, size=size)
-    planes = ops.to_planes(images)
+    planes = to_planes(images)
     shape = tf.shape(planes)
     windows = draw_windows(shape[2], shape[3])
     return spatial.crop_and_resize(planes, windows, flips, size=size)

@@ -4,9 +4,11 @@
 images, call again with other seeds. Those that only crop are in crops.py.
 """
 
-from supcon_tf.augmentations import color, ops, policies, spatial
+from supcon_tf.augmentations import color, spatial
 from supcon_tf.augmentations.checks import checked_size, is_small
 from supcon_tf.augmentations.crops import random_crop
+from supcon_tf.augmentations.planes import to_images
+from supcon_tf.augmentations.policies import random_operations
 
 
 def simclr(
@@ -106,8 +108,8 @@ def autoaugment(images, seeds, image_size, *, area=None, policy=None):
     if policy is None:
         policy = "cifar10" if is_small(size) else "imagenet"
     planes = random_crop(images, seeds, size, area=area, flip=True)
-    planes = policies.random_autoaugment(planes, seeds, policy=policy)
-    return ops.to_images(planes)
+    planes = random_operations.random_autoaugment(planes, seeds, policy=policy)
+    return to_images(planes)
 
 
 def randaugment(
@@ -139,10 +141,10 @@ def randaugment(
     """
     size = checked_size(image_size)
     planes = random_crop(images, seeds, size, area=area, flip=True)
-    planes = policies.random_randaugment(
+    planes = random_operations.random_randaugment(
         planes, seeds, num_layers=num_layers, magnitude=magnitude
     )
-    return ops.to_images(planes)
+    return to_images(planes)
 
 
 def stacked_randaugment(
@@ -197,7 +199,7 @@ def stacked_randaugment(
         strength=strength,
         additive_brightness=additive_brightness,
     )
-    planes = policies.random_randaugment(
+    planes = random_operations.random_randaugment(
         planes, seeds, num_layers=num_layers, magnitude=magnitude
     )
     return _gray_and_blurred(planes, seeds, blur_probability)
@@ -223,4 +225,4 @@ def _gray_and_blurred(planes, seeds, blur_probability):
         planes = spatial.random_blur(
             planes, seeds, probability=blur_probability
         )
-    return ops.to_images(planes)
+    return to_images(planes)

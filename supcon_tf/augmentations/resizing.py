@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from supcon_tf.augmentations.ops import clip
+from supcon_tf.augmentations.planes import clip
 
 # Output rows, or columns, that are computed together. They take about as many
 # rows of the input, times the scale: without blocks, each takes all.

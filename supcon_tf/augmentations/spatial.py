@@ -9,7 +9,7 @@ import math
 
 import tensorflow as tf
 
-from supcon_tf.augmentations.ops import clip, on_some, uniform
+from supcon_tf.augmentations.planes import clip, on_some, uniform
 
 
 def random_windows(

@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.corruptions import CORRUPTIONS
-from supcon_tf.settings import Checked, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from supcon_tf.config.settings import setting
 from supcon_tf.config.training import (
     ALL_POSITIVE,
     AT_LEAST_0,
@@ -9,7 +10,6 @@ from supcon_tf.config.training import (
     SEED,
     TrainingConfig,
 )
-from supcon_tf.settings import setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

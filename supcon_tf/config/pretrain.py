@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from supcon_tf.config.settings import setting
 from supcon_tf.config.training import (
     AT_LEAST_0,
     AT_LEAST_0_OR_NONE,
@@ -17,7 +18,6 @@ from supcon_tf.config.training import (
     WIDTHS,
     TrainingConfig,
 )
-from supcon_tf.settings import setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from supcon_tf.settings import Checked, setting
+from supcon_tf.config.settings import Checked, setting
 
 POSITIVE = (lambda value: value > 0, "> 0")
 POSITIVE_OR_NONE = (lambda value: value is None or value > 0, "> 0")

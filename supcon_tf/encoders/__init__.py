@@ -1,7 +1,7 @@
 """Encoders: images in [0, 1] -> representations. ENCODERS has them by name."""
 
-from supcon_tf.encoders.keras_cv import from_keras_cv
-from supcon_tf.encoders.keras_models import from_keras
+from supcon_tf.encoders.from_keras import from_keras
+from supcon_tf.encoders.from_keras_cv import from_keras_cv
 from supcon_tf.encoders.resnet import (
     resnet18,
     resnet34,

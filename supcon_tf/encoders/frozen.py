@@ -11,8 +11,8 @@ from supcon_tf.encoders.initial import (
     renamed,
     with_image_size,
 )
+from supcon_tf.encoders.pretrained import PRETRAINED, unpacked
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
-from supcon_tf.pretrained import PRETRAINED, unpacked
 
 ANY_SIZE = 32  # of an encoder that takes images of any size: CIFAR's
 

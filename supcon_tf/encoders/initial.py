@@ -4,11 +4,11 @@ import pathlib
 
 import keras
 
-from supcon_tf.encoders.keras_cv import keras_cv_preset
-from supcon_tf.encoders.keras_models import check_image_shape
+from supcon_tf.encoders.from_keras import check_image_shape
+from supcon_tf.encoders.from_keras_cv import keras_cv_preset
+from supcon_tf.encoders.hub_encoder import HubEncoder
+from supcon_tf.encoders.pretrained import PRETRAINED
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
-from supcon_tf.hub import HubEncoder
-from supcon_tf.pretrained import PRETRAINED
 
 FORMS = (
     "a .keras file, the workdir of a run, the folder, .tar.gz archive or URL "

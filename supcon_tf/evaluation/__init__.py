@@ -7,7 +7,7 @@ representations that are there already: `representations`. Linear evaluation:
 """
 
 from supcon_tf.evaluation.encode import encode_all
-from supcon_tf.evaluation.probes import (
+from supcon_tf.evaluation.neighbors import (
     classification_accuracy,
     knn_accuracy,
     linear_probe,

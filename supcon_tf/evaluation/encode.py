@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from supcon_tf.views import image_batches
+from supcon_tf.data.views import image_batches
 
 
 def encode_all(

@@ -4,7 +4,7 @@ import numpy as np
 from tqdm import tqdm
 
 from supcon_tf import metrics
-from supcon_tf.evaluation.probes import knn_accuracies
+from supcon_tf.evaluation.neighbors import knn_accuracies
 from supcon_tf.evaluation.representations import (
     choose_neighbors,
     effective_rank,

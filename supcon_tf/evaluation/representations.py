@@ -5,11 +5,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from supcon_tf.datasets import LabelledImages, split
+from supcon_tf.data.datasets import split
+from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.evaluation.encode import batches_for, encode_function
-from supcon_tf.evaluation.linear_classifier import LinearClassifier
-from supcon_tf.evaluation.linear_fitting import fit_linear_classifier
-from supcon_tf.evaluation.probes import knn_accuracies
+from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
+from supcon_tf.evaluation.neighbors import knn_accuracies
+from supcon_tf.models.linear_classifier import LinearClassifier
 
 _BATCH_SIZE = 256
 

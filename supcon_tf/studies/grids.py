@@ -9,10 +9,10 @@ import types
 from collections.abc import Callable
 from typing import NamedTuple
 
-from supcon_tf.build import named
-from supcon_tf.objectives import OBJECTIVES
 from supcon_tf.recipes import RECIPES
-from supcon_tf.relevance import unused_settings
+from supcon_tf.training.build import named
+from supcon_tf.training.objectives import OBJECTIVES
+from supcon_tf.training.unused_settings import unused_settings
 
 _BOTH = ("supcon", "cross_entropy")
 # The paper's own scan (its Figure 4) is from 0.02 to 0.2; 0.5 is SimCLR's.

@@ -23,7 +23,7 @@ from supcon_tf.studies.results import (
     row_of,
     write_rows,
 )
-from supcon_tf.workdir import look_at
+from supcon_tf.training.workdir import look_at
 
 # What does not tell one study, or evaluation, from another: see `look_at`.
 MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")

@@ -1,0 +1,1 @@
+"""AutoAugment and RandAugment: tables of operations, as Pillow does them."""

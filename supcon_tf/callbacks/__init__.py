@@ -1,0 +1,1 @@
+"""Keras callbacks that watch a fit, and write what can be gone on from."""

@@ -1,0 +1,1 @@
+"""Data sets: from where images lie to batches of views."""

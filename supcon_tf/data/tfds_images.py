@@ -1,0 +1,269 @@
+"""Labelled images that tensorflow-datasets has prepared on disk."""
+
+import fnmatch
+import json
+import math
+import os
+import pathlib
+import re
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.streamed_images import StreamedImages
+
+# A data set of more bytes is read from its files as it is needed. (One in
+# memory takes twice as much: TensorFlow makes a copy.)
+MAX_BYTES_IN_MEMORY = 2 * 2**30
+_TEST_SPLITS = ("test", "validation", "val")
+
+
+def load_tfds(name, *, data_dir, download, configs=()):
+    """Training and test images of a data set of tensorflow-datasets.
+
+    Images of one size are decoded into memory; those of many stay encoded, in
+    memory up to 2 GiB, else in their TFRecord files. They are in the order of
+    the files. Grey ones become RGB.
+
+    Args:
+      name: `NAME`, `NAME/CONFIG`, `NAME:VERSION` or `NAME/CONFIG:VERSION`, of
+        a data set with the features `image` and `label`. A version may have
+        wildcards, as `5.*.*`; the newest there is taken.
+      data_dir: its data_dir; None: `$TFDS_DATA_DIR` or ~/tensorflow_datasets.
+      download: whether it may be downloaded and prepared if it is not there.
+      configs: names of configs, the best first, to go with a bare NAME: the
+        first that is there is taken, the first of all is downloaded. By default
+        the only one there, or the one that tensorflow-datasets has as default.
+
+    Returns:
+      `(train, test)`, both `LabelledImages` or both `StreamedImages`. Test is
+      the split test, validation or val, the first of these that has labels (of
+      ImageNet, validation); None if there is none.
+
+    Raises:
+      ValueError: if the data set is not there, not whole or not of labelled
+        images.
+    """
+    import tensorflow_datasets as tfds  # seconds, and only needed here
+
+    if not re.fullmatch(r"\w+(/[^/:]+)?(:[\w.*]+)?", name):
+        raise ValueError(
+            "`dataset` must be tfds:NAME, with /CONFIG and :VERSION if need "
+            f"be. Received: dataset={'tfds:' + name!r}"
+        )
+    data_dir = data_dir_of(data_dir)
+    if download:
+        if configs:
+            name = f"{name}/{configs[0]}"
+        builder = _downloaded(tfds, name, data_dir)
+    else:
+        folder = _prepared(name, data_dir, configs)
+        if folder is None:
+            known = tfds.list_builders(with_community_datasets=False)
+            hint = "--download lets it do so"
+            if re.split("[/:]", name)[0] not in known:
+                hint = "none that it knows has that name"
+            raise ValueError(
+                "`data_dir` must be a folder in which tensorflow-datasets has "
+                f"prepared {name!r}; {hint}. "
+                f"Received: data_dir={str(data_dir)!r}"
+            )
+        builder = tfds.builder_from_directory(folder)
+    features = _checked_features(tfds, builder.info)
+    try:
+        return _train_and_test(tfds, builder.info, features)
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"`data_dir` must hold {name} whole. "
+            f"Received: data_dir={str(data_dir)!r}, {_one_line(error)}"
+        ) from error
+
+
+def data_dir_of(data_dir):
+    """The folder in which tensorflow-datasets has its data sets.
+
+    Args:
+      data_dir: path of it; None: `$TFDS_DATA_DIR` or ~/tensorflow_datasets.
+
+    Returns:
+      `pathlib.Path`.
+    """
+    return pathlib.Path(
+        data_dir
+        or os.environ.get("TFDS_DATA_DIR")
+        or os.path.join("~", "tensorflow_datasets")
+    ).expanduser()
+
+
+def _downloaded(tfds, name, data_dir):
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except ValueError as error:
+        raise ValueError(
+            "`dataset` must be one that tensorflow-datasets knows. "
+            f"Received: dataset={name!r}, {_one_line(error)}"
+        ) from error
+    try:
+        builder.download_and_prepare()
+    except AssertionError as error:  # it wants files that it may not fetch
+        raise ValueError(
+            "`dataset` must be one whose files tensorflow-datasets may fetch. "
+            f"Received: dataset={name!r}, {_one_line(error)}"
+        ) from error
+    return builder
+
+
+def _prepared(name, data_dir, configs):
+    """The folder of the newest version of a data set; None if there is none."""
+    name, _, version = name.partition(":")
+    name, _, config = name.partition("/")
+    root = data_dir / name
+    folders = [root / config] if config else [root, *sorted(root.glob("*"))]
+    newest = {}
+    for folder in folders:
+        versions = [
+            path.parent
+            for path in folder.glob("*/dataset_info.json")
+            if fnmatch.fnmatch(path.parent.name, version or "*")
+        ]
+        if versions:
+            newest[folder.name] = max(versions, key=_version_numbers)
+    if config or root.name in newest or not newest:
+        return newest.get(config or root.name)
+    for number, config in enumerate(configs):
+        if config in newest:
+            if number:
+                logging.warning(
+                    "%s/%s is not in %s: %s is taken",
+                    name, configs[0], data_dir, config,
+                )  # fmt: skip
+            return newest[config]
+    if len(newest) == 1:
+        return next(iter(newest.values()))
+    metadata = root / ".config" / "metadata.json"
+    if metadata.is_file():
+        default = json.loads(metadata.read_text())["default_config_name"]
+        if default in newest:
+            return newest[default]
+    raise ValueError(
+        f"`dataset` must be one of {[f'{name}/{c}' for c in sorted(newest)]}, "
+        f"which are in data_dir. Received: dataset={name!r}"
+    )
+
+
+def _version_numbers(folder):
+    return [int(number) for number in re.findall(r"\d+", folder.name)]
+
+
+def _checked_features(tfds, info):
+    """The features image and label, alone."""
+    features = info.features
+    features = (
+        features if isinstance(features, tfds.features.FeaturesDict) else {}
+    )
+    image = features["image"] if "image" in features else None
+    label = features["label"] if "label" in features else None
+    if not (
+        isinstance(image, tfds.features.Image)
+        and image.np_dtype == np.uint8
+        and label is not None
+        and label.shape == ()
+        and np.issubdtype(label.np_dtype, np.integer)
+    ):
+        raise ValueError(
+            "`dataset` must have the features `image`, uint8, and `label`, an "
+            f"integer. Received: dataset={info.full_name!r}, with "
+            f"{_one_line(info.features)}"
+        )
+    if "train" not in info.splits:
+        raise ValueError(
+            "`dataset` must have the split 'train'. "
+            f"Received: dataset={info.full_name!r}, with {sorted(info.splits)}"
+        )
+    if (info.file_format or tfds.core.FileFormat.TFRECORD).value != "tfrecord":
+        raise ValueError(
+            "`dataset` must be prepared as tfrecord. "
+            f"Received: dataset={info.full_name!r}, as {info.file_format.value}"
+        )
+    return tfds.features.FeaturesDict({"image": image, "label": label})
+
+
+def _train_and_test(tfds, info, features):
+    def parse(record):
+        example = features.deserialize_example(
+            record, decoders={"image": tfds.decode.SkipDecoding()}
+        )
+        return example["image"], example["label"]
+
+    def decode(record, number):
+        example = features.deserialize_example(record)
+        image = example["image"]
+        if image.shape[2] == 1:
+            image = tf.repeat(image, 3, axis=2)
+        return image[..., :3], example["label"]
+
+    shape = features["image"].shape
+    class_names = tuple(getattr(features["label"], "names", None) or ())
+    parts = [_stream(info, "train", parse, class_names)]
+    for split in _TEST_SPLITS:
+        if split in info.splits and info.splits[split].num_examples:
+            part = _stream(info, split, parse, class_names)
+            if _has_labels(part):
+                parts.append(part)
+                break
+    num_images = sum(len(part) for part in parts)
+    if (
+        None not in shape
+        and num_images * math.prod(shape) <= MAX_BYTES_IN_MEMORY
+    ):
+        parts = [_in_memory(part, decode, None) for part in parts]
+    elif (
+        sum(info.splits[name].num_bytes for name in info.splits)
+        <= MAX_BYTES_IN_MEMORY
+    ):
+        parts = [_in_memory(part, part.load, tf.identity) for part in parts]
+    elif not class_names:
+        raise ValueError(
+            "`dataset` must have a ClassLabel as `label` where it is too large "
+            f"for memory. Received: dataset={info.full_name!r}, with "
+            f"{_one_line(features['label'])}"
+        )
+    return parts[0], parts[1] if len(parts) == 2 else None
+
+
+def _stream(info, split, parse, class_names):
+    split = info.splits[split]
+    files = [str(path) for path in split.filepaths]
+    for file in files:
+        if not tf.io.gfile.exists(file):
+            raise ValueError(
+                f"`data_dir` must hold {info.full_name} whole. "
+                f"Received: one without {file}"
+            )
+    return StreamedImages(files, tuple(split.shard_lengths), parse, class_names)
+
+
+def _has_labels(stream):
+    """Whether the first label is one: TFDS' -1 stands for none."""
+    record, number = next(iter(stream.part(0, 1).in_order()))
+    return stream.load(record, number)[1] >= 0
+
+
+def _in_memory(stream, load, read):
+    dataset = stream.in_order().map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    images, labels = (
+        np.concatenate(part)
+        for part in zip(*dataset.batch(256).as_numpy_iterator(), strict=True)
+    )
+    class_names = stream.class_names
+    if not class_names:
+        class_names = tuple(str(i) for i in range(labels.max() + 1))
+    return LabelledImages(
+        images, labels.astype(np.int64), class_names, read=read
+    )
+
+
+def _one_line(value):
+    return " ".join(str(value).split())

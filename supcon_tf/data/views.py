@@ -1,0 +1,258 @@
+"""Batches of views for pretraining, batches of images for evaluation."""
+
+import tensorflow as tf
+
+from supcon_tf import augmentations
+from supcon_tf.data.orders import balanced_order, shuffled_order
+from supcon_tf.data.sources import check_dataset, checked, chunks, image_reader
+from supcon_tf.data.streamed_images import StreamedImages
+
+
+def view_batches(
+    source,
+    augmentation,
+    *,
+    num_views,
+    batch_size,
+    image_size,
+    seed,
+    first_epoch=0,
+    num_shards=1,
+    shard=0,
+    samples_per_class=None,
+):
+    """Augmented views of labelled images, shuffled anew each epoch, endless.
+
+    The batches are a pure function of `(source, seed)`: an epoch is
+    `n // batch_size` batches in an order that `(seed, epoch)` decide, and in
+    which no image comes twice; the remainder is dropped. View v of the image at
+    position k of the stream has the augmentation seed
+    `(seed, k * num_views + v)`. A run that starts
+    again with `first_epoch=e` goes on with the very batches of epoch e.
+
+    Several workers share the work as shards: each computes its rows of every
+    batch, and one after the other they are the batch of the whole stream. (Of
+    `StreamedImages`, each reads all records but decodes only its own.)
+
+    Args:
+      source: `(images, labels)`, `LabelledImages`, `StreamedImages` or a finite
+        `tf.data.Dataset` of single `(image, label)` pairs, which is read into
+        memory. Images: `[H, W, C]`, uint8 (0 to 255) or float (0 to 1), all of
+        one size or, in a Dataset, of many. Labels: integers; None, in
+        `(images, None)`, yields views without labels.
+      augmentation: function `(images [B, H, W, C], seeds [B, 2], image_size)
+        -> [B, h, w, C]` such as `augmentations.simclr`. For image files, those
+        in `AUGMENTATIONS`, also in a `functools.partial`, get an `EncodedImage`
+        and decode their crop alone; others get the decoded image.
+      num_views: int V >= 1, views of each image.
+      batch_size: int B >= 1, images in a batch, at most those of the source.
+      image_size: int, or (height, width), of the views.
+      seed: integer.
+      first_epoch: int >= 0, the epoch to start with.
+      num_shards: int S >= 1 that divides B: each shard yields B / S images of
+        a batch.
+      shard: int >= 0 and < S, which of them to yield: rows `shard * B / S` up
+        to `(shard + 1) * B / S`.
+      samples_per_class: int K >= 1 that divides B: a batch holds K images of
+        each of B / K classes, as `orders.balanced_order` deals them, and an
+        image may come twice in an epoch. None: batches of random images.
+
+    Returns:
+      An infinite `tf.data.Dataset` of `([B / S, V, h, w, C] float32 in [0, 1],
+      [B / S] integers)`.
+
+    Raises:
+      ValueError: if an argument is out of its range, labels are not integers,
+        a Dataset is infinite or of batches, or samples_per_class asks for more
+        classes, or images of a class, than there are.
+
+    Example:
+      >>> views = view_batches((images, labels), augmentations.simclr,
+      ...     num_views=2, batch_size=256, image_size=32, seed=0)
+      >>> model.fit(views, epochs=10, steps_per_epoch=len(images) // 256)
+    """
+    for name, value, least in (
+        ("num_views", num_views, 1),
+        ("batch_size", batch_size, 1),
+        ("first_epoch", first_epoch, 0),
+        ("num_shards", num_shards, 1),
+    ):
+        if value < least:
+            raise ValueError(
+                f"`{name}` must be >= {least}. Received: {name}={value}"
+            )
+    if not 0 <= shard < num_shards:
+        raise ValueError(
+            "`shard` must be >= 0 and < num_shards. "
+            f"Received: shard={shard}, num_shards={num_shards}"
+        )
+    if batch_size % num_shards:
+        raise ValueError(
+            "`batch_size` must be divisible by num_shards. "
+            f"Received: batch_size={batch_size}, num_shards={num_shards}"
+        )
+    source = checked(source)
+    is_stream = isinstance(source, StreamedImages)
+    size = len(source) if is_stream else len(source.images)
+    if size < batch_size:
+        raise ValueError(
+            f"`batch_size` must be at most the number of images, {size}. "
+            f"Received: batch_size={batch_size}"
+        )
+    seed64 = tf.constant(seed, tf.int64)
+
+    def views(images, numbers):
+        """B images and their numbers `[B]` -> views `[B, V, h, w, C]`."""
+        numbers = numbers[:, None] * num_views + tf.range(
+            num_views, dtype=tf.int64
+        )  # [B, V]
+        numbers = tf.reshape(numbers, [-1])
+        seeds = tf.stack([tf.fill(tf.shape(numbers), seed64), numbers], axis=1)
+        if not isinstance(images, augmentations.EncodedImage):
+            images = tf.repeat(images, num_views, axis=0)  # [B * V, H, W, C]
+        augmented = augmentation(images, seeds, image_size)
+        return tf.reshape(
+            augmented, [-1, num_views, *augmented.shape[1:].as_list()]
+        )
+
+    def views_of_chunk(images, labels, numbers):
+        return views(images, numbers), labels
+
+    def views_of_one(string, label, number):
+        return views(to_image(string), number[None])[0], label
+
+    def views_of_record(record, record_number, number):
+        return views_of_one(*source.load(record, record_number), number)
+
+    rows = batch_size // num_shards
+    own_rows = range(shard * rows, (shard + 1) * rows)
+    parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+    to_image = image_reader(source, augmentation)
+    if is_stream:
+        if samples_per_class is not None:
+            raise ValueError(
+                "`samples_per_class` must be None for images that are streamed "
+                "from their files, whose labels are not known beforehand. "
+                f"Received: samples_per_class={samples_per_class}"
+            )
+        dataset = source.epochs(
+            batch_size=batch_size,
+            rows=own_rows,
+            seed=seed64,
+            first_epoch=first_epoch,
+        ).map(views_of_record, **parallel)
+        dataset = dataset.batch(rows, drop_remainder=True).repeat()
+        return _prefetched(dataset)
+    order = _order(source, batch_size, samples_per_class, seed64)
+    dataset = chunks(source, order, rows=own_rows, first_epoch=first_epoch)
+    if source.images.ndim > 1:
+        dataset = dataset.map(views_of_chunk, **parallel)
+        # (It never ends, and repeat says so. A strategy, besides, undoes a
+        # rebatch at the end of a pipeline, as if it were its own.)
+        dataset = dataset.rebatch(rows, drop_remainder=True).repeat()
+    else:
+        dataset = dataset.unbatch().map(views_of_one, **parallel)
+        dataset = dataset.batch(rows, drop_remainder=True).repeat()
+    if source.labels is None:
+        dataset = dataset.map(lambda images, label: images)
+    return _prefetched(dataset)
+
+
+def image_batches(source, *, image_size, batch_size=256, augmentation=None):
+    """One pass over labelled images, in order, brought to one size.
+
+    Args:
+      source: as for `view_batches`, with labels; a Dataset is streamed.
+      image_size: int, or (height, width); None keeps the images' size.
+      batch_size: int >= 1; the last batch may be smaller.
+      augmentation: function `(images [B, H, W, C], None, image_size) ->
+        [B, h, w, C]` without randomness, such as
+        `augmentations.resize_then_crop`. None: `augmentations.center_crop`.
+
+    Returns:
+      A finite `tf.data.Dataset` of `([b, h, w, C] float32 in [0, 1],
+      [b] integers)`.
+
+    Raises:
+      ValueError: if labels are not integers, a Dataset is infinite or of
+        batches, or image files have no image_size.
+    """
+    augmentation = augmentation or augmentations.center_crop
+    if isinstance(source, tf.data.Dataset):
+        check_dataset(source)
+        dataset, to_image = source, lambda image: image[None]
+        is_batched = source.element_spec[0].shape.is_fully_defined()
+    else:
+        source = checked(source)
+        dataset, is_batched = _in_order(source)
+        to_image = image_reader(source, augmentation)
+        if (
+            image_size is None
+            and not is_batched
+            and getattr(source, "decode", None) is None
+        ):
+            raise ValueError(
+                "`image_size` must be an int or (height, width) for image "
+                "files, which may differ in size. Received: image_size=None"
+            )
+
+    def of_batch(images, labels):
+        size = image_size or images.shape[1:3]
+        return augmentation(images, None, size), labels
+
+    def of_one(image, label):
+        images, _ = of_batch(to_image(image), label)
+        return images[0], label
+
+    parallel = {"num_parallel_calls": tf.data.AUTOTUNE}
+    if is_batched:
+        dataset = dataset.batch(batch_size).map(of_batch, **parallel)
+    else:
+        dataset = dataset.map(of_one, **parallel).batch(batch_size)
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _prefetched(dataset):
+    """With one thread for each call of a map, since many calls run at once.
+
+    Where a call has more, they wait for each other: views of 224 pixels took
+    twice the time.
+    """
+    options = tf.data.Options()
+    options.threading.max_intra_op_parallelism = 1
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _in_order(source):
+    """A Dataset of images or strings with labels; whether of images."""
+    if isinstance(source, StreamedImages):
+        return source.in_order().map(source.load), False
+    if source.labels is None:
+        raise ValueError(
+            "`labels` must be integers here. Received: labels=None"
+        )
+    with tf.device("CPU"):
+        dataset = tf.data.Dataset.from_tensor_slices(
+            (source.images, source.labels)
+        )
+    return dataset, source.images.ndim > 1
+
+
+def _order(source, batch_size, samples_per_class, seed):
+    """A function from an epoch to the images of its batches."""
+    if samples_per_class is None:
+        return shuffled_order(
+            len(source.images), batch_size=batch_size, seed=seed
+        )
+    if source.labels is None:
+        raise ValueError(
+            "`samples_per_class` must be None for images without labels. "
+            f"Received: samples_per_class={samples_per_class}"
+        )
+    return balanced_order(
+        source.labels,
+        batch_size=batch_size,
+        samples_per_class=samples_per_class,
+        seed=seed,
+        class_names=source.class_names,
+    )

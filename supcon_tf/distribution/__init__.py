@@ -1,0 +1,1 @@
+"""What several replicas or workers do together, and how they are found."""

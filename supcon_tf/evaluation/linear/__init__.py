@@ -1,0 +1,1 @@
+"""A linear classifier on a frozen encoder: fitted, trained, or probed."""

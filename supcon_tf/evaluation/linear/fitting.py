@@ -1,0 +1,132 @@
+"""A linear classifier fitted to representations that are computed once."""
+
+import time
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from supcon_tf.data.datasets import split
+from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.evaluation.encode import batches_for, encode_all
+from supcon_tf.models.linear_classifier import as_candidates, new_classifier
+
+
+def fit_linear_classifier(
+    encoder,
+    train,
+    *,
+    l2=1.0,
+    max_iterations=1000,
+    class_names=None,
+    validation_fraction=0.1,
+    seed=0,
+    augmentation=None,
+    image_size=None,
+    verbose=1,
+):
+    """Fits a dense layer to the representations of a frozen encoder.
+
+    The images are encoded once, not augmented. The dense layer is
+    scikit-learn's logistic regression (L-BFGS), which has one optimum and needs
+    no learning rate. The representations are standardised for it, and that is
+    folded into the dense layer afterwards.
+
+    Of several values of `l2` the one is chosen that is right most often on a
+    part of the training images that is held out, class by class; of equally
+    good ones the first. The layer is then fitted to all training images.
+
+    All representations are in memory, with copies at the peak three to four
+    times: n * R * 4 bytes, 10.5 GB for the 1.28 million images of ImageNet and
+    R = 2048. `train_linear_classifier` needs no more than a batch.
+
+    Args:
+      encoder: Keras model, float32 RGB images in [0, 1] -> `[B, R]`.
+      train: `(images, labels)`, `LabelledImages` or a `tf.data.Dataset` of
+        single `(image, label)` pairs; uint8 (0 to 255) or float (0 to 1).
+      l2: float > 0, weight of `|kernel|^2 / 2` against the summed
+        cross-entropy of the training images; or a tuple of them.
+      max_iterations: int >= 1, of L-BFGS.
+      class_names: names of the classes; by default those of `train`, if it has
+        any.
+      validation_fraction: float in (0, 1), the part that is held out to choose
+        `l2`; a single value needs none.
+      seed: integer that decides which part that is.
+      augmentation: as for `encode_all`.
+      image_size: as for `image_size_of`.
+      verbose: 0 prints nothing.
+
+    Returns:
+      A `LinearClassifier`, and a dict: `l2`; `held_out_top_1_accuracies`, a
+      list of pairs `[l2, accuracy]`, empty for a single value; `seconds`.
+
+    Raises:
+      ValueError: if labels are not integers >= 0 of two or more classes, or
+        `l2` is none, or a class has too few images to be split.
+
+    Example:
+      >>> classifier, results = fit_linear_classifier(
+      ...     encoder, train, l2=(0.1, 1, 10, 100))
+      l2 10: top-1 0.9861 on 144 held-out training images
+      >>> results["l2"]
+      10.0
+    """
+    candidates = as_candidates("l2", l2)
+    start = time.perf_counter()
+    sizes = {"augmentation": augmentation, "image_size": image_size}
+    features, labels = encode_all(encoder, train, **sizes)
+    images, _ = next(iter(batches_for(encoder, train, batch_size=1, **sizes)))
+    class_names = class_names or getattr(train, "class_names", None)
+    classifier = new_classifier(encoder, images, labels, class_names)
+    num_classes = classifier.num_classes
+    chosen, accuracies = candidates[0], []
+    if len(candidates) > 1:
+        fitted, held_out = split(
+            LabelledImages(features, labels, class_names or range(num_classes)),
+            validation_fraction,
+            seed=seed,
+        )
+        for value in candidates:
+            kernel, bias = _fit_dense(
+                fitted.images, fitted.labels, num_classes, value, max_iterations
+            )
+            answers = np.argmax(held_out.images @ kernel + bias, axis=1)
+            accuracies.append(
+                [value, float(np.mean(answers == held_out.labels))]
+            )
+        chosen, accuracy = max(accuracies, key=lambda pair: pair[1])
+        if verbose:
+            print(
+                f"l2 {chosen:g}: top-1 {accuracy:.4f} on {len(held_out)} "
+                "held-out training images"
+            )
+    classifier.dense.set_weights(
+        _fit_dense(features, labels, num_classes, chosen, max_iterations)
+    )
+    return classifier, {
+        "l2": chosen,
+        "held_out_top_1_accuracies": accuracies,
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+
+
+def _fit_dense(features, labels, num_classes, l2, max_iterations):
+    """Kernel and bias of softmax regression."""
+    scaler = StandardScaler().fit(features)
+    # Of two classes it has one vector w, ours are -w / 2 and w / 2: |kernel|^2
+    # is then |w|^2 / 2, where it adds |w|^2 / 2 to C times the cross-entropy.
+    num_present = len(np.unique(labels))
+    strength = l2 / 2 if num_present == 2 else l2
+    regression = LogisticRegression(C=1 / strength, max_iter=max_iterations)
+    regression.fit(scaler.transform(features), labels)
+    coefficients, intercepts = regression.coef_, regression.intercept_
+    if num_present == 2:
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercepts = np.concatenate([-intercepts, intercepts]) / 2
+    kernel = np.zeros((features.shape[1], num_classes))
+    # A class without training images is never the answer.
+    bias = np.full(num_classes, -1e9)
+    kernel[:, regression.classes_] = coefficients.T / scaler.scale_[:, None]
+    bias[regression.classes_] = intercepts
+    bias -= scaler.mean_ @ kernel
+    return [kernel.astype(np.float32), bias.astype(np.float32)]

@@ -1,0 +1,109 @@
+"""The training and test images that an encoder is measured on."""
+
+import numpy as np
+
+from supcon_tf.data.datasets import TEST_FRACTION, load_dataset, split
+from supcon_tf.data.labelled_images import LabelledImages
+
+
+def parts_of(
+    name,
+    *,
+    data_dir=None,
+    download=False,
+    max_samples=None,
+    max_test_images=None,
+    held_out=(),
+    validation_fraction=0.1,
+    neighbors=(1,),
+    seed=0,
+):
+    """Training and test images, of which there are enough to be measured.
+
+    Of a data set without test images of its own, such as most folders, a share
+    of the images takes their place. An encoder that was trained on this data
+    set has to have held out the same ones: it would else be tested on images
+    that it was trained on.
+
+    Args:
+      name: as for `load_dataset`, as are `data_dir`, `download` and
+        `max_samples`.
+      data_dir: see there.
+      download: see there.
+      max_samples: see there.
+      max_test_images: int >= 1 or None, test images at most: drawn by the seed,
+        the first ones of a stream.
+      held_out: pairs (seed, fraction) with which the encoders' own training
+        held out test images; `()` if they were not trained on this data set.
+      validation_fraction: float in (0, 1), of the training images that will be
+        held out to choose k.
+      neighbors: ints >= 1, the k to choose from.
+      seed: int.
+
+    Returns:
+      `(train, test)`, as of `load_dataset`.
+
+    Raises:
+      ValueError: if there is no such data set, there are too few images, or
+        the encoders' training held out different ones.
+
+    Example:
+      >>> train, test = parts_of("digits", max_test_images=100)
+      >>> len(train), len(test)
+      (1437, 100)
+    """
+    loaded = {
+        (split_seed, fraction): load_dataset(
+            name,
+            data_dir=data_dir,
+            download=download,
+            seed=split_seed,
+            max_samples=max_samples,
+            test_fraction=fraction,
+        )
+        for split_seed, fraction in held_out or [(seed, TEST_FRACTION)]
+    }
+    (train, test), *others = loaded.values()
+    if not all(_are_same(test, other) for _, other in others):
+        raise ValueError(
+            "`baseline` must be trained without the images that `encoder` is "
+            f"tested on, of {name!r}: with the same seed and "
+            f"validation_fraction. Received: {' and '.join(map(str, loaded))}"
+        )
+    limit = min(max_test_images or len(test), len(test))
+    if isinstance(test, LabelledImages):
+        random = np.random.default_rng(seed)
+        test = test.take(np.sort(random.permutation(len(test))[:limit]))
+        _refuse_too_few(name, train, test)
+        # Their labels stand for the images, which need not be read.
+        train_labels = LabelledImages(
+            train.labels, train.labels, train.class_names
+        )
+    else:
+        test = test.part(0, limit)
+        train_labels = train
+    fitted, _ = split(train_labels, validation_fraction, seed=seed)
+    if min(neighbors) > len(fitted):
+        raise ValueError(
+            "`neighbors` must have an int up to the number of training images "
+            f"that are not held out, {len(fitted)}. "
+            f"Received: neighbors={neighbors}"
+        )
+    return train, test
+
+
+def _are_same(test, other):
+    if isinstance(test, LabelledImages):
+        return np.array_equal(test.images, other.images)
+    return len(test) == len(other)  # the end of the same files
+
+
+def _refuse_too_few(name, train, test):
+    for part, source in (("training", train), ("test", test)):
+        counts = np.bincount(source.labels)
+        if np.count_nonzero(counts) < 2 or counts.max() < 2:
+            raise ValueError(
+                f"`dataset` must have {part} images of two or more classes, "
+                f"two or more of one. Received: dataset={name!r} with "
+                f"{len(source)} {part} images"
+            )

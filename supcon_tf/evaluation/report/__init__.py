@@ -1,0 +1,1 @@
+"""What an evaluation shows: a table, figures, the files that they are in."""

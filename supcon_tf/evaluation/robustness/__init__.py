@@ -1,0 +1,1 @@
+"""Errors on corrupted images, made here or published."""

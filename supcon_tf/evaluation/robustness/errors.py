@@ -1,0 +1,208 @@
+"""How much corrupted images harm a classifier: errors, mCE, relative mCE."""
+
+import json
+import math
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from supcon_tf import augmentations
+from supcon_tf.corruptions import CORRUPTIONS, corrupted
+from supcon_tf.data.sources import checked, image_reader
+from supcon_tf.data.streamed_images import StreamedImages
+from supcon_tf.evaluation.encode import encode_function
+
+SEVERITIES = (1, 2, 3, 4, 5)
+_CLEAN = (None, 0)
+_BATCH_SIZE = 256
+_ROUNDING = 1e-9  # of sums of errors, each a whole number of images
+
+
+def corruption_errors(
+    classifier,
+    test,
+    *,
+    image_size,
+    kinds=tuple(CORRUPTIONS),
+    severities=SEVERITIES,
+    seed=0,
+    crop=augmentations.center_crop,
+):
+    """Top-1 errors of a classifier on corrupted test images.
+
+    The pixels are corrupted as they are in the data set, and then brought to
+    the classifier's size by a crop, as those of CIFAR-10-C are. The
+    images are read once, and no more of them are in memory than a batch of
+    each corruption.
+
+    Args:
+      classifier: Keras model, float32 RGB images in [0, 1] -> `[B, C]` scores,
+        such as a `LinearClassifier`.
+      test: `(images, labels)` or `LabelledImages` of uint8, in memory or as
+        files, or `StreamedImages`.
+      image_size: int, or (height, width), that the classifier takes.
+      kinds: strings, keys of `CORRUPTIONS`; default all.
+      severities: ints from 1 to 5; default all.
+      seed: int >= 0, as for `corrupted`.
+      crop: function of images, None and the size, as `center_crop`, which is
+        the default.
+
+    Returns:
+      The error on the images as they are, a Python float in [0, 1]; and a dict
+      of each kind to a tuple of errors, one a severity.
+
+    Raises:
+      ValueError: if a kind or severity is none, or images are not uint8.
+
+    Example:
+      >>> clean, errors = corruption_errors(classifier, test, image_size=32,
+      ...     kinds=("shot_noise", "pixelate"), severities=(1, 3, 5))
+      >>> errors["shot_noise"]
+      (0.16, 0.31, 0.55)
+    """
+    variants = [_CLEAN, *((k, s) for k in kinds for s in severities)]
+    for kind, severity in variants[1:]:  # before the first image is read
+        corrupted(np.zeros((0, 2, 2, 3), np.uint8), kind, severity, seed=seed)
+    predict = encode_function(classifier, batch_size=_BATCH_SIZE)
+    test = checked(test)
+    wrong = dict.fromkeys(variants, 0)
+    num_images = 0
+    with tqdm(
+        total=len(test) * len(variants),
+        desc="corrupt",
+        unit="img",
+        disable=None,
+    ) as bar:
+        for chunks, labels in _batches(test):
+            for kind, severity in variants:
+                offset = num_images
+                parts = []
+                for images in chunks:
+                    if kind is not None:
+                        images = corrupted(
+                            images, kind, severity, seed=seed, offset=offset
+                        )
+                    offset += len(images)
+                    parts.append(crop(images, None, image_size))
+                answers = predict(tf.concat(parts, 0)).argmax(axis=1)
+                wrong[kind, severity] += int(np.sum(answers != labels))
+                bar.update(len(labels))
+            num_images += len(labels)
+    errors = {
+        kind: tuple(wrong[kind, s] / num_images for s in severities)
+        for kind in kinds
+    }
+    return wrong[_CLEAN] / num_images, errors
+
+
+def mean_corruption_error(errors, baseline):
+    """The mCE of Hendrycks and Dietterich, percent.
+
+    For each kind, the errors' sum over the severities is divided by that of
+    the baseline; mCE is the mean over the kinds:
+
+        mCE = 100 * mean_kind(sum_s error[kind, s] / sum_s baseline[kind, s])
+
+    Below 100, corruptions harm the classifier less than the baseline.
+
+    Args:
+      errors: dict of kinds to errors in [0, 1] by severity.
+      baseline: the same of a classifier to compare with, AlexNet in the paper.
+
+    Returns:
+      A Python float >= 0.
+
+    Raises:
+      ValueError: if the two have not the same kinds and severities, or the
+        baseline has no error at all on a kind.
+
+    Example:
+      >>> mean_corruption_error({"fog": (0.1, 0.3)}, {"fog": (0.2, 0.6)})
+      50.0
+
+    Reference:
+      Hendrycks and Dietterich, ICLR 2019, Sec. 4.2,
+      https://arxiv.org/abs/1903.12261
+    """
+    return _mean_ratio(errors, baseline, 0.0, 0.0)
+
+
+def relative_mean_corruption_error(
+    errors, clean_error, baseline, baseline_clean_error
+):
+    """The relative mCE of Hendrycks and Dietterich, percent.
+
+    As `mean_corruption_error`, of the errors that corruption adds: from each,
+    that of the same classifier on clean images is subtracted.
+
+    Args:
+      errors: as for `mean_corruption_error`.
+      clean_error: float in [0, 1].
+      baseline: as for `mean_corruption_error`.
+      baseline_clean_error: float in [0, 1].
+
+    Returns:
+      A Python float; negative where corruption removes errors.
+
+    Raises:
+      ValueError: as `mean_corruption_error`, or if a kind adds no errors to
+        the baseline's.
+
+    Example:
+      >>> relative_mean_corruption_error(
+      ...     {"fog": (0.2, 0.4)}, 0.1, {"fog": (0.3, 0.7)}, 0.1)
+      50.0
+    """
+    return _mean_ratio(errors, baseline, clean_error, baseline_clean_error)
+
+
+def _mean_ratio(errors, baseline, clean_error, baseline_clean_error):
+    shapes = [{k: len(v) for k, v in x.items()} for x in (errors, baseline)]
+    if shapes[0] != shapes[1] or not errors:
+        raise ValueError(
+            "`baseline` must have the kinds and severities of `errors`, one or "
+            f"more. Received: {json.dumps(shapes[0])} errors, of the baseline "
+            f"{json.dumps(shapes[1])}"
+        )
+    ratios = []
+    for kind in errors:
+        added = _added(errors[kind], clean_error)
+        of_baseline = _added(baseline[kind], baseline_clean_error)
+        if not of_baseline > 0:
+            raise ValueError(
+                "`baseline` must make errors of each kind, more than on clean "
+                "images if these are subtracted. "
+                f"Received: a sum of {of_baseline:g} for {kind!r}"
+            )
+        ratios.append(added / of_baseline)
+    return float(100 * np.mean(ratios))
+
+
+def _added(errors, clean_error):
+    """Their sum, less as many times the clean error; 0 is 0 and no rounding."""
+    added = math.fsum(errors) - len(errors) * clean_error
+    return added if abs(added) > _ROUNDING else 0.0
+
+
+def _batches(test):
+    """Batches of uint8 images in order: arrays of one size each, and labels."""
+    if not isinstance(test, StreamedImages) and test.images.ndim > 1:
+        for first in range(0, len(test), _BATCH_SIZE):
+            some = slice(first, first + _BATCH_SIZE)
+            yield [test.images[some]], test.labels[some]
+        return
+    read = image_reader(test, None)
+    if isinstance(test, StreamedImages):
+        strings = test.in_order().map(test.load)
+    else:
+        strings = tf.data.Dataset.from_tensor_slices((test.images, test.labels))
+    decoded = strings.map(
+        lambda string, label: (read(string), label),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    ).as_numpy_iterator()
+    while batch := [
+        pair for _, pair in zip(range(_BATCH_SIZE), decoded, strict=False)
+    ]:
+        images, labels = zip(*batch, strict=True)
+        yield list(images), np.array(labels)

@@ -1,0 +1,1 @@
+"""The machine below the losses of pairs: similarities and sums over them."""

@@ -1,0 +1,254 @@
+"""Log-sum-exps over all pairs, without an array of all pairs.
+
+The N x N similarities s_ij = z_i.z_j are cut into square tiles, of which no
+more than a few are in memory at a time, forward and backward: the gradient is
+in closed form and computes the tiles again. With upstream gradients c_i,
+
+    lse_i = log(sum_{j != i} exp(s_ij))
+    dz_i = sum_{j != i} (c_i exp(s_ij - lse_i) + c_j exp(s_ij - lse_j)) z_j
+
+The similarities are symmetric, and so are these weights: a tile off the
+diagonal serves its rows and its columns, which halves the work of both passes.
+
+A replica computes the rows of its own z_i alone, in the backward pass as well:
+of the other replicas' z_j it needs c_j and lse_j, N numbers, and not the sum
+over replicas of N x D gradients.
+"""
+
+import operator
+
+import keras
+from keras import ops
+
+from supcon_tf.losses.pairs.tiles import Tiles, parts
+
+# Exponentials of similarities up to this size are summed as they are, in
+# float32 without overflow (exp(40) = 2e17) or loss (exp(-40) = 4e-18).
+LARGEST_BOUND = 40.0
+
+
+def log_sum_exps(
+    vectors,
+    groups=None,
+    *,
+    rest=None,
+    of_rest=None,
+    bound=None,
+    tile_size=None,
+):
+    """Log-sum-exp of the products of each vector with all others.
+
+    Args:
+      vectors: `[N, D]` floats.
+      groups: None, or `[N]` int32: the log-sum-exp over the others of the same
+        group is then computed as well.
+      rest: None, or a tuple of more vectors that are among the others, `[K,
+        D]`, their groups, `[K]` int32, and `[K]` floats, 1, or 0 for those
+        that do not count. No gradient flows to them.
+      of_rest: with `rest`, a function from `[N, W]` values that belong to the
+        vectors to the `[K, W]` ones that belong to the rest, which may have
+        been computed elsewhere; the backward pass calls it.
+      bound: float that no product exceeds in size, or None if there is none.
+        Above 40 and with None each tile is shifted by the maxima of its rows
+        and columns, which takes up to twice the time.
+      tile_size: positive int, rows of a tile; None is `tiles.TILE_SIZE`.
+
+    Returns:
+      `[N, 1]` floats; with groups `[N, 2]`. Where a vector has no others, a
+      finite number without meaning.
+    """
+    rest_size = None if rest is None else ops.shape(rest[0])[0]
+    tiles = Tiles(ops.shape(vectors)[0], rest_size, tile_size)
+    if bound is not None and bound <= LARGEST_BOUND:
+        compute = _log_of_sums
+    else:
+        compute = _shifted_log_sum_exp
+    return compute(tiles, groups, rest, of_rest)(vectors)
+
+
+def _log_of_sums(tiles, groups, rest, of_rest):
+    """The log-sum-exp as it stands, with one exponential for each pair."""
+
+    @ops.custom_gradient
+    def compute(vectors):
+        own, others = _cut(tiles, groups, rest, vectors)
+        dtype = keras.backend.standardize_dtype(vectors.dtype)
+
+        def sums(rows, columns, diagonal):
+            (z_i, real_i, *group_i), (z_j, real_j, *group_j) = rows, columns
+            exps = ops.exp(ops.matmul(z_i, ops.transpose(z_j)))
+            exps = parts(exps, 0.0, *_or_none(group_i, group_j), diagonal)
+
+            def for_columns():
+                return _side_by_side(
+                    ops.transpose(ops.matmul(ops.transpose(real_i), part))
+                    for part in exps
+                )
+
+            return (
+                _side_by_side(ops.matmul(part, real_j) for part in exps),
+                for_columns,
+            )
+
+        zeros = tiles.own.filled(0.0, 1 if groups is None else 2, dtype)
+        totals = tiles.own.join(
+            tiles.accumulate(sums, operator.add, zeros, own, others)
+        )
+        is_empty = totals == 0
+        totals = ops.where(is_empty, ops.ones_like(totals), totals)
+
+        def gradient(*upstream):
+            factors = ops.where(
+                is_empty, ops.zeros_like(totals), upstream[-1] / totals
+            )
+
+            def products(rows, columns, diagonal):
+                (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
+                exps = ops.exp(ops.matmul(z_i, ops.transpose(z_j)))
+                exps = parts(exps, 0.0, *_or_none(group_i, group_j), diagonal)
+                weights = sum(
+                    part * (f_i[:, p, None] + f_j[None, :, p])
+                    for p, part in enumerate(exps)
+                )
+                return _weighted(weights, z_i, z_j)
+
+            return _accumulated_products(
+                tiles, products, factors, own, others, of_rest
+            )
+
+        return ops.log(totals), gradient
+
+    return compute
+
+
+def _shifted_log_sum_exp(tiles, groups, rest, of_rest):
+    """The log-sum-exp of any finite similarities."""
+
+    @ops.custom_gradient
+    def compute(vectors):
+        own, others = _cut(tiles, groups, rest, vectors)
+        dtype = keras.backend.standardize_dtype(vectors.dtype)
+        lowest = -1e300 if dtype == "float64" else -1e38
+
+        def log_sum_exps(rows, columns, diagonal):
+            (z_i, real_i, *group_i), (z_j, real_j, *group_j) = rows, columns
+            similarities = ops.matmul(z_i, ops.transpose(z_j))
+
+            def of_parts(mask, axis):
+                values = ops.where(mask, similarities, lowest)
+                return [
+                    ops.logsumexp(part, axis=axis, keepdims=True)
+                    for part in parts(
+                        values, lowest, *_or_none(group_i, group_j), diagonal
+                    )
+                ]
+
+            def for_columns():
+                return _side_by_side(
+                    ops.transpose(part) for part in of_parts(real_i > 0, 0)
+                )
+
+            return (
+                _side_by_side(of_parts(real_j[None, :, 0] > 0, 1)),
+                for_columns,
+            )
+
+        outputs = tiles.own.join(
+            tiles.accumulate(
+                log_sum_exps,
+                ops.logaddexp,
+                tiles.own.filled(lowest, 1 if groups is None else 2, dtype),
+                own,
+                others,
+            )
+        )
+
+        def gradient(*upstream):
+            factors = ops.where(outputs > lowest / 2, upstream[-1], 0.0)
+            width = factors.shape[1]
+
+            def products(rows, columns, diagonal):
+                (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
+                similarities = ops.matmul(z_i, ops.transpose(z_j))
+
+                # (Padding and what has no others would be above 1: cut off.)
+                def softmax(part, log_sum_exp):
+                    return ops.exp(ops.minimum(part - log_sum_exp, 0.0))
+
+                weights = sum(
+                    f_i[:, p, None] * softmax(part, f_i[:, width + p, None])
+                    + f_j[None, :, p] * softmax(part, f_j[None, :, width + p])
+                    for p, part in enumerate(
+                        parts(
+                            similarities,
+                            lowest,
+                            *_or_none(group_i, group_j),
+                            diagonal,
+                        )
+                    )
+                )
+                return _weighted(weights, z_i, z_j)
+
+            return _accumulated_products(
+                tiles,
+                products,
+                ops.concatenate([factors, outputs], axis=1),
+                own,
+                others,
+                of_rest,
+            )
+
+        return outputs, gradient
+
+    return compute
+
+
+def _cut(tiles, groups, rest, vectors):
+    """Blocks of the vectors, of what counts (1) and, if any, of the groups.
+
+    Returns:
+      Two tuples of them, for the vectors and for the rest; the latter may be
+      None.
+    """
+    own = [vectors, ops.ones_like(vectors[:, :1])]
+    others = None
+    if groups is not None:
+        own.append(groups[:, None])
+    if rest is not None:
+        rest_vectors, rest_groups, is_real = rest
+        is_real = is_real[:, None]
+        others = [rest_vectors * is_real, is_real]
+        if groups is not None:
+            others.append(rest_groups[:, None])
+        others = tuple(tiles.rest.cut(x) for x in others)
+    return tuple(tiles.own.cut(x) for x in own), others
+
+
+def _accumulated_products(tiles, products, factors, own, others, of_rest):
+    """Sums of `products` over all tiles, with the factors of rows, columns."""
+    if others is not None:
+        others = (tiles.rest.cut(of_rest(factors)), *others)
+    own = (tiles.own.cut(factors), *own)
+    zeros = ops.zeros_like(own[1])
+    return tiles.own.join(
+        tiles.accumulate(products, operator.add, zeros, own, others)
+    )
+
+
+def _weighted(weights, rows, columns):
+    """Sums of the columns' vectors for the rows, and of the rows' for them."""
+    # (The small factors are transposed, not the tile.)
+    return (
+        ops.matmul(weights, columns),
+        lambda: ops.transpose(ops.matmul(ops.transpose(rows), weights)),
+    )
+
+
+def _or_none(*blocks):
+    """The groups of rows and columns, None where there are none."""
+    return [block[0] if block else None for block in blocks]
+
+
+def _side_by_side(columns):
+    columns = list(columns)
+    return columns[0] if len(columns) == 1 else ops.concatenate(columns, axis=1)

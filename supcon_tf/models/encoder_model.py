@@ -1,0 +1,340 @@
+"""EncoderModel: an encoder on views of images, and how it is trained."""
+
+import keras
+import tensorflow as tf
+from keras import layers, ops
+
+from supcon_tf.distribution import keras_steps
+from supcon_tf.distribution.collectives import (
+    num_replicas,
+    part_of_sum,
+    sum_over_replicas,
+)
+from supcon_tf.losses.pairs.projections import unit_length
+from supcon_tf.models.gradient_cache import cached_gradients
+
+
+class EncoderModel(keras.Model):
+    """An encoder, and a head on it, applied to every view of every image.
+
+    What `SupConModel` and `ClassificationModel` share. The views are folded
+    into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
+    BatchNormalization sees all of them at once, and the outputs are unfolded.
+    A training step is the same on one replica and on many, and takes the batch
+    at once or in pieces.
+
+    A subclass sets `_head_name` to the attribute that has its head, a layer
+    `[B, R]` -> `[B, D]` or None, and has a `compute_loss`.
+
+    Args:
+      encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
+      normalize_representation: whether the representation is scaled to unit
+        length before the head, and then also in `encode` and
+        `representation_model`.
+      num_microbatches: int k >= 1, pieces of a batch in a training step. On
+        TensorFlow.
+
+    Raises:
+      ValueError: if an argument is out of its range; if the input has neither
+        the encoder's rank nor one more; on several replicas, if it is compiled
+        with what they cannot do.
+    """
+
+    _head_name = None
+
+    def __init__(
+        self,
+        encoder,
+        *,
+        normalize_representation=False,
+        num_microbatches=1,
+        **kwargs,
+    ):
+        check_tensorflow_int("num_microbatches", num_microbatches, 1)
+        # The encoder gets the images as they are, float32, also under a mixed
+        # policy: it casts them once it has normalised them.
+        super().__init__(autocast=False, **kwargs)
+        self.encoder = encoder
+        self.normalize_representation = normalize_representation
+        self.num_microbatches = num_microbatches
+        self._normalization = None
+        if normalize_representation:
+            self._normalization = layers.UnitNormalization(
+                dtype="float32", name="unit_length"
+            )
+
+    def build(self, input_shape):
+        """Builds encoder and head for images of `input_shape`."""
+        with keras_steps.scope_of(self):
+            has_views = self._has_views(len(input_shape))
+            image_shape = (None, *input_shape[2 if has_views else 1 :])
+            representations = self.encoder(keras.KerasTensor(image_shape))
+            if self._head is not None and not self._head.built:
+                self._head.build(representations.shape)
+            if self._normalization is not None:
+                self._normalization.build(representations.shape)
+            self._build_more(representations.shape)
+        self.built = True
+
+    def call(self, images, training=None):
+        """`[B, V, ...]` -> `[B, V, D]`."""
+        images, views = self._folded(images)
+        x = self._represent(images, training)
+        if self._head is not None:
+            x = self._head(x, training=training)
+        return ops.reshape(x, (-1, views, x.shape[-1]))
+
+    def encode(self, images, training=False):
+        """Representations of images, without views and without the head.
+
+        Args:
+          images: `[B, ...]` as the encoder takes them.
+          training: whether layers such as BatchNormalization are in their
+            training mode.
+
+        Returns:
+          `[B, R]` floats, of unit length if `normalize_representation`.
+        """
+        return self._represent(ops.convert_to_tensor(images), training)
+
+    def representation_model(self):
+        """The encoder to keep: a Keras model of what `encode` computes.
+
+        It is the encoder itself, or, with `normalize_representation`, the
+        encoder followed by the normalisation. It shares the weights and needs
+        nothing of this package to be loaded again.
+        """
+        if not self.normalize_representation:
+            return self.encoder
+        if not getattr(self.encoder, "inputs", None):  # subclassed
+            return keras.Sequential([self.encoder, self._normalization])
+        # Its layers rather than itself as a layer: they are found by name.
+        representations = self._normalization(self.encoder.outputs[0])
+        return keras.Model(
+            self.encoder.inputs[0], representations, name=self.encoder.name
+        )
+
+    def train_step(self, *args):
+        """One step; on TensorFlow the same on one replica and on many."""
+        if keras.backend.backend() != "tensorflow":
+            return super().train_step(*args)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
+        x = ops.convert_to_tensor(x)
+
+        def loss_of(outputs):
+            loss = self.compute_loss(x, y, outputs, sample_weight)
+            keras_steps.log_loss(self, loss, ops.shape(x)[0])
+            return self.optimizer.scale_loss(loss)
+
+        variables = self.trainable_variables
+        averages = keras_steps.moving_averages(self, x)
+        if self.num_microbatches == 1:
+            with tf.GradientTape() as tape:
+                outputs = self(x, training=True)
+                loss = loss_of(outputs)
+            gradients = tape.gradient(loss, variables)
+        else:
+            _, outputs, gradients = cached_gradients(
+                lambda images: self(images, training=True),
+                x,
+                loss_of,
+                trainable=variables,
+                state=state_of(self._forward_layers()),
+                num_microbatches=self.num_microbatches,
+            )
+        if averages:
+            gradients = keras_steps.without_empty(gradients, x)
+        keras_steps.apply_gradients(self.optimizer, gradients, variables)
+        self._after_step(x, y, outputs)
+        keras_steps.set_back(averages)
+        return keras_steps.reducible(
+            self, self.compute_metrics(x, y, outputs, sample_weight)
+        )
+
+    def test_step(self, *args):
+        """One step of `evaluate`."""
+        logs = super().test_step(*args)
+        if keras.backend.backend() != "tensorflow":
+            return logs
+        return keras_steps.reducible(self, logs)
+
+    def train_on_batch(self, *args, **kwargs):
+        """Keras' own, on one replica."""
+        keras_steps.refuse_whole_batches(self, "train_on_batch", "fit")
+        return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args, **kwargs):
+        """Keras' own, on one replica."""
+        keras_steps.refuse_whole_batches(self, "test_on_batch", "evaluate")
+        return super().test_on_batch(*args, **kwargs)
+
+    def predict_on_batch(self, *args, **kwargs):
+        """Keras' own, on one replica."""
+        keras_steps.refuse_whole_batches(self, "predict_on_batch", "predict")
+        return super().predict_on_batch(*args, **kwargs)
+
+    def make_train_function(self, *args, **kwargs):
+        """Keras' own, of a model compiled with what several replicas can do."""
+        keras_steps.check_compiled(self)
+        return super().make_train_function(*args, **kwargs)
+
+    def make_test_function(self, *args, **kwargs):
+        """Keras' own, of a model compiled with what several replicas can do."""
+        keras_steps.check_compiled(self)
+        return super().make_test_function(*args, **kwargs)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if iterator is not None and (
+            not self.built or self._distribute_strategy is not None
+        ):
+            iterator, data_batch = None, keras_steps.symbolic_batch(iterator)
+        if not self.built:  # now: a graph has no values of weights to copy
+            images, *_ = keras.utils.unpack_x_y_sample_weight(data_batch)
+            self.build(images.shape)
+        return super()._maybe_symbolic_build(iterator, data_batch)
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "normalize_representation": self.normalize_representation,
+            "num_microbatches": self.num_microbatches,
+        }
+
+    @property
+    def _head(self):
+        return getattr(self, self._head_name)
+
+    def _build_more(self, representation_shape):
+        """What a subclass builds besides, in the strategy's scope."""
+
+    def _after_step(self, images, labels, outputs):
+        """What a subclass does after the weights' update."""
+
+    def _with_penalty(self, loss, images):
+        """The loss plus the regularisers, a replica's part of the sum.
+
+        Args:
+          loss: scalar.
+          images: how many images the replica has.
+        """
+        if self.num_microbatches > 1 or num_replicas() > 1:
+            self._refuse_added_losses()
+        penalty = sum(self.losses)
+        if num_replicas() > 1:
+            # By images, so that a replica without any has no part in the step.
+            share = ops.cast(images, loss.dtype) / ops.cast(
+                sum_over_replicas(images), loss.dtype
+            )
+            penalty = part_of_sum(share * penalty, penalty)
+        return loss + ops.cast(penalty, loss.dtype)
+
+    def _represent(self, images, training):
+        representations = self.encoder(images, training=training)
+        if self.normalize_representation:
+            # (Unlike the layer, with a finite gradient where it is 0.)
+            representations = unit_length(ops.cast(representations, "float32"))
+        return representations
+
+    def _forward_layers(self):
+        """What makes outputs of images, one layer after the other."""
+        return [self.encoder, self._normalization, self._head]
+
+    def _check_loss(self):
+        """Refuses what is no loss of its own, or none that is one number."""
+        name = type(self).__name__
+        if not isinstance(self.loss, keras.losses.Loss):
+            raise ValueError(
+                f"{name} must be compiled with a keras.losses.Loss, such as "
+                f"loss={self._usual_loss}. Received: loss={self.loss!r}"
+            )
+        if self.loss.reduction in (None, "none"):
+            raise ValueError(
+                f"{name} must be compiled with a loss that is reduced. "
+                f"Received: reduction={self.loss.reduction!r}"
+            )
+
+    def _refuse_added_losses(self):
+        """Refuses losses of a part of the batch, which are not those of all.
+
+        (Those of replicas, too: Keras keeps them in one list for all.)
+        """
+        regularized = [
+            weight
+            for weight in self.trainable_weights
+            if weight.regularizer is not None
+        ]
+        added = len(self.losses) - len(regularized)
+        if added:
+            raise ValueError(
+                "Activity regularisers and add_loss must be left out with "
+                "several replicas or microbatches. Received: "
+                f"{added} such losses, {num_replicas()} replicas, "
+                f"num_microbatches={self.num_microbatches}"
+            )
+
+    def _folded(self, images):
+        """`[B, V, ...]` or `[B, ...]` -> `[B * V, ...]`, and V."""
+        if not self._has_views(len(images.shape)):
+            return images, 1
+        views = images.shape[1]
+        if views is None:
+            raise ValueError(
+                "The number of views must be known. "
+                f"Received: images of shape {tuple(images.shape)}"
+            )
+        return ops.reshape(images, (-1, *ops.shape(images)[2:])), views
+
+    def _has_views(self, rank):
+        shape = getattr(self.encoder, "input_shape", None)
+        if shape is None:
+            return True
+        if rank not in (len(shape), len(shape) + 1):
+            raise ValueError(
+                "Images must have the encoder's shape "
+                f"{tuple(shape)}, or that with a views axis after the first. "
+                f"Received: rank {rank}"
+            )
+        return rank == len(shape) + 1
+
+
+def state_of(layers):
+    """What a forward in training mode may change.
+
+    Args:
+      layers: list of layers or None.
+
+    Returns:
+      List of variables.
+    """
+    return [
+        variable
+        for layer in layers
+        if layer is not None
+        for variable in layer.non_trainable_variables
+    ]
+
+
+def check_tensorflow_int(name, value, least):
+    """Refuses what is no int, or needs a step that TensorFlow alone has.
+
+    Args:
+      name: of the argument.
+      value: given for it.
+      least: its smallest value, which other backends take.
+
+    Raises:
+      ValueError: if it is so.
+    """
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    if not is_int or value < least:
+        raise ValueError(
+            f"`{name}` must be an int >= {least}. Received: {name}={value}"
+        )
+    backend = keras.backend.backend()
+    if value != least and backend != "tensorflow":
+        raise ValueError(
+            f"`{name}` must be {least} on other backends than TensorFlow. "
+            f"Received: {name}={value}, backend={backend!r}"
+        )

@@ -1,0 +1,222 @@
+"""SupConModel: encoder and projection head, trained by contrast."""
+
+import keras
+from keras import ops
+
+from supcon_tf import metrics
+from supcon_tf.distribution.collectives import (
+    concat_over_replicas,
+    num_replicas,
+    sum_over_replicas,
+)
+from supcon_tf.labels import as_ids
+from supcon_tf.losses.supcon import SupConLoss
+from supcon_tf.models.encoder_model import (
+    EncoderModel,
+    check_tensorflow_int,
+    state_of,
+)
+from supcon_tf.models.gradient_cache import outputs_in_pieces
+from supcon_tf.models.momentum_encoder import LabelledQueue, MomentumEncoder
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class SupConModel(EncoderModel):
+    """Encoder and projection head, applied to every view of every image.
+
+    Folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
+    BatchNormalization sees all of them at once, and unfolds the projections.
+    While it trains it logs, beside `loss`: `contrastive_loss`, the mean over
+    the images without regularisers and sample weights, and, if the loss is a
+    `SupConLoss`, its `collapsed_loss`, the value that identical projections
+    would give for this batch, and `loss_position`: 1 at that value, 0 at
+    `metrics.loss_floor`. A run whose `contrastive_loss` stays at
+    `collapsed_loss` is stuck.
+
+    Args:
+      encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
+      projection_head: Keras layer, `[B, R]` -> projections `[B, D]`, such as
+        `ProjectionHead()`; None trains on the representations themselves.
+      normalize_representation: whether the representation is scaled to unit
+        length before the head, and then also in `encode` and
+        `representation_model` (the official ImageNet recipes do; the CIFAR and
+        SimCLR ones do not).
+      queue_size: int >= 0; if positive, the batch is contrasted with so many
+        projections of earlier batches as well (`momentum.LabelledQueue`). They
+        are positives and negatives, but no anchors, and have no gradient.
+      encoder_momentum: None, or a float m in [0, 1), with a queue: what goes
+        into the queue are the projections of a copy of encoder and head whose
+        weights follow slowly, w' <- m w' + (1 - m) w, and so are more alike
+        over the steps (`momentum.MomentumEncoder`); 0.999 in MoCo. With None
+        they are those of the step itself.
+      num_microbatches: int k >= 1: a training step takes the batch in k
+        pieces, one in memory at a time, and has the gradient of the whole
+        batch, at the price of a second forward
+        (`gradient_cache.cached_gradients`). BatchNormalization sees a piece at
+        a time, on several replicas the pieces of all that run at once. On
+        TensorFlow.
+
+    Call arguments:
+      images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's
+        `input_shape` tells the two apart; an encoder without one (a subclassed
+        model) must be given the views axis.
+
+    Returns:
+      `[B, V, D]` float projections.
+
+    Raises:
+      ValueError: if an argument is out of its range; if the input has neither
+        the encoder's rank nor one more; if it is compiled with a loss that is
+        not a `keras.losses.Loss`, with a queue not a `SupConLoss`; on several
+        replicas, if it is compiled with what they cannot do.
+
+    Example:
+      >>> encoder = encoders.resnet18((32, 32, 3), stem="small_image")
+      >>> model = SupConModel(encoder, ProjectionHead())
+      >>> model.compile(optimizer="sgd", loss=SupConLoss())
+      >>> model.fit(views, epochs=10, steps_per_epoch=195)
+      >>> model.encoder.save("encoder.keras")
+
+    Reference:
+      Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, Sec. 3.
+    """
+
+    _head_name = "projection_head"
+    _usual_loss = "SupConLoss()"
+
+    def __init__(
+        self,
+        encoder,
+        projection_head=None,
+        *,
+        normalize_representation=False,
+        queue_size=0,
+        encoder_momentum=None,
+        num_microbatches=1,
+        **kwargs,
+    ):
+        check_tensorflow_int("queue_size", queue_size, 0)
+        if encoder_momentum is not None and not queue_size:
+            raise ValueError(
+                "`encoder_momentum` must be None without a queue: it makes "
+                "what goes into it. Received: "
+                f"encoder_momentum={encoder_momentum}, queue_size=0"
+            )
+        super().__init__(
+            encoder,
+            normalize_representation=normalize_representation,
+            num_microbatches=num_microbatches,
+            **kwargs,
+        )
+        self.projection_head = projection_head
+        self.queue_size = queue_size
+        self.encoder_momentum = encoder_momentum
+        self.queue = None
+        self.momentum_encoder = None
+        if encoder_momentum is not None:
+            self.momentum_encoder = MomentumEncoder(encoder_momentum)
+        self.contrastive_loss_tracker = keras.metrics.Mean("contrastive_loss")
+        self.collapsed_loss_tracker = keras.metrics.Mean("collapsed_loss")
+        self.loss_position_tracker = keras.metrics.Mean("loss_position")
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Contrastive loss plus regularisers; updates the logged values."""
+        del x
+        self._check_loss()
+        queue = {}
+        if training and self.queue is not None:
+            if not isinstance(self.loss, SupConLoss):
+                raise ValueError(
+                    "SupConModel with a queue must be compiled with a "
+                    f"SupConLoss. Received: loss={self.loss!r}"
+                )
+            queue = {"queue": self.queue.items()}
+        loss = self.loss(y, y_pred, sample_weight, **queue)
+        images = ops.shape(y_pred)[0]
+        # Collapse is that of the loss without weights, so look at that.
+        unweighted = loss
+        if sample_weight is not None:
+            unweighted = self.loss(y, y_pred, **queue)
+        # (Its value is a replica's part of the sum over the replicas.)
+        contrastive_loss = ops.cast(unweighted, "float32") * num_replicas()
+        if self.loss.reduction == "sum":
+            contrastive_loss /= ops.cast(sum_over_replicas(images), "float32")
+        self.contrastive_loss_tracker.update_state(contrastive_loss, images)
+        if isinstance(self.loss, SupConLoss):
+            collapse = metrics.collapsed_loss(y, y_pred, self.loss, **queue)
+            floor = metrics.loss_floor(y, y_pred, self.loss, **queue)
+            position = ops.where(
+                collapse > floor,
+                (contrastive_loss - floor) / (collapse - floor),
+                ops.zeros_like(collapse),
+            )
+            self.collapsed_loss_tracker.update_state(collapse, images)
+            self.loss_position_tracker.update_state(position, images)
+        return self._with_penalty(loss, images)
+
+    @property
+    def metrics(self):
+        """Those of Keras; without the values that only a `SupConLoss` has."""
+        if isinstance(getattr(self, "loss", None), SupConLoss):
+            return super().metrics
+        of_supcon = (self.collapsed_loss_tracker, self.loss_position_tracker)
+        return [
+            metric
+            for metric in super().metrics
+            if not any(metric is tracker for tracker in of_supcon)
+        ]
+
+    def get_config(self):
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "projection_head": keras.saving.serialize_keras_object(
+                self.projection_head
+            ),
+            "queue_size": self.queue_size,
+            "encoder_momentum": self.encoder_momentum,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        config = dict(config)
+        for part in ("encoder", "projection_head"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+    def _build_more(self, representation_shape):
+        if self.queue_size and self.queue is None:
+            dim = representation_shape[-1]
+            if self.projection_head is not None:
+                head_shape = self.projection_head.compute_output_shape(
+                    (None, dim)
+                )
+                dim = head_shape[-1]
+            self.queue = LabelledQueue(self.queue_size, dim, name="queue")
+        momentum_encoder = self.momentum_encoder
+        if momentum_encoder is not None and not momentum_encoder.built:
+            momentum_encoder.follow(self._forward_layers())
+
+    def _after_step(self, images, labels, projections):
+        """Puts the batch of all replicas into the queue, after its use."""
+        if self.queue is None:
+            return
+        images, views = self._folded(images)
+        if self.momentum_encoder is not None:
+            self.momentum_encoder.update(self._forward_layers())
+            projections = outputs_in_pieces(
+                lambda images: self.momentum_encoder(images, training=True),
+                images,
+                state=state_of(self.momentum_encoder.copies),
+                num_microbatches=self.num_microbatches,
+            )
+        projections = ops.reshape(projections, (-1, projections.shape[-1]))
+        ids = as_ids(labels, ops.shape(images)[0] // views)
+        if ids is not None:
+            ids = concat_over_replicas(ops.repeat(ids, views))
+        self.queue.enqueue(
+            ids, concat_over_replicas(ops.stop_gradient(projections))
+        )

@@ -1,0 +1,208 @@
+"""Optimizers of the papers' recipes, by name.
+
+In all of them vectors (biases, BatchNormalization) are not decayed.
+"""
+
+import functools
+
+import keras
+
+from supcon_tf.optimizers.lars import LARS
+from supcon_tf.optimizers.weight_decay import (
+    L2InGradient,
+    check_not_negative,
+    is_vector,
+)
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class SGD(L2InGradient, keras.optimizers.SGD):
+    """SGD with momentum and the papers' weight decay: L2 in the gradient.
+
+    With g the gradient plus `l2 * w`, and v the momentum:
+        v = momentum * v - learning_rate * g
+        w = w + v
+
+    Args:
+      learning_rate: float or `LearningRateSchedule`.
+      l2: float >= 0, the weight decay; vectors are not decayed.
+      **kwargs: as for `keras.optimizers.SGD`, such as `momentum=0.9` and
+        `nesterov=True`.
+
+    Raises:
+      ValueError: if `l2` is negative.
+
+    Example:
+      >>> model.compile(optimizer=SGD(0.5, momentum=0.9, l2=1e-4), loss=loss)
+    """
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class RMSprop(L2InGradient, keras.optimizers.RMSprop):
+    """RMSprop of TensorFlow 1, in which the official code trains classifiers.
+
+    With g the gradient plus `l2 * w`, s the mean square and v the momentum:
+        s = rho * s + (1 - rho) * g^2
+        v = momentum * v + learning_rate * g / sqrt(s + epsilon)
+        w = w - v
+    Here s starts at 1. In Keras' own it starts at 0, where with a small epsilon
+    the first step is `learning_rate / sqrt(1 - rho)`, however small g.
+
+    Args:
+      learning_rate: float or `LearningRateSchedule`.
+      l2: float >= 0, the weight decay; vectors are not decayed.
+      rho: float in [0, 1).
+      momentum: float in [0, 1).
+      epsilon: float >= 0, inside the root. Officially 0.001 for the linear
+        classifier, 1.0 for pretraining.
+      **kwargs: as for `keras.optimizers.RMSprop`.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+
+    Example:
+      >>> optimizer = RMSprop(1.2, epsilon=0.001, l2=1e-6)
+    """
+
+    def __init__(
+        self,
+        learning_rate,
+        *,
+        l2=0.0,
+        rho=0.9,
+        momentum=0.9,
+        epsilon=0.001,
+        **kwargs,
+    ):
+        for name, value in (("rho", rho), ("momentum", momentum)):
+            if not 0 <= value < 1:
+                raise ValueError(
+                    f"`{name}` must be in [0, 1). Received: {name}={value!r}"
+                )
+        check_not_negative("epsilon", epsilon)
+        super().__init__(
+            learning_rate,
+            l2=l2,
+            rho=rho,
+            momentum=momentum,
+            epsilon=epsilon,
+            **kwargs,
+        )
+
+    def add_optimizer_variables(
+        self, trainable_variables, name, initializer="zeros"
+    ):
+        """As Keras' own; the mean squares (there "velocity") start at 1."""
+        if name == "velocity":
+            initializer = "ones"
+        return super().add_optimizer_variables(
+            trainable_variables, name, initializer
+        )
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class Adam(L2InGradient, keras.optimizers.Adam):
+    """Adam with L2 in the gradient.
+
+    Args:
+      learning_rate: float or `LearningRateSchedule`.
+      l2: float >= 0, the weight decay; vectors are not decayed. Adam divides
+        it by the gradients' size, too: `AdamW` does not.
+      **kwargs: as for `keras.optimizers.Adam`.
+
+    Raises:
+      ValueError: if `l2` is negative.
+
+    Example:
+      >>> optimizer = Adam(1e-3, l2=1e-4)
+    """
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class AdamW(keras.optimizers.AdamW):
+    """Adam with decoupled weight decay, `w = w - learning_rate * decay * w`.
+
+    Args:
+      learning_rate: float or `LearningRateSchedule`.
+      weight_decay: float >= 0; vectors are not decayed. (They take the place
+        of what `exclude_from_weight_decay` was told before.)
+      **kwargs: as for `keras.optimizers.AdamW`.
+
+    Raises:
+      ValueError: if `weight_decay` is negative.
+
+    Example:
+      >>> optimizer = AdamW(1e-3, weight_decay=0.05)
+
+    Reference:
+      Loshchilov & Hutter 2019, arXiv 1711.05101, Algorithm 2.
+    """
+
+    def __init__(self, learning_rate, *, weight_decay=0.004, **kwargs):
+        check_not_negative("weight_decay", weight_decay)
+        super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
+
+    def build(self, variables):
+        """Makes the optimizer's variables."""
+        if not self.built:
+            self.exclude_from_weight_decay(filter(is_vector, variables))
+        super().build(variables)
+
+
+OPTIMIZERS = {
+    "sgd": SGD,
+    "nesterov": functools.partial(SGD, nesterov=True),
+    "lars": LARS,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+_WITH_MOMENTUM = ("sgd", "nesterov", "lars", "rmsprop")
+_WITH_EPSILON = ("rmsprop", "adam", "adamw")
+
+
+def make_optimizer(
+    name, learning_rate, *, l2=0.0, momentum=0.9, rho=0.9, epsilon=None
+):
+    """An optimizer by name.
+
+    Args:
+      name: one of OPTIMIZERS: `"sgd"`, `"nesterov"`, `"lars"`, `"rmsprop"`,
+        `"adam"` or `"adamw"`.
+      learning_rate: float or `LearningRateSchedule`.
+      l2: float >= 0, the weight decay: L2 in the gradient, but decoupled
+        (`weight_decay`) for adamw.
+      momentum: float in [0, 1]; adam and adamw have none and ignore it.
+      rho: float in [0, 1), of rmsprop; the others ignore it.
+      epsilon: float >= 0, of rmsprop, adam and adamw; None for the
+        optimizer's own.
+
+    Returns:
+      A `keras.optimizers.Optimizer`.
+
+    Raises:
+      ValueError: if the name is unknown, `epsilon` is given for an optimizer
+        that has none, or an argument is out of its range.
+
+    Example:
+      >>> optimizer = make_optimizer("lars", 4.8, l2=1e-4)
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(
+            f"`optimizer` must be one of {list(OPTIMIZERS)}. "
+            f"Received: optimizer={name!r}"
+        )
+    options = {"weight_decay" if name == "adamw" else "l2": l2}
+    if name in _WITH_MOMENTUM:
+        options["momentum"] = float(momentum)  # Keras refuses an int
+    if name == "rmsprop":
+        options["rho"] = rho
+    if epsilon is not None:
+        if name not in _WITH_EPSILON:
+            raise ValueError(
+                f"`epsilon` must be None with optimizer={name!r}, which has "
+                f"none. Received: epsilon={epsilon!r}"
+            )
+        check_not_negative("epsilon", epsilon)
+        options["epsilon"] = epsilon
+    return OPTIMIZERS[name](learning_rate, **options)

@@ -1,0 +1,1 @@
+"""From a config to a trained model: what the commands build and write."""

@@ -1,0 +1,266 @@
+"""What a PretrainConfig describes: model, optimizer, augmentation."""
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+
+import keras
+import tensorflow as tf
+
+from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.encoders import ENCODERS, OPTIONS
+from supcon_tf.encoders.initial import initial_encoder, with_image_size
+from supcon_tf.models.classification_model import ClassificationModel
+from supcon_tf.models.heads import ProjectionHead
+from supcon_tf.models.supcon_model import SupConModel
+from supcon_tf.optimizers.keras_optimizers import make_optimizer
+from supcon_tf.optimizers.schedules import learning_rate_schedule
+from supcon_tf.training.objectives import OBJECTIVES, is_classifier
+from supcon_tf.training.unused_settings import (
+    AUGMENTATION_OPTIONS,
+    ENCODER_OPTIONS,
+    starts_from,
+)
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def build_model(config, num_classes, strategy=None):
+    """The model that a config describes, with the weights of its seed.
+
+    Args:
+      config: `PretrainConfig`.
+      num_classes: int, of the data set's labels.
+      strategy: `tf.distribute.Strategy` to make it for; None for one device.
+
+    Returns:
+      A built `SupConModel`, or `ClassificationModel` for an objective that is
+      a classifier's.
+
+    Raises:
+      ValueError: if the objective or the encoder is unknown or an argument out
+        of its range.
+    """
+    named(OBJECTIVES, "objective", config.objective)
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope(), _dtype_policy(config.precision):
+        encoder = _build_encoder(config)
+        common = {
+            "normalize_representation": config.normalize_representation,
+            "num_microbatches": config.num_microbatches,
+        }
+        if is_classifier(config):
+            model = ClassificationModel(
+                encoder,
+                num_classes,
+                cosine=config.objective == "max_margin",
+                **common,
+            )
+        else:
+            model = SupConModel(
+                encoder,
+                ProjectionHead(
+                    config.projection_units,
+                    batch_norm=config.projection_batch_norm,
+                ),
+                queue_size=config.queue_size,
+                encoder_momentum=config.encoder_momentum,
+                **common,
+            )
+        image_shape = (config.image_size, config.image_size, 3)
+        model.build((None, config.num_views, *image_shape))
+    # (On one replica Keras computes the same statistics in another way, with
+    # other rounding.)
+    if config.sync_batch_norm and strategy.num_replicas_in_sync > 1:
+        synchronize_batch_norm(model, True)
+    return model
+
+
+def build_encoder(config, strategy=None):
+    """The encoder of `build_model` alone: images -> representations.
+
+    Args:
+      config: `PretrainConfig`.
+      strategy: as for `build_model`.
+
+    Returns:
+      A Keras model with the weights of the config's seed.
+
+    Raises:
+      ValueError: if the encoder is unknown or an argument out of its range.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope(), _dtype_policy(config.precision):
+        model = SupConModel(
+            _build_encoder(config),
+            normalize_representation=config.normalize_representation,
+        )
+        return model.representation_model()
+
+
+def compile_model(model, config, steps_per_epoch, strategy=None):
+    """Compiles a model with the optimizer and the loss of a config.
+
+    Args:
+      model: what `build_model` made for the strategy.
+      config: `PretrainConfig`.
+      steps_per_epoch: int >= 1.
+      strategy: as for `build_model`.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        model.compile(
+            optimizer=build_optimizer(
+                config, config.peak_learning_rate, steps_per_epoch
+            ),
+            loss=OBJECTIVES[config.objective].make_loss(config),
+        )
+        # Its variables are the strategy's, too.
+        model.optimizer.build(model.trainable_variables)
+
+
+def build_optimizer(config, learning_rate, steps_per_epoch):
+    """The optimizer, with its schedule, that a config describes.
+
+    Args:
+      config: `TrainingConfig`.
+      learning_rate: float, its peak.
+      steps_per_epoch: int >= 1.
+
+    Returns:
+      A `keras.optimizers.Optimizer`.
+
+    Raises:
+      ValueError: if an argument is out of its range.
+    """
+    schedule = learning_rate_schedule(
+        config.schedule,
+        learning_rate,
+        total_steps=config.epochs * steps_per_epoch,
+        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+        steps_per_epoch=steps_per_epoch,
+        decay_rate=config.decay_rate,
+        epochs_per_decay=config.epochs_per_decay,
+        decay_epochs=config.decay_epochs,
+    )
+    return make_optimizer(
+        config.optimizer,
+        schedule,
+        l2=config.weight_decay,
+        momentum=config.momentum,
+        epsilon=config.epsilon,
+    )
+
+
+def synchronize_batch_norm(model, synchronized):
+    """Lets BatchNormalization use the global batch, or each replica's part.
+
+    Args:
+      model: `keras.Model`, whose encoder and head, and copies of them, need
+        not have an argument for it.
+      synchronized: bool.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = synchronized
+
+
+def make_augmentation(config):
+    """The augmentation that a config describes.
+
+    Args:
+      config: `PretrainConfig`.
+
+    Returns:
+      A function `(images, seeds, image_size) -> images`.
+
+    Raises:
+      ValueError: if it is unknown, or has not got what the config sets.
+    """
+    augmentation = named(AUGMENTATIONS, "augmentation", config.augmentation)
+    takes = inspect.signature(augmentation).parameters
+    given = {}
+    for name, parameter in AUGMENTATION_OPTIONS.items():
+        value = getattr(config, name)
+        if value is None or value is False:
+            continue
+        if parameter not in takes:
+            raise ValueError(
+                f"`{name}` must be left out with {config.augmentation}, which "
+                f"has no such thing. Received: {name}={value}"
+            )
+        given[parameter] = value
+    if not given:
+        return augmentation
+    augmentation = functools.partial(augmentation, **given)
+    # Refuses what is out of range here, not within a tf.data pipeline.
+    augmentation(tf.zeros([1, 8, 8, 3]), tf.zeros([1, 2], tf.int64), 8)
+    return augmentation
+
+
+def named(table, name, key):
+    """An entry of a table; raises a ValueError that lists them all."""
+    if key not in table:
+        raise ValueError(
+            f"`{name}` must be one of {sorted(table)}. Received: {name}={key!r}"
+        )
+    return table[key]
+
+
+@contextlib.contextmanager
+def _dtype_policy(name):
+    """The dtype policy of the layers that are made in the block, no others'."""
+    if name not in PRECISIONS:
+        raise ValueError(
+            f"`precision` must be one of {list(PRECISIONS)}. "
+            f"Received: precision={name!r}"
+        )
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build_encoder(config):
+    keras.utils.set_random_seed(config.seed)
+    image_shape = (config.image_size, config.image_size, 3)
+    where = starts_from(config)
+    if where is not None:
+        try:
+            return initial_encoder(
+                where, image_shape, safe_mode=config.safe_mode
+            )
+        except ValueError as error:
+            message = with_image_size(str(error), image_shape[:2])
+            raise ValueError(message) from error
+    make_encoder = named(ENCODERS, "encoder", config.encoder)
+    own = OPTIONS[config.encoder]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        is_foreign = field.name in ENCODER_OPTIONS and field.name not in own
+        if is_foreign and value != field.default:
+            raise ValueError(
+                f"`{field.name}` must be left out with {config.encoder}, which "
+                f"has no such thing. Received: {field.name}={value}"
+            )
+    options = {name: getattr(config, name) for name in own}
+    return make_encoder(
+        image_shape, mean=config.mean, std=config.std, **options
+    )
+
+
+def _check_precision(encoder, precision):
+    """Refuses a saved encoder whose layers have another precision."""
+    policies = {layer.dtype_policy.name for layer in encoder._flatten_layers()}
+    if precision not in policies:
+        raise ValueError(
+            "`precision` must be that of the encoder to start from, whose "
+            f"layers keep theirs: one of {sorted(policies)}. "
+            f"Received: precision={precision!r}"
+        )

@@ -1,0 +1,179 @@
+"""The folder of a pretraining run: what it holds, for all workers."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from supcon_tf.callbacks.checkpoints import (
+    EpochHistory,
+    checkpoint_variables,
+    read_checkpoint,
+)
+from supcon_tf.config.settings import read_json, to_json
+from supcon_tf.distribution.workers import from_chief, share_weights
+from supcon_tf.encoders.saved import load_encoder
+from supcon_tf.files import check_folder, written_whole
+from supcon_tf.models.classification_model import ClassificationModel
+from supcon_tf.training.build import build_encoder
+from supcon_tf.training.unused_settings import starts_from
+
+
+def look_at(workdir, config):
+    """What the folder holds; to be asked by the chief.
+
+    Args:
+      workdir: `pathlib.Path` of the folder, or of none.
+      config: `PretrainConfig` of the run that is to write to it.
+
+    Returns:
+      A dict of bools: `is_finished`, whether that run is; `is_as_described`,
+      whether the folder has that very config.
+
+    Raises:
+      ValueError: if it cannot be written to, or is that of another run.
+    """
+    check_folder(workdir, "workdir")
+    before = _previous_config(workdir, config)
+    EpochHistory(workdir / "history.csv")  # refuses what is none
+    has_encoder = (workdir / "encoder.keras").exists()
+    return {
+        "is_finished": has_encoder and before == config,
+        "is_as_described": before == config,
+    }
+
+
+def finished_encoder(workdir, config, strategy):
+    """The encoder that the chief finds in the folder, on every worker.
+
+    Args:
+      workdir: as for `look_at`.
+      config: `PretrainConfig` of the run that wrote it.
+      strategy: `tf.distribute.Strategy`.
+
+    Returns:
+      A Keras model.
+
+    Raises:
+      ValueError: if the file is damaged.
+    """
+    encoder = None
+
+    def read():
+        nonlocal encoder
+        # What the run itself was told to start from is trusted.
+        safe_mode = config.safe_mode and starts_from(config) is None
+        encoder = load_encoder(workdir, safe_mode=safe_mode)
+        return {}
+
+    from_chief(strategy, read)  # or what is wrong with it
+    encoder = encoder or build_encoder(config)
+    share_weights(strategy, encoder)
+    return encoder
+
+
+def restore(workdir, model, strategy):
+    """Sets the model to the newest checkpoint of the chief, on every worker.
+
+    Args:
+      workdir: as for `look_at`.
+      model: the model, built and compiled.
+      strategy: `tf.distribute.Strategy`.
+
+    Returns:
+      The number of finished epochs, 0 if there is no checkpoint.
+
+    Raises:
+      ValueError: if there are none but damaged ones, or one is another model's.
+    """
+
+    def read():
+        finished_epochs, values = read_checkpoint(workdir, model)
+        numbered = {str(i): value for i, value in enumerate(values or [])}
+        return {"finished_epochs": finished_epochs, **numbered}
+
+    values = from_chief(strategy, read)
+    finished_epochs = int(values.pop("finished_epochs"))
+    if finished_epochs:
+        for i, variable in enumerate(checkpoint_variables(model)):
+            variable.assign(values[str(i)])
+    return finished_epochs
+
+
+def write_config(config, workdir):
+    """Writes config.json.
+
+    Args:
+      config: `PretrainConfig`.
+      workdir: as for `look_at`.
+    """
+    with written_whole(workdir / "config.json") as path:
+        path.write_text(to_json(config))
+
+
+def write_example_views(views, workdir):
+    """Writes the views of eight images for TensorBoard: a row for each view.
+
+    Args:
+      views: `tf.data.Dataset` of `[B, V, h, w, C]` views and labels.
+      workdir: as for `look_at`.
+    """
+    images, *_ = next(iter(views.take(1)))
+    grid = tf.concat(tf.unstack(images[:8]), axis=2)  # [V, h, 8 * w, C]
+    grid = tf.concat(tf.unstack(grid), axis=0)  # [V * h, 8 * w, C]
+    with tf.summary.create_file_writer(str(workdir / "logs")).as_default():
+        tf.summary.image("views", grid[None], step=0)
+
+
+def write_models(model, workdir):
+    """Writes supcon_model.keras or classification_model.keras, encoder.keras.
+
+    Args:
+      model: the trained `SupConModel` or `ClassificationModel`.
+      workdir: as for `look_at`.
+    """
+    is_classifier = isinstance(model, ClassificationModel)
+    name = "classification_model" if is_classifier else "supcon_model"
+    with written_whole(workdir / f"{name}.keras") as path:
+        model.save(path)
+    # What an encoder of fewer epochs was evaluated to be is not this one's.
+    for stale in ("linear_eval.json", "classifier.keras"):
+        (workdir / stale).unlink(missing_ok=True)
+    # Last: where encoder.keras is, the run is finished.
+    with written_whole(workdir / "encoder.keras") as path:
+        model.representation_model().save(path)
+    print(f"Wrote {workdir / 'encoder.keras'}")
+
+
+def _previous_config(workdir, config):
+    """The config of the run in the folder, None if there is none.
+
+    Refuses a run with other settings. Where the data is and on what it is
+    trained may change, and, with a schedule that does not depend on it, the
+    number of epochs may grow.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        return None
+    before = read_json(
+        type(config), path, required=("dataset", "encoder", "image_size")
+    )
+    may_change = ("data_dir", "download", "strategy", "safe_mode")
+    for field in dataclasses.fields(config):
+        old, new = getattr(before, field.name), getattr(config, field.name)
+        if old == new or field.name in may_change:
+            continue
+        why = ""
+        if field.name == "epochs":
+            if config.schedule == before.schedule == "constant" and new > old:
+                continue
+            why = f" (the {before.schedule} schedule was laid out for them)"
+            if before.schedule == "constant":
+                why = " or more"
+        raise ValueError(
+            f"`{field.name}` must be {old!r}{why}, as in the run that {path} "
+            "describes; another run needs another --workdir. "
+            f"Received: {field.name}={new!r}"
+        )
+    return dataclasses.replace(
+        before, **{name: getattr(config, name) for name in may_change}
+    )

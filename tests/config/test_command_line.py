@@ -1,0 +1,151 @@
+import dataclasses
+
+import pytest
+from absl import flags
+
+from supcon_tf.config import LinearEvalConfig, PretrainConfig
+from supcon_tf.config.command_line import define_flags, overridden, run_command
+from supcon_tf.recipes import RECIPES
+
+
+def parsed(*arguments, config_class=PretrainConfig):
+    values = flags.FlagValues()
+    define_flags(config_class, values)
+    values(["command", *arguments])
+    return values
+
+
+def test_every_field_is_a_flag_that_overrides_the_recipes_value():
+    recipe = RECIPES["digits"]
+    values = parsed(
+        "--epochs=3",
+        "--temperature=0.5",
+        "--download",
+        "--projection_units=64,32",
+        "--mean=0.1,0.2,0.3",
+        "--learning_rate=0.7",
+        "--data_dir=/somewhere",
+        "--nosync_batch_norm",
+        "--queue_size=64",
+        "--encoder_momentum=0.5",
+    )
+    config = overridden(recipe, values)
+    assert config == dataclasses.replace(
+        recipe,
+        epochs=3,
+        temperature=0.5,
+        download=True,
+        projection_units=(64, 32),
+        mean=(0.1, 0.2, 0.3),
+        learning_rate=0.7,
+        data_dir="/somewhere",
+        sync_batch_norm=False,
+        queue_size=64,
+        encoder_momentum=0.5,
+    )
+    for field in dataclasses.fields(PretrainConfig):
+        assert field.name in values
+        assert field.metadata["help"]
+
+
+def test_none_is_the_value_of_a_setting_that_may_be_none():
+    recipe = dataclasses.replace(
+        RECIPES["digits"], learning_rate=0.5, crop_area=(0.5, 1.0), data_dir="x"
+    )
+    values = parsed(
+        "--learning_rate=none", "--crop_area=none", "--data_dir=none"
+    )
+    config = overridden(recipe, values)
+    assert config.learning_rate is None
+    assert config.crop_area is None
+    assert config.data_dir is None
+    with pytest.raises(flags.IllegalFlagValueError):
+        parsed("--epochs=none")
+
+
+def test_without_flags_the_recipe_is_what_it_was():
+    for recipe in RECIPES.values():
+        assert overridden(recipe, parsed()) == recipe
+
+
+def test_flags_can_be_defined_more_than_once():
+    parsed("--epochs=1")
+    assert parsed("--epochs=2")["epochs"].value == 2
+
+
+def run(*arguments, prepare=lambda values: lambda: None):
+    values = flags.FlagValues()
+    define_flags(LinearEvalConfig, values)
+    return run_command(
+        "the-command", "What it does.", values, prepare, arguments
+    )
+
+
+def test_a_command_runs_what_it_prepared():
+    ran = []
+    status = run("--max_iterations=5", prepare=lambda v: lambda: ran.append(v))
+    assert status == 0
+    assert ran[0]["max_iterations"].value == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--l3=5"], "l3"),
+        (["--max_iterations=many"], "max_iterations"),
+        (["positional"], "positional"),
+    ],
+)
+def test_wrong_flags_are_one_line_on_stderr(arguments, words, capsys):
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("the-command: error: ")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_what_preparing_refuses_is_one_line_on_stderr(capsys):
+    def prepare(values):
+        raise ValueError("`a` must be b.\nReceived: c")
+
+    assert run(prepare=prepare) == 2
+    assert capsys.readouterr().err == (
+        "the-command: error: `a` must be b. Received: c\n"
+    )
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    def fail():
+        raise ValueError("while running")
+
+    with pytest.raises(ValueError, match="while running"):
+        run(prepare=lambda values: fail)
+
+
+def test_help_prints_the_usage_and_every_flag(capsys):
+    assert run("--help") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("What it does.")
+    for field in dataclasses.fields(LinearEvalConfig):
+        assert f"--{field.name}" in out or f"--[no]{field.name}" in out
+
+
+def test_a_failure_that_is_expected_is_one_line_too(capsys):
+    class FullError(Exception):
+        pass
+
+    def fail():
+        raise FullError("no space")
+
+    values = flags.FlagValues()
+    status = run_command(
+        "the-command", "", values, lambda v: fail, [], failures=(FullError,)
+    )
+    assert status == 1
+    assert capsys.readouterr().err == "the-command: error: no space\n"
+    status = run_command(
+        "the-command", "", values, lambda v: fail(), [], failures=(FullError,)
+    )
+    assert status == 1
+    assert capsys.readouterr().err == "the-command: error: no space\n"

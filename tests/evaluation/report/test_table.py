@@ -1,0 +1,106 @@
+"""The table of an evaluation."""
+
+import pytest
+
+from supcon_tf.corruptions import LEFT_OUT
+from supcon_tf.evaluation.report.table import evaluation_table
+
+
+def model(where, accuracy, errors, transfer=None, top_5=0.99):
+    part = {
+        "linear_probe": {"top_1_accuracy": accuracy, "top_5_accuracy": top_5},
+        "knn": {"top_1_accuracy": accuracy / 2, "neighbors": 20},
+    }
+    return {
+        **part,
+        "where": where,
+        "image_size": [32, 24],
+        "num_features": 128,
+        "alignment": 0.5,
+        "uniformity": -2.5,
+        "effective_rank": 12.34,
+        "transfer": transfer and {"dataset": transfer, **part},
+        "corruption": errors
+        and {
+            "clean_error": 0.1,
+            "mean_error": 0.25,
+            "errors": {"gaussian_noise": errors, "jpeg_compression": errors},
+        },
+    }
+
+
+def results(encoder, baseline=None, **values):
+    return {
+        "encoder": encoder,
+        "baseline": baseline,
+        "mean_corruption_error": None,
+        "relative_mean_corruption_error": None,
+        "notes": [],
+        "left_out": {},
+        "num_train_images": 50000,
+        "num_test_images": 1000,
+        "config": {
+            "dataset": "cifar10",
+            "severities": [1, 5],
+            "corrupted": "generated",
+        },
+        **values,
+    }
+
+
+def cells(text, start):
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    return line.removeprefix(start).split()
+
+
+def test_an_encoder_has_one_column():
+    text = evaluation_table(results(model("runs/a", 0.9, None)))
+    assert "50,000 training and 1,000 test images" in text
+    assert cells(text, "linear probe, top-1") == ["0.9000"]
+    assert cells(text, "linear probe, top-5") == ["0.9900"]
+    assert cells(text, "k-NN, top-1") == ["0.4500"]
+    assert cells(text, "images, pixels") == ["32", "x", "24"]
+    assert cells(text, "effective rank") == ["12.3"]
+    assert "baseline" not in text
+    assert "mCE" not in text
+    assert "error" not in text
+
+
+def test_a_baseline_stands_beside_it():
+    text = evaluation_table(
+        results(
+            model("runs/a", 0.9, [0.1, 0.2], "cifar100"),
+            model("runs/b", 0.8, [0.2, 0.4], "cifar100"),
+            mean_corruption_error=50.04,
+            relative_mean_corruption_error=33.3,
+            left_out={"fog": "why", "snow": "why"},
+            notes=["so it is"],
+        )
+    )
+    assert "encoder: runs/a\nbaseline: runs/b\n" in text
+    assert cells(text, "linear probe, top-1") == ["0.9000", "0.8000"]
+    assert cells(text, "cifar100: linear probe, top-1") == ["0.9000", "0.8000"]
+    assert cells(text, "jpeg_compression") == ["10.0", "20.0", "15.0", "30.0"]
+    assert cells(text, "not corrupted") == ["10.0", "10.0"]
+    assert cells(text, "mean") == ["25.0", "25.0"]
+    assert cells(text, "mCE, % (2 kinds)") == ["50.0"]
+    assert cells(text, "relative mCE, % (2 kinds)") == ["33.3"]
+    assert "not made here: fog, snow" in text
+    assert text.endswith("\nso it is")
+
+
+@pytest.mark.parametrize("severities", [[3], [1, 2, 3, 4, 5]])
+def test_it_is_at_most_80_columns_wide(severities):
+    errors = [0.999] * len(severities)
+    values = results(
+        model("a", 0.9, errors, "imagenet2012"),
+        model("b", 0.8, errors, "imagenet2012"),
+        left_out=LEFT_OUT,
+    )
+    values["config"]["severities"] = severities
+    assert max(map(len, evaluation_table(values).splitlines())) <= 80
+
+
+def test_of_five_classes_there_is_no_top_5():
+    text = evaluation_table(results(model("a", 0.9, None, top_5=None)))
+    assert "top-5" not in text

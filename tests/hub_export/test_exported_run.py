@@ -1,0 +1,115 @@
+"""Tests of hub_export/exported_run.py: what an export takes from a run."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from hub_export.exported_run import ExportedRun
+from supcon_tf import encoders
+from supcon_tf.models.classification_model import ClassificationModel
+from supcon_tf.models.heads import ProjectionHead
+from supcon_tf.models.linear_classifier import LinearClassifier
+from supcon_tf.models.supcon_model import SupConModel
+
+IMAGES = np.zeros((1, 8, 8, 3), np.float32)
+
+
+def new_encoder():
+    return encoders.resnet18((8, 8, 3), width=1 / 16, stem="small_image")
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    encoder = new_encoder()
+    model = SupConModel(encoder, ProjectionHead((5,)))
+    model(IMAGES[None])
+    classifier = LinearClassifier(encoder, 2, ("cat", "dog"))
+    classifier(IMAGES)
+    encoder.save(tmp_path / "encoder.keras")
+    model.save(tmp_path / "supcon_model.keras")
+    classifier.save(tmp_path / "classifier.keras")
+    return tmp_path
+
+
+def read(workdir, *, projection=False, classifier=False):
+    return ExportedRun(
+        workdir,
+        include_projection=projection,
+        include_classifier=classifier,
+        safe_mode=True,
+    )
+
+
+def write(workdir, name, **values):
+    (workdir / name).write_text(json.dumps(values))
+
+
+def test_head_and_classifier_are_read_when_asked(workdir):
+    assert read(workdir).parts == {"projection_head": None, "classifier": None}
+    parts = read(workdir, projection=True, classifier=True).parts
+    assert parts["projection_head"].units == (5,)
+    assert parts["classifier"].class_names == ("cat", "dog")
+
+
+def test_the_encoder_alone_is_enough(workdir):
+    run = read(workdir)
+    assert run.config is run.evaluation is run.class_names is None
+    assert run.name == "resnet18"
+
+
+def test_settings_are_completed_by_the_defaults(workdir):
+    write(workdir, "config.json", dataset="a:b", encoder="c", image_size=8)
+    run = read(workdir)
+    assert run.config["objective"] == "supcon"
+    assert run.name == "a-b_c"
+
+
+def test_a_width_is_in_the_name(workdir):
+    settings = {"dataset": "cifar10", "encoder": "resnet18", "image_size": 8}
+    write(workdir, "config.json", **settings, width=0.25)
+    assert read(workdir).name == "cifar10_resnet18_w025"
+
+
+def test_class_names_are_those_of_the_evaluation(workdir):
+    write(workdir, "linear_eval.json", class_names=["cat", "dog"])
+    assert read(workdir).class_names == ("cat", "dog")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["config.json", "linear_eval.json"])
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_damaged_json_is_refused_in_one_line(name, text, workdir):
+    (workdir / name).write_text(text)
+    with pytest.raises(ValueError, match=f"{name} must hold"):
+        read(workdir)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("supcon_model", "projection"), ("classifier", "classifier")],
+)
+def test_parts_of_another_encoder_are_refused(name, option, workdir):
+    new_encoder().save(workdir / "encoder.keras")
+    with pytest.raises(ValueError, match=f"{name}.keras must be that of"):
+        read(workdir, **{option: True})
+    (workdir / f"{name}.keras").unlink()
+    with pytest.raises(ValueError, match=f"{name}.keras, which does not exist"):
+        read(workdir, **{option: True})
+
+
+@pytest.mark.slow
+def test_a_run_without_a_head_has_no_projection(workdir):
+    encoder = keras.saving.load_model(workdir / "encoder.keras")
+    model = SupConModel(encoder)
+    model(IMAGES[None])
+    model.save(workdir / "supcon_model.keras")
+    with pytest.raises(ValueError, match="needs a run with a projection head"):
+        read(workdir, projection=True)
+    model = ClassificationModel(encoder, 2)
+    model(IMAGES[None])
+    model.save(workdir / "supcon_model.keras")
+    with pytest.raises(ValueError, match="needs a run with a projection head"):
+        read(workdir, projection=True)

@@ -1,0 +1,603 @@
+"""The loss against loops straight from the equations, value and gradient."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from equations import (
+    numerical_gradient,
+    random_projections,
+    supcon_by_loops,
+    value_and_gradient,
+)
+
+from supcon_tf import SupConLoss, supcon_loss
+from supcon_tf.losses.pairs import tiled, tiles
+
+LABELS = [0, 1, 0, 2, 1, 0]  # class 2 has a single image
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("labels", [LABELS, None])
+def test_value_and_gradient_are_those_of_eq_2(
+    views, temperature, normalize, labels
+):
+    z = random_projections(6, views, 4)
+    kwargs = {"temperature": temperature, "normalize": normalize}
+    losses, gradient = value_and_gradient(labels, z, **kwargs)
+    assert losses.dtype == np.float64
+    np.testing.assert_allclose(
+        losses, supcon_by_loops(labels, z, **kwargs), rtol=1e-12, atol=1e-14
+    )
+    expected = numerical_gradient(
+        lambda z: supcon_by_loops(labels, z, **kwargs).sum(), z
+    )
+    np.testing.assert_allclose(gradient, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("summation", "denominator", "anchors"),
+    list(
+        itertools.product(
+            ["outside", "inside"],
+            ["all", "one_positive", "only_negatives"],
+            ["all", "first"],
+        )
+    ),
+)
+@pytest.mark.parametrize(
+    "views", [2, *(pytest.param(v, marks=pytest.mark.slow) for v in (1, 3))]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale_by_temperature": True},
+        {"positives_cap": 0},
+        {"positives_cap": 6},
+        {"unlabeled_label": 0},
+        {"labels": None},
+        {"labels": None, "positives_mask": True},
+        {"labels": None, "positives_mask": True, "positives_cap": 6},
+        {"normalize": False, "temperature": 1.0},
+    ],
+    ids=str,
+)
+def test_every_variant_is_that_of_the_equations(
+    summation, denominator, anchors, views, options
+):
+    variant = {
+        "summation": summation,
+        "denominator": denominator,
+        "anchors": anchors,
+        "temperature": 0.3,
+        **options,
+    }
+    labels = variant.pop("labels", [0, 1, 0, 2, 0, 1])
+    if "positives_mask" in variant:  # not symmetric: who cites whom
+        variant["positives_mask"] = random_projections(6, 6, seed=1) > 0.5
+    z = random_projections(6, views, 3)
+    values, gradient = value_and_gradient(labels, z, **variant)
+    np.testing.assert_allclose(
+        values, supcon_by_loops(labels, z, **variant), rtol=1e-12, atol=1e-14
+    )
+    expected = numerical_gradient(
+        lambda z: supcon_by_loops(labels, z, **variant).sum(), z
+    )
+    np.testing.assert_allclose(gradient, expected, atol=2e-7)
+
+
+@pytest.mark.parametrize("summation", ["outside", "inside"])
+@pytest.mark.parametrize("anchors", ["all", "first"])
+@pytest.mark.parametrize(
+    "views", [2, *(pytest.param(v, marks=pytest.mark.slow) for v in (1, 3))]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale_by_temperature": True},
+        {"unlabeled_label": 0},
+        {"labels": None},
+        {"normalize": False},
+        {"temperature": 0.01},
+    ],
+    ids=str,
+)
+def test_tiled_is_dense(monkeypatch, summation, anchors, views, options):
+    monkeypatch.setattr(tiles, "TILE_SIZE", 5)
+    variant = {"summation": summation, "anchors": anchors, **options}
+    labels = variant.pop("labels", [0, 1, 0, 2, 0, 1])
+    z = random_projections(6, views, 3)
+    values, gradient = value_and_gradient(
+        labels, z, implementation="tiled", **variant
+    )
+    np.testing.assert_allclose(
+        values, supcon_by_loops(labels, z, **variant), rtol=1e-12, atol=1e-12
+    )
+    _, expected = value_and_gradient(
+        labels, z, implementation="dense", **variant
+    )
+    np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_projections_without_a_views_axis_are_one_view():
+    z = random_projections(6, 5)
+    np.testing.assert_array_equal(
+        supcon_loss(LABELS, z), supcon_loss(LABELS, z[:, None])
+    )
+
+
+def test_an_anchor_without_positives_has_loss_0_and_counts_in_the_mean():
+    z = random_projections(6, 8)
+    losses, gradient = value_and_gradient(LABELS, z)
+    assert losses[3] == 0
+    assert np.isfinite(gradient).all()
+    mean = SupConLoss(dtype="float64")(np.array(LABELS), z)
+    np.testing.assert_allclose(mean, losses.sum() / 6, rtol=1e-12)
+
+
+def test_a_batch_of_one_single_view_has_loss_0_and_gradient_0():
+    losses, gradient = value_and_gradient([7], random_projections(1, 4))
+    assert losses.tolist() == [0]
+    assert not gradient.any()
+
+
+def test_without_labels_it_is_nt_xent():
+    z = random_projections(5, 2, 3)
+    np.testing.assert_array_equal(
+        supcon_loss(None, z), supcon_loss(np.arange(5), z)
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_computed_in_float32(dtype):
+    z = tf.cast(random_projections(6, 2, 16), dtype)
+    losses = supcon_loss(LABELS, z, temperature=0.01)
+    assert losses.dtype == tf.float32
+    np.testing.assert_allclose(
+        losses,
+        supcon_by_loops(LABELS, tf.cast(z, tf.float64), temperature=0.01),
+        rtol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-3, 1e3, 1e30])
+def test_the_length_of_a_projection_does_not_matter(size):
+    z = random_projections(6, 2, 4).astype("float32")
+    losses, gradient = value_and_gradient(LABELS, z * np.float32(size))
+    np.testing.assert_allclose(losses, supcon_by_loops(LABELS, z), rtol=1e-4)
+    assert np.isfinite(gradient).all()
+
+
+def test_a_zero_vector_has_similarity_0_and_gradient_exactly_0():
+    z = random_projections(6, 2, 4)
+    z[1, 0] = 0
+    losses, gradient = value_and_gradient(LABELS, z)
+    assert np.isfinite(losses).all()
+    assert np.isfinite(gradient).all()
+    assert not gradient[1, 0].any()
+    unit = z / np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-300)
+    np.testing.assert_allclose(
+        losses, supcon_by_loops(LABELS, unit, normalize=False), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.005, 10.0])
+def test_opposed_and_equal_projections_stay_finite(temperature):
+    z = np.ones((6, 2, 4), "float32")
+    for projections in (z, z * np.array([1, -1], "float32")[None, :, None]):
+        losses, gradient = value_and_gradient(
+            LABELS, projections, temperature=temperature
+        )
+        assert np.isfinite(losses).all()
+        assert np.isfinite(gradient).all()
+
+
+def test_the_loss_of_identical_projections_is_log_of_the_contrasts():
+    z = np.ones((8, 2, 4))
+    np.testing.assert_allclose(
+        supcon_loss(np.arange(8) % 3, z), np.log(15), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [16777216, 16777217, 16777216, 16777218, 16777217, 16777216],
+        [2**40, 2**40 + 1, 2**40, 5, 2**40 + 1, 2**40],
+        [-1, -(2**62), -1, 2**62, -(2**62), -1],
+    ],
+)
+def test_labels_that_float32_cannot_tell_apart_are_told_apart(labels):
+    z = random_projections(6, 2, 4)
+    expected = supcon_by_loops(LABELS, z).mean()
+    for shape in [(6,), (6, 1)]:
+        loss = SupConLoss()(np.array(labels).reshape(shape), z)
+        np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_the_labels_stay_exact_in_fit():
+    z = random_projections(6, 4).astype("float32")
+    labels = np.array(LABELS) + 16777216
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
+    model.compile(loss=SupConLoss())
+    loss = model.evaluate(z, labels, verbose=0)
+    np.testing.assert_allclose(
+        loss, supcon_by_loops(LABELS, z).mean(), rtol=1e-5
+    )
+
+
+def test_fit_without_labels_trains_with_nt_xent():
+    x = random_projections(8, 2, 6).astype("float32")
+    model = keras.Sequential([keras.Input((2, 6)), keras.layers.Dense(4)])
+    model.compile(loss=SupConLoss(), optimizer=keras.optimizers.SGD(0.0))
+    history = model.fit(x, batch_size=8, verbose=0)
+    np.testing.assert_allclose(
+        history.history["loss"][0],
+        supcon_by_loops(None, model(x)).mean(),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.slow
+def test_a_model_with_embeddings_learns_with_labels_of_either_shape():
+    x = random_projections(64, 6).astype("float32")
+    labels = (x[:, 0] > 0).astype(int)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+    model.compile(loss=SupConLoss(), optimizer=keras.optimizers.SGD(0.05))
+    before = model.evaluate(x, labels, batch_size=64, verbose=0)
+    model.fit(x, labels, epochs=5, verbose=0)
+    model.fit(x, labels[:, None], epochs=5, verbose=0)
+    assert model.evaluate(x, labels, batch_size=64, verbose=0) < before - 0.1
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean"])
+def test_sample_weights_weigh_the_images(reduction):
+    z = random_projections(6, 2, 4)
+    weights = np.array([1.0, 2.0, 0.0, 1.0, 0.5, 3.0])
+    loss = SupConLoss(reduction=reduction, dtype="float64")
+    np.testing.assert_allclose(
+        loss(np.array(LABELS), z, sample_weight=weights),
+        (supcon_by_loops(LABELS, z) * weights).sum() / 6,
+        rtol=1e-12,
+    )
+
+
+def test_the_reductions_are_those_of_keras():
+    z, labels = random_projections(6, 2, 4), np.array(LABELS)
+    each = supcon_by_loops(LABELS, z)
+    none = SupConLoss(reduction=None, dtype="float64")(labels, z)
+    np.testing.assert_allclose(none, each, rtol=1e-12)
+    total = SupConLoss(reduction="sum", dtype="float64")(labels, z)
+    np.testing.assert_allclose(total, each.sum(), rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_the_batch_size_may_be_unknown():
+    loss = SupConLoss()
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None, 2, 4]),
+        ]
+    )
+    def compiled(labels, z):
+        return loss(labels, z)
+
+    z = random_projections(6, 2, 4).astype("float32")
+    np.testing.assert_allclose(
+        compiled(np.array(LABELS), z),
+        supcon_by_loops(LABELS, z).mean(),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.slow
+def test_it_compiles_under_xla():
+    z = random_projections(6, 2, 4).astype("float32")
+    compiled = tf.function(supcon_loss, jit_compile=True)
+    np.testing.assert_allclose(
+        compiled(tf.constant(LABELS), z), supcon_by_loops(LABELS, z), rtol=1e-4
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", [{}, {"denominator": "one_positive"}])
+def test_a_model_compiled_with_xla_learns(variant):
+    x = random_projections(32, 6).astype("float32")
+    labels = (x[:, 0] > 0).astype("int32")
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+    model.compile(
+        loss=SupConLoss(**variant),
+        optimizer=keras.optimizers.SGD(0.05),
+        jit_compile=True,
+    )
+    history = model.fit(x, labels, batch_size=32, epochs=9, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0] - 0.1
+
+
+def test_the_loss_is_serialisable():
+    loss = SupConLoss(
+        0.3,
+        normalize=False,
+        summation="inside",
+        anchors="first",
+        scale_by_temperature=True,
+        unlabeled_label=-1,
+        implementation="dense",
+        reduction="sum",
+        name="mine",
+        dtype="float64",
+    )
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert again.get_config() == loss.get_config()
+    assert again.variant == loss.variant
+    assert again.temperature == 0.3
+    assert again.unlabeled_label == -1
+    assert again.dtype == "float64"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"temperature": 0},
+            "`temperature` must be a finite number > 0, at least 1e-06. Rec",
+        ),
+        (
+            {"temperature": -1.0},
+            "`temperature` must be a finite number > 0, at least 1e-06. Rec",
+        ),
+        ({"labels": [0, 1]}, "same batch size. Received: 2 labels and 6"),
+        ({"temperature": float("inf")}, "must be a finite number > 0"),
+        ({"temperature": "0.1"}, "Received: temperature='0.1'"),
+        ({"labels": np.ones((6, 2, 1))}, "shape [B], [B, 1] or, one-hot"),
+        (
+            {"labels": [0.5] * 6},
+            "whole numbers, of at most 64 bits. Received: 0.5",
+        ),
+        ({"labels": ["cat"] * 6}, "np.unique(names, return_inverse=True)"),
+        ({"summation": "in"}, "must be one of 'outside', 'inside'. Received"),
+        ({"denominator": None}, "'only_negatives'. Received: denominator=None"),
+        ({"anchors": "one"}, "must be one of 'all', 'first'. Received"),
+        ({"temperature": 1e-300}, "at least 1e-06. Received: temperature=1e"),
+        ({"normalize": "no"}, "`normalize` must be True or False. Received"),
+        ({"scale_by_temperature": 1}, "`scale_by_temperature` must be True"),
+        (
+            {
+                "labels": None,
+                "positives_mask": np.eye(6) > 0,
+                "unlabeled_label": 0,
+            },
+            "`unlabeled_label` must be None with `positives_mask`",
+        ),
+        ({"projections": np.ones((6, 2, 4)) * 1j}, "must be floats. Received"),
+        ({"implementation": "xla"}, "one of 'auto', 'dense', 'tiled'. Rec"),
+        ({"positives_cap": 3}, "Received: positives_cap=3 with 2 views"),
+        ({"positives_cap": -2}, "`positives_cap` must be None or an int >= 0"),
+        ({"unlabeled_label": 0.5}, "`unlabeled_label` must be None or an int"),
+        ({"positives_mask": np.eye(6) > 0}, "must be None with `positives_m"),
+        (
+            {"labels": None, "positives_mask": np.eye(6)},
+            "must be bool of shape [B, B]. Received: dtype=float64",
+        ),
+        (
+            {"labels": None, "positives_mask": np.eye(5) > 0},
+            "must be bool of shape [B, B]. Received: dtype=bool, shape=(5, 5)",
+        ),
+        (
+            {"implementation": "tiled", "denominator": "one_positive"},
+            "'tiled' must go with denominator='all'",
+        ),
+        (
+            {"implementation": "tiled", "positives_cap": 2},
+            "Received: positives_cap, which only 'dense' computes",
+        ),
+        ({"projections": np.ones((6, 0, 4))}, "each >= 1"),
+        ({"queue": np.ones((3, 4))}, "(labels, projections, is_filled). Rec"),
+        (
+            {"queue": ([0], np.ones((1, 3)), [True])},
+            "shape [Q, 4], as many dimensions as the batch's. Received: shape",
+        ),
+        (
+            {"queue": ([0, 1], np.ones((2, 4)), [True])},
+            "is_filled as bool of shape [2]. Received: dtype=",
+        ),
+        (
+            {"queue": ([0, 1], np.ones((2, 4)), [0.5, 1.0])},
+            "is_filled as bool of shape [2]. Received: dtype=",
+        ),
+        (
+            {"queue": ([0], np.ones((2, 4)), [True, True])},
+            "must hold 2 labels, as many as projections. Received: (1,)",
+        ),
+        (
+            {"queue": (None, np.ones((2, 4)), [True, True])},
+            "must hold 2 labels, as many as projections. Received: None",
+        ),
+        (
+            {"queue": ([0], np.ones((1, 4)), [True]), "positives_cap": 2},
+            "`positives_cap` must be None with a queue",
+        ),
+        ({"projections": np.ones(6)}, "must have shape [B, V, D] or [B, D]"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    arguments = {
+        "labels": LABELS,
+        "projections": np.ones((6, 2, 4)),
+        **arguments,
+    }
+    with pytest.raises(ValueError) as error:
+        supcon_loss(**arguments)
+    assert message in str(error.value)
+
+
+def test_float_labels_must_be_whole_numbers():
+    z = random_projections(6, 2, 4)
+    whole = SupConLoss()(np.array(LABELS, "float32"), z)
+    np.testing.assert_allclose(
+        whole, supcon_by_loops(LABELS, z).mean(), rtol=1e-5
+    )
+    with pytest.raises(ValueError, match=r"whole numbers.* Received: 0.5"):
+        SupConLoss()(np.array([0.5, 1, 2, 0, 1, 2]), z)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_half_precision_loss_is_refused(dtype):
+    with pytest.raises(ValueError, match="'float32' or 'float64'"):
+        SupConLoss(dtype=dtype)
+
+
+@pytest.mark.parametrize("implementation", ["dense", "tiled"])
+@pytest.mark.parametrize("summation", ["outside", "inside"])
+def test_an_empty_batch_has_no_losses_and_no_gradient(
+    implementation, summation
+):
+    """A replica may be left with none of the last images."""
+    losses, gradient = value_and_gradient(
+        np.zeros(0, int),
+        np.zeros((0, 2, 4)),
+        implementation=implementation,
+        summation=summation,
+    )
+    assert losses.shape == (0,)
+    assert gradient.shape == (0, 2, 4)
+
+
+def test_the_loss_object_clips_gradients_of_half_precision_too():
+    z = tf.cast(random_projections(4, 2, 8) * 1e-6, tf.float16)
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        loss = SupConLoss()([0, 1, 0, 1], z)
+    gradient = tape.gradient(loss, z).numpy()
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient).max() == np.finfo(np.float16).max
+
+
+def test_variables_are_projections_and_labels_as_well():
+    z = random_projections(6, 2, 4).astype("float32")
+    expected = supcon_by_loops(LABELS, z).mean()
+    one_hot = tf.Variable(np.eye(3)[LABELS])
+    for variable in (keras.Variable(z), tf.Variable(z)):
+        compiled = tf.function(lambda z=variable: SupConLoss()(one_hot, z))
+        np.testing.assert_allclose(compiled(), expected, rtol=1e-5)
+        np.testing.assert_allclose(
+            np.mean(supcon_loss(LABELS, variable)), expected, rtol=1e-5
+        )
+
+
+def test_a_keras_mask_does_not_count():
+    x = random_projections(6, 2, 4).astype("float32")
+    x[2, 1] = 0  # which Masking takes for padding
+    model = keras.Sequential([keras.Input((2, 4)), keras.layers.Masking()])
+    model.compile(loss=SupConLoss())
+    loss = model.evaluate(x, np.array(LABELS), batch_size=6, verbose=0)
+    np.testing.assert_allclose(loss, np.mean(supcon_loss(LABELS, x)), rtol=1e-5)
+
+
+def test_unnormalised_vectors_of_unequal_length_lose_no_digits():
+    z = random_projections(6, 4).astype("float32")
+    z[0] *= 1e5
+    variant = {"normalize": False, "temperature": 1e6}
+    np.testing.assert_allclose(
+        supcon_loss(LABELS, z, **variant),
+        supcon_by_loops(LABELS, z, **variant),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "is_tiled"),
+    [
+        ({}, 2, True),
+        ({"anchors": "first"}, 4, False),
+        ({"anchors": "first"}, 8192, True),
+        ({"temperature": 0.02}, 4, False),
+        ({"temperature": 0.02}, 4096, True),
+        ({"normalize": False, "summation": "inside"}, 4, False),
+        ({"denominator": "one_positive"}, 4, False),
+        ({"implementation": "dense"}, 4, False),
+        ({"implementation": "tiled", "anchors": "first"}, 4, True),
+    ],
+)
+def test_auto_is_tiled_where_that_is_faster(
+    monkeypatch, options, size, is_tiled
+):
+    calls = []
+    log_sum_exps = tiled.log_sum_exps
+
+    def spy(*args, **kwargs):
+        calls.append(args)
+        return log_sum_exps(*args, **kwargs)
+
+    monkeypatch.setattr(tiled, "log_sum_exps", spy)
+    z = random_projections(size // 2, 2, 2)
+    supcon_loss(np.arange(size // 2) // 2, z, **options)
+    assert bool(calls) == is_tiled
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("labels", "views"), [(LABELS, 1), (LABELS, 2), (None, 2)]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"implementation": "dense"},
+        {"implementation": "tiled"},
+        {"implementation": "tiled", "temperature": 0.01},
+        {"implementation": "dense", "summation": "inside"},
+        {"implementation": "tiled", "summation": "inside"},
+        {"anchors": "first"},
+        {"denominator": "one_positive"},
+        {"denominator": "only_negatives"},
+        {"unlabeled_label": 1},
+        {"normalize": False, "temperature": 1.0},
+    ],
+)
+@pytest.mark.parametrize("tile_size", [896, 3])
+def test_a_queue_that_holds_the_rest_of_a_batch_is_the_big_batch(
+    monkeypatch, labels, options, views, tile_size
+):
+    monkeypatch.setattr(tiles, "TILE_SIZE", tile_size)
+    z = random_projections(6, views, 4)
+    ids = range(6) if labels is None else labels
+    with tf.GradientTape() as tape:
+        whole = tf.Variable(z)
+        expected = supcon_loss(labels, whole, **options)[:2]
+    expected_gradient = tape.gradient(expected, whole)[:2]
+    # Rows beyond what the queue has got so far do not count.
+    rest = np.concatenate([z[2:].reshape(-1, 4), np.full((3, 4), np.nan)])
+    queue = (
+        np.concatenate([np.repeat(ids[2:], views), [0, 1, 2]]),
+        rest,
+        np.arange(len(rest)) < len(rest) - 3,
+    )
+    losses, gradient = value_and_gradient(
+        None if labels is None else labels[:2], z[:2], queue=queue, **options
+    )
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient, expected_gradient, atol=1e-12)
+
+
+def test_the_loss_object_takes_a_queue():
+    z = random_projections(6, 2, 4)
+    queue = (np.repeat(LABELS[2:], 2), z[2:].reshape(-1, 4), [True] * 8)
+    loss = SupConLoss(dtype="float64")
+    np.testing.assert_allclose(
+        loss(LABELS[:2], z[:2], queue=queue),
+        np.mean(supcon_loss(LABELS, z)[:2]),
+        rtol=1e-12,
+    )
+
+
+def test_sample_weights_of_another_number_are_refused():
+    with pytest.raises(ValueError, match=r"`sample_weight` must have shape"):
+        SupConLoss()(LABELS, random_projections(6, 2, 4), np.ones(5))

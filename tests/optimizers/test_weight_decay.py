@@ -1,0 +1,96 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf.optimizers.keras_optimizers import SGD, Adam, AdamW, RMSprop
+from supcon_tf.optimizers.lars import LARS
+from supcon_tf.optimizers.weight_decay import L2InGradient, is_vector
+
+WITH_L2 = (SGD, LARS, RMSprop, Adam)
+
+
+def moved(optimizer, value, gradient, steps=1):
+    """The variable after equal steps, as an array."""
+    variable = keras.Variable(np.array(value, "float32"))
+    gradient = tf.nest.map_structure(
+        tf.convert_to_tensor, gradient, expand_composites=True
+    )
+    for _ in range(steps):
+        optimizer.apply([gradient], [variable])
+    return variable.numpy()
+
+
+@pytest.mark.parametrize("make", WITH_L2)
+def test_l2_is_added_to_the_gradient(make):
+    weight = np.array([[1.0, -2.0]], "float32")
+    gradient = np.array([[0.3, 0.1]], "float32")
+    np.testing.assert_allclose(
+        moved(make(0.5, l2=0.1), weight, gradient),
+        moved(make(0.5), weight, gradient + np.float32(0.1) * weight),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("make", WITH_L2)
+@pytest.mark.parametrize("value", [3.0, [1.0, -2.0]])
+def test_vectors_and_scalars_are_not_decayed(make, value):
+    zero = np.zeros_like(value, "float32")
+    np.testing.assert_array_equal(moved(make(0.5, l2=0.1), value, zero), value)
+
+
+@pytest.mark.parametrize("value", [3.0, [1.0, -2.0]])
+def test_adamw_does_not_decay_vectors_and_scalars_either(value):
+    zero = np.zeros_like(value, "float32")
+    optimizer = AdamW(0.5, weight_decay=0.1)
+    np.testing.assert_array_equal(moved(optimizer, value, zero), value)
+
+
+def test_only_kernels_of_a_network_are_not_vectors():
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    network.build()
+    kernels = [v.path for v in network.weights if not is_vector(v)]
+    assert [path.split("/")[-1] for path in kernels] == ["kernel", "kernel"]
+
+
+@pytest.mark.parametrize("make", WITH_L2)
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+def test_a_sparse_gradient_is_worth_its_dense_one(make, l2):
+    weight = np.arange(8.0).reshape(4, 2)
+    # (Row 1 twice, as of an Embedding that was asked for it twice.)
+    sparse = tf.IndexedSlices(
+        tf.constant([[1.0, 2.0], [3.0, -1.0], [0.5, 0.1]]),
+        tf.constant([1, 1, 2]),
+        tf.constant([4, 2]),
+    )
+    dense = np.array([[0, 0], [4, 1], [0.5, 0.1], [0, 0]], "float32")
+    np.testing.assert_allclose(
+        moved(make(0.5, l2=l2), weight, sparse, steps=3),
+        moved(make(0.5, l2=l2), weight, dense, steps=3),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("make", WITH_L2)
+@pytest.mark.parametrize("l2", [-1, float("nan"), float("inf")])
+def test_an_l2_that_is_none_is_refused(make, l2):
+    with pytest.raises(ValueError, match="`l2` must be a finite number >= 0"):
+        make(0.1, l2=l2)
+
+
+def test_another_optimizer_gets_l2_by_one_line():
+    class Adamax(L2InGradient, keras.optimizers.Adamax):
+        pass
+
+    zero = np.zeros((1, 2), "float32")
+    optimizer = Adamax(0.5, l2=0.1)
+    assert (moved(optimizer, [[1.0, 2.0]], zero) < [[1.0, 2.0]]).all()
+    assert optimizer.get_config()["l2"] == 0.1

@@ -1,0 +1,123 @@
+"""What an encoder is trained for."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf import AdditiveMarginLoss, ClassificationModel, SupConModel
+from supcon_tf.recipes import RECIPES
+from supcon_tf.training.build import build_model, compile_model
+from supcon_tf.training.objectives import (
+    OBJECTIVES,
+    for_objective,
+    is_classifier,
+)
+
+TINY = dataclasses.replace(
+    RECIPES["digits"], width=1 / 16, projection_units=(8, 4)
+)
+
+
+def config(objective, **changes):
+    return dataclasses.replace(TINY, objective=objective, **changes)
+
+
+def batches(size=8):
+    generator = np.random.default_rng(0)
+    views = generator.random((4 * size, 2, 8, 8, 3), "float32")
+    labels = generator.integers(0, 10, 4 * size)
+    dataset = tf.data.Dataset.from_tensor_slices((views, labels))
+    return dataset.batch(size, drop_remainder=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_trains_its_model(objective):
+    settings = config(objective)
+    model = build_model(settings, 10)
+    compile_model(model, settings, steps_per_epoch=4)
+    expected = ClassificationModel if is_classifier(settings) else SupConModel
+    assert type(model) is expected
+    before = model.encoder.get_weights()
+    data = for_objective(settings, 10)(batches(), 0)
+    logs = model.fit(data, epochs=1, verbose=0).history
+    assert np.isfinite(logs["loss"]).all()
+    changed = [
+        not np.array_equal(a, b)
+        for a, b in zip(before, model.encoder.get_weights(), strict=True)
+    ]
+    assert all(changed)
+
+
+def test_the_losses_have_the_settings():
+    loss = OBJECTIVES["supcon"].make_loss(config("supcon", temperature=0.7))
+    assert loss.temperature == 0.7
+    loss = OBJECTIVES["cross_entropy"].make_loss(
+        config("cross_entropy", label_smoothing=0.2)
+    )
+    assert isinstance(loss, keras.losses.CategoricalCrossentropy)
+    assert loss.get_config()["label_smoothing"] == 0.2
+    assert loss.get_config()["from_logits"]
+    loss = OBJECTIVES["max_margin"].make_loss(
+        config("max_margin", margin=0.1, logit_scale=5.0)
+    )
+    assert isinstance(loss, AdditiveMarginLoss)
+    assert (loss.margin, loss.scale) == (0.1, 5.0)
+
+
+def test_simclr_gets_no_labels():
+    data = for_objective(config("simclr"), 10)(batches(), 0)
+    assert data.element_spec.shape[1:] == (2, 8, 8, 3)
+
+
+@pytest.mark.slow
+def test_cutmix_mixes_whole_batches_and_a_restart_mixes_them_again():
+    changed = for_objective(config("cross_entropy", cutmix_alpha=1.0), 10)
+    all_four = list(changed(batches(), 0).as_numpy_iterator())
+    for (views, labels), (plain, classes) in zip(
+        all_four, batches().as_numpy_iterator(), strict=True
+    ):
+        assert labels.shape == (8, 10)
+        np.testing.assert_allclose(labels.sum(1), 1, rtol=1e-6)
+        kept = (views == plain).all(axis=(1, 4))  # [B, H, W]
+        share = labels[np.arange(8), classes]
+        assert (share >= kept.mean(axis=(1, 2)) - 1e-6).all()
+    shares = np.concatenate([labels.max(1) for _, labels in all_four])
+    assert shares.min() < 0.8
+    later = list(changed(batches().skip(2), 2).as_numpy_iterator())
+    for a, b in zip(all_four[2:], later, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a[1], b[1])
+
+
+def test_two_workers_mix_with_other_seeds():
+    changed = for_objective(config("cross_entropy", cutmix_alpha=1.0), 10)
+    first, second = (
+        next(iter(changed(batches(), 0, shard)))[0].numpy() for shard in (0, 1)
+    )
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("objective", "changes", "message"),
+    [
+        ("simclr", {"num_views": 1}, "`num_views` must be >= 2 with obj"),
+        ("cross_entropy", {"queue_size": 8}, "`queue_size` must be 0 with"),
+        ("supcon", {"label_smoothing": 0.1}, "`label_smoothing` must be 0"),
+        ("max_margin", {"label_smoothing": 0.1}, "`label_smoothing` must be 0"),
+        ("simclr", {"cutmix_alpha": 1.0}, "`cutmix_alpha` must be 0 with"),
+    ],
+)
+def test_what_an_objective_cannot_use_is_refused(objective, changes, message):
+    with pytest.raises(ValueError, match=message):
+        config(objective, **changes)
+
+
+def test_an_unknown_objective_lists_the_known():
+    with pytest.raises(ValueError, match="`objective` must be one of") as error:
+        build_model(config("triplet"), 10)
+    for name in OBJECTIVES:
+        assert name in str(error.value)

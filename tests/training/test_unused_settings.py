@@ -1,0 +1,124 @@
+"""Settings that mean nothing are refused where given, and dropped elsewhere."""
+
+import dataclasses
+
+import pytest
+from absl import flags
+
+from supcon_tf.config import PretrainConfig
+from supcon_tf.config.command_line import define_flags
+from supcon_tf.recipes import RECIPES
+from supcon_tf.training.unused_settings import (
+    starts_from,
+    unused_settings,
+    with_flags,
+)
+
+
+def config(recipe, *arguments):
+    values = flags.FlagValues()
+    define_flags(PretrainConfig, values)
+    values(["command", *arguments])
+    return with_flags(RECIPES[recipe], values)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_sets_nothing_that_it_does_not_use(name):
+    recipe = RECIPES[name]
+    assert config(name) == dataclasses.replace(
+        recipe,
+        **{
+            field.name: field.default
+            for field in dataclasses.fields(recipe)
+            if field.name in unused_settings(recipe)
+        },
+    )
+
+
+def test_what_a_recipe_sets_for_another_encoder_is_dropped():
+    changed = config("digits", "--encoder=vit_ti16", "--patch_size=4")
+    assert (changed.width, changed.zero_gamma) == (1.0, True)
+    assert changed.patch_size == 4
+    kept = config("digits", "--encoder=resnet34")
+    assert (kept.width, kept.zero_gamma) == (0.25, False)
+
+
+def test_what_a_recipe_sets_for_another_augmentation_is_dropped():
+    changed = config("supcon_cifar10_resnet50", "--augmentation=autoaugment")
+    assert changed.strength is None
+    assert changed.blur_probability is None
+    assert changed.crop_area == (0.2, 1.0)
+
+
+def test_a_queue_is_dropped_with_an_objective_that_has_none():
+    changed = config(
+        "supcon_imagenet_resnet50_queue", "--objective=cross_entropy"
+    )
+    assert (changed.queue_size, changed.encoder_momentum) == (0, None)
+    changed = config("cross_entropy_imagenet_resnet50", "--objective=supcon")
+    assert changed.label_smoothing == 0
+
+
+def test_a_base_learning_rate_takes_the_place_of_a_learning_rate():
+    changed = config("supcon_imagenet_vit_b16", "--base_learning_rate=0.1")
+    assert changed.learning_rate is None
+    assert changed.peak_learning_rate == 0.1 * 4096 / 256
+
+
+def test_none_unsets_a_setting():
+    changed = config("photos", "--initial_encoder=none", "--encoder=resnet50")
+    assert starts_from(changed) is None
+    assert changed.encoder == "resnet50"
+    changed = config("photos", "--samples_per_class=none", "--crop_area=none")
+    assert changed.samples_per_class is None
+    assert changed.crop_area is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "reason"),
+    [
+        (["--encoder=vit_s16", "--width=2"], "width", "encoder='vit_s16'"),
+        (["--patch_size=4"], "patch_size", "encoder='resnet18'"),
+        (["--strength=1"], "strength", "augmentation='crop'"),
+        (["--margin=0.1"], "margin", "objective='supcon'"),
+        (
+            ["--objective=cross_entropy", "--temperature=0.2"],
+            "temperature",
+            "objective='cross_entropy'",
+        ),
+        (
+            ["--optimizer=adam", "--momentum=0.5"],
+            "momentum",
+            "optimizer='adam'",
+        ),
+        (["--epsilon=0.1"], "epsilon", "optimizer='sgd'"),
+        (["--decay_rate=0.1"], "decay_rate", "schedule='cosine'"),
+        (
+            ["--schedule=steps", "--epochs_per_decay=2"],
+            "epochs_per_decay",
+            "schedule='steps'",
+        ),
+        (
+            ["--initial_encoder=W", "--encoder=resnet50"],
+            "encoder",
+            "initial_encoder='W'",
+        ),
+        (
+            ["--encoder=keras_cv:X", "--width=2"],
+            "width",
+            "encoder='keras_cv:X'",
+        ),
+        (
+            ["--learning_rate=1", "--base_learning_rate=2"],
+            "base_learning_rate",
+            "learning_rate=1.0",
+        ),
+    ],
+)
+def test_what_was_given_and_means_nothing_is_refused(arguments, name, reason):
+    with pytest.raises(ValueError) as error:
+        config("digits", *arguments)
+    assert str(error.value).startswith(
+        f"`{name}` must be left out with {reason}, which has no such thing. "
+        f"Received: {name}="
+    )

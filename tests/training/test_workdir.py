@@ -1,0 +1,81 @@
+"""The folder of a run. (What a whole run makes of it: test_pretrain.)"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf.callbacks.checkpoints import EpochCheckpoint
+from supcon_tf.recipes import RECIPES
+from supcon_tf.training.build import build_model, compile_model
+from supcon_tf.training.workdir import (
+    finished_encoder,
+    look_at,
+    restore,
+    write_config,
+    write_models,
+)
+
+TINY = dataclasses.replace(
+    RECIPES["digits"], width=1 / 16, projection_units=(8, 4)
+)
+STRATEGY = tf.distribute.get_strategy()
+
+
+def test_a_new_folder_has_nothing_and_is_not_made(tmp_path):
+    found = look_at(tmp_path / "new", TINY)
+    assert found == {"is_finished": False, "is_as_described": False}
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_and_on_what_it_ran_does_not_make_it_another_run(tmp_path):
+    write_config(TINY, tmp_path)
+    for change in (
+        {},
+        {"strategy": "mirrored"},
+        {"data_dir": "/elsewhere"},
+        {"download": True},
+    ):
+        found = look_at(tmp_path, dataclasses.replace(TINY, **change))
+        assert found == {"is_finished": False, "is_as_described": True}
+    for change in ({"sync_batch_norm": False}, {"precision": "mixed_float16"}):
+        with pytest.raises(ValueError, match="as in the run that"):
+            look_at(tmp_path, dataclasses.replace(TINY, **change))
+
+
+def test_an_encoder_without_a_config_is_no_finished_run(tmp_path):
+    (tmp_path / "encoder.keras").write_text("of something else")
+    assert not look_at(tmp_path, TINY)["is_finished"]
+    write_config(TINY, tmp_path)
+    assert look_at(tmp_path, TINY)["is_finished"]
+
+
+def test_what_is_no_history_is_refused(tmp_path):
+    (tmp_path / "history.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"history.csv must be a history"):
+        look_at(tmp_path, TINY)
+
+
+@pytest.mark.slow
+def test_models_and_checkpoints_are_read_as_they_were_written(tmp_path):
+    model = build_model(TINY, 10)
+    compile_model(model, TINY, steps_per_epoch=10)
+    assert restore(tmp_path, model, STRATEGY) == 0
+    checkpoint = EpochCheckpoint(tmp_path)
+    checkpoint.set_model(model)
+    checkpoint.on_epoch_end(4)
+    write_models(model, tmp_path)
+
+    other = build_model(dataclasses.replace(TINY, seed=1), 10)
+    compile_model(other, TINY, steps_per_epoch=10)
+    assert restore(tmp_path, other, STRATEGY) == 5
+    encoder = finished_encoder(tmp_path, TINY, STRATEGY)
+    for a, b, c in zip(
+        model.encoder.get_weights(),
+        other.encoder.get_weights(),
+        encoder.get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
