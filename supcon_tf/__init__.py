@@ -6,11 +6,8 @@ https://arxiv.org/abs/2004.11362
 
 from supcon_tf import augmentations, encoders, metrics, optimizers
 from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.callbacks.stuck_loss import (
-    KNNCallback,
-    StuckLoss,
-    StuckLossWarning,
-)
+from supcon_tf.callbacks.knn import KNNCallback
+from supcon_tf.callbacks.stuck_loss import StuckLoss, StuckLossWarning
 from supcon_tf.data.datasets import DATASETS, load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.views import view_batches

@@ -24,16 +24,16 @@ from supcon_tf.config import EvaluateConfig, PretrainConfig
 from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.config.settings import read_json
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
-from supcon_tf.data.datasets import TEST_FRACTION
+from supcon_tf.data.splits import TEST_FRACTION
 from supcon_tf.drawing import check_matplotlib
 from supcon_tf.encoders.frozen import frozen_encoder
 from supcon_tf.encoders.initial import renamed
+from supcon_tf.evaluation.encode import NotFiniteError
 from supcon_tf.evaluation.measured_images import parts_of
 from supcon_tf.evaluation.measures import measure
 from supcon_tf.evaluation.report import figures
-from supcon_tf.evaluation.report.files import FILES, draw_evaluation
+from supcon_tf.evaluation.report.files import FILES, draw_evaluation, titles_of
 from supcon_tf.evaluation.report.table import evaluation_table
-from supcon_tf.evaluation.representations import NotFiniteError
 from supcon_tf.evaluation.robustness.published import (
     PUBLISHED,
     published_corruptions,
@@ -242,20 +242,6 @@ def _checked_output(config):
         if (history := _history(config)) is not None:
             figures.read_history(history)
     return output
-
-
-def titles_of(config):
-    """What figures call encoder and baseline: the last part of where they are.
-
-    If that does not tell them apart, what they are.
-    """
-    titles = {
-        name: pathlib.PurePath(getattr(config, name) or name).name
-        for name in ("encoder", "baseline")
-    }
-    if "" in titles.values() or len(set(titles.values())) < 2:
-        return {name: name for name in titles}
-    return titles
 
 
 def _history(config):

@@ -67,40 +67,6 @@ def as_ids(labels, batch):
     return ops.cast(ops.reshape(labels, (-1,)), _id_dtype())
 
 
-def group_by_class(ids, batch, *, unlabeled_label=None):
-    """Integers in [0, B), equal where images have the same class.
-
-    Args:
-      ids: `[B]` integers as from `as_ids`; None makes each image its own class.
-      batch: B, an int or an integer tensor.
-      unlabeled_label: the id of images whose class is not known; each of them
-        is a class of its own.
-
-    Returns:
-      `[B]` int32.
-
-    Example:
-      >>> group_by_class(as_ids([7, -1, 7, -1], 4), 4, unlabeled_label=-1)
-      # [2, 0, 2, 1]
-    """
-    if ids is None:
-        return ops.arange(batch, dtype="int32")
-    # (Sorted and counted: no op whose output has an unknown size, as tf.unique
-    # has, compiles under XLA.)
-    order = ops.argsort(ids)
-    ids = ops.take(ids, order)
-    starts = ids[1:] != ids[:-1]
-    if unlabeled_label is not None:
-        starts = ops.logical_or(
-            starts, ids[1:] == ops.cast(unlabeled_label, ids.dtype)
-        )
-    starts = ops.cast(starts, "int32")
-    groups = ops.cumsum(
-        ops.concatenate([ops.zeros_like(ids[:1], "int32"), starts])
-    )
-    return ops.take(groups, ops.argsort(order))
-
-
 def refuse_names(labels):
     """Refuses strings and what else is no number, with the way out.
 

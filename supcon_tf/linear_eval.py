@@ -24,7 +24,7 @@ from absl import flags
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.config.command_line import define_flags, overridden, run_command
-from supcon_tf.config.settings import read_json
+from supcon_tf.config.settings import named, read_json
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.distribution.strategies import make_strategy
@@ -41,7 +41,6 @@ from supcon_tf.training.build import (
     build_encoder,
     build_optimizer,
     make_augmentation,
-    named,
 )
 from supcon_tf.training.unused_settings import starts_from
 

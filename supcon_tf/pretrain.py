@@ -19,16 +19,16 @@ import sys
 import keras
 from absl import flags
 
-from supcon_tf.callbacks.checkpoints import (
+from supcon_tf.callbacks.checkpoints import EpochCheckpoint
+from supcon_tf.callbacks.history import (
     DivergedError,
-    EpochCheckpoint,
     EpochHistory,
     StopIfDiverged,
 )
 from supcon_tf.callbacks.stuck_loss import StuckLossWarning
 from supcon_tf.config import PretrainConfig
 from supcon_tf.config.command_line import define_flags, run_command
-from supcon_tf.config.settings import to_json
+from supcon_tf.config.settings import named, to_json
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.views import view_batches
 from supcon_tf.distribution.strategies import make_strategy
@@ -50,7 +50,6 @@ from supcon_tf.training.build import (
     build_model,
     compile_model,
     make_augmentation,
-    named,
     synchronize_batch_norm,
 )
 from supcon_tf.training.objectives import for_objective, is_classifier

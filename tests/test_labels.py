@@ -3,12 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf.labels import (
-    as_ids,
-    group_by_class,
-    known_values,
-    refuse_names,
-)
+from supcon_tf.labels import as_ids, known_values, refuse_names
 
 INT64 = np.iinfo(np.int64)
 
@@ -113,42 +108,6 @@ def test_ids_past_int32_are_refused_on_other_backends(monkeypatch):
     assert as_ids([2**31 - 1, -(2**31)], 2).dtype == tf.int32
     with pytest.raises(ValueError, match="must be int32 on this backend"):
         as_ids([0, 2**31], 2)
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [
-        [0, 1, 0, 2, 1, 0],
-        [INT64.min, INT64.max, INT64.min, 0, INT64.max, INT64.min],
-        [2**53, 2**53 + 1, 2**53, -1, 2**53 + 1, 2**53],
-    ],
-)
-@pytest.mark.parametrize("is_compiled", [False, True])
-def test_groups_are_equal_where_labels_are(labels, is_compiled):
-    function = tf.function(group_by_class) if is_compiled else group_by_class
-    groups = function(as_ids(labels, 6), 6).numpy()
-    assert groups.dtype == np.int32
-    assert set(groups) <= set(range(6))
-    labels = np.array(labels)
-    np.testing.assert_array_equal(
-        groups[:, None] == groups, labels[:, None] == labels
-    )
-
-
-def test_each_unlabeled_image_is_a_group_of_its_own():
-    ids = as_ids([5, -1, 5, -1, -1, 7], 6)
-    groups = group_by_class(ids, 6, unlabeled_label=-1).numpy()
-    assert groups[0] == groups[2]
-    assert len(set(groups)) == 5
-    assert set(groups) <= set(range(6))
-
-
-def test_without_labels_each_image_is_a_group_of_its_own():
-    assert group_by_class(None, 3).numpy().tolist() == [0, 1, 2]
-
-
-def test_groups_of_no_image_are_none():
-    assert group_by_class(as_ids(np.zeros(0, int), 0), 0).shape == (0,)
 
 
 def test_values_are_known_outside_of_a_compiled_step():

@@ -1,7 +1,5 @@
 """Keras callbacks: history and checkpoints that survive a kill."""
 
-import csv
-import math
 import pathlib
 import re
 import warnings
@@ -11,75 +9,6 @@ import keras
 import numpy as np
 
 from supcon_tf.files import written_whole
-
-
-class EpochHistory(keras.callbacks.Callback):
-    """Writes what is logged of each epoch as a row of a CSV file.
-
-    (Keras' CSVLogger would, after a restart, write an epoch twice whose
-    checkpoint had not been finished, and has `val_` columns of NA.)
-
-    Args:
-      path: the file, `.csv`. Rows of a file that is there already are kept as
-        far as their epochs lie before the first one of the fit.
-
-    Raises:
-      ValueError: if that file is no such history.
-
-    Example:
-      >>> model.fit(views, epochs=9, callbacks=[EpochHistory("history.csv")])
-    """
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = pathlib.Path(path)
-        self.rows = []
-        if self.path.exists():
-            with open(self.path, newline="") as file:
-                self.rows = list(csv.DictReader(file))
-        if not all(row.get("epoch", "").isdigit() for row in self.rows):
-            raise ValueError(
-                f"{self.path} must be a history with a column `epoch`; delete "
-                "it to go on without. Received: a file that is not"
-            )
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds the row; `epoch` counts from 0 here and from 1 in the file."""
-        self.rows = [row for row in self.rows if int(row["epoch"]) <= epoch]
-        self.rows.append({"epoch": epoch + 1, **(logs or {})})
-        with (
-            written_whole(self.path) as path,
-            open(path, "w", newline="") as file,
-        ):
-            writer = csv.DictWriter(
-                file, list(self.rows[-1]), extrasaction="ignore"
-            )
-            writer.writeheader()
-            writer.writerows(self.rows)
-
-
-class DivergedError(Exception):
-    """The loss is no longer finite."""
-
-
-class StopIfDiverged(keras.callbacks.Callback):
-    """Stops a fit whose loss is not finite, before anything is written of it.
-
-    Put it first in the list of callbacks: the checkpoint then stays that of
-    the last good epoch.
-
-    Raises:
-      DivergedError: at the end of such an epoch.
-    """
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Looks at the loss; `epoch` counts from 0."""
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"The loss must stay finite; a lower learning rate or a longer "
-                f"warm-up helps. Received: {loss} in epoch {epoch + 1}"
-            )
 
 
 class EpochCheckpoint(keras.callbacks.Callback):

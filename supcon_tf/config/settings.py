@@ -110,3 +110,12 @@ def _check_type(field, value):
             f"{' or a tuple of them' if isinstance(value, tuple) else ''}. "
             f"Received: {field.name}={value!r}"
         )
+
+
+def named(table, name, key):
+    """An entry of a table; raises a ValueError that lists them all."""
+    if key not in table:
+        raise ValueError(
+            f"`{name}` must be one of {sorted(table)}. Received: {name}={key!r}"
+        )
+    return table[key]

@@ -3,7 +3,7 @@
 import pathlib
 
 from supcon_tf.encoders.from_keras import pooled_encoder
-from supcon_tf.encoders.resnet import check_normalization
+from supcon_tf.encoders.normalization import check_normalization
 
 
 def from_keras_cv(

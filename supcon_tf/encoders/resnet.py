@@ -11,8 +11,12 @@ import math
 import keras
 from keras import layers
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from supcon_tf.encoders.normalization import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    check_normalization,
+)
+
 STEMS = ("imagenet", "small_image")
 
 # As in the official SupCon and SimCLR code.
@@ -185,23 +189,6 @@ def resnet200(input_shape, **options):
         bottleneck=True,
         **{"name": "resnet200", **options},
     )
-
-
-def check_normalization(mean, std):
-    """Refuses what cannot normalise RGB images.
-
-    Args:
-      mean: of the images.
-      std: their standard deviation.
-
-    Raises:
-      ValueError: unless both are three floats, the latter positive.
-    """
-    if len(mean) != 3 or len(std) != 3 or not min(std) > 0:
-        raise ValueError(
-            "`mean` and `std` must be three floats each, the latter > 0. "
-            f"Received: mean={mean}, std={std}"
-        )
 
 
 def _basic_block(conv, batch_norm, last_batch_norm, x, filters, stride, name):

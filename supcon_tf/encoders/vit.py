@@ -11,7 +11,7 @@ import math
 import keras
 from keras import layers, ops
 
-from supcon_tf.encoders.resnet import (
+from supcon_tf.encoders.normalization import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     check_normalization,

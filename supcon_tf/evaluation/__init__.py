@@ -7,12 +7,14 @@ representations that are there already: `representations`. Linear evaluation:
 """
 
 from supcon_tf.evaluation.encode import encode_all
-from supcon_tf.evaluation.neighbors import (
+from supcon_tf.evaluation.linear.probe import (
     classification_accuracy,
-    knn_accuracy,
     linear_probe,
-    nearest_neighbor_accuracy,
     probe_accuracy,
+)
+from supcon_tf.evaluation.neighbors import (
+    knn_accuracy,
+    nearest_neighbor_accuracy,
 )
 
 __all__ = [

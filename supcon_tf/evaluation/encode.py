@@ -2,8 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from supcon_tf.data.views import image_batches
+
+BATCH_SIZE = 256  # images that are encoded at once
 
 
 def encode_all(
@@ -138,3 +141,38 @@ def _encode_on_replicas(encoder, strategy, batch_size):
         return np.concatenate([np.array(x) for x in results])[: len(images)]
 
     return encode
+
+
+class NotFiniteError(Exception):
+    """An encoder returned infinity or NaN."""
+
+
+def encode_with_progress(encoder, source, *, image_size=None, title="encode"):
+    """As `encode_all`, with a progress bar on a terminal.
+
+    Args:
+      encoder: as for `encode_all`.
+      source: as for `encode_all`, of known length.
+      image_size: as for `image_size_of`.
+      title: string before the bar.
+
+    Returns:
+      `[n, R]` float32 and `[n]` integer arrays.
+
+    Raises:
+      NotFiniteError: if a representation is not finite.
+    """
+    sizes = {"batch_size": BATCH_SIZE, "image_size": image_size}
+    encode = encode_function(encoder, batch_size=BATCH_SIZE)
+    features, labels = [], []
+    with tqdm(total=len(source), desc=title, unit="img", disable=None) as bar:
+        for images, batch_labels in batches_for(encoder, source, **sizes):
+            features.append(encode(images))
+            labels.append(batch_labels.numpy())
+            if not np.isfinite(features[-1]).all():
+                raise NotFiniteError(
+                    "The encoder must return finite representations. "
+                    f"Received: {encoder.name!r}, which does not"
+                )
+            bar.update(len(labels[-1]))
+    return np.concatenate(features), np.concatenate(labels)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from supcon_tf.data.datasets import TEST_FRACTION, load_dataset, split
+from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.splits import TEST_FRACTION, split
 
 
 def parts_of(

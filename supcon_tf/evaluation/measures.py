@@ -1,16 +1,13 @@
 """Measures of a frozen encoder on a data set: probe, neighbours, geometry."""
 
-import numpy as np
 from tqdm import tqdm
 
 from supcon_tf import metrics
-from supcon_tf.evaluation.neighbors import knn_accuracies
-from supcon_tf.evaluation.representations import (
-    choose_neighbors,
-    effective_rank,
-    encode_with_progress,
-    probe_representations,
-)
+from supcon_tf.evaluation.encode import encode_with_progress
+from supcon_tf.evaluation.linear.fitting import probe_representations
+from supcon_tf.evaluation.neighbors import choose_neighbors, knn_accuracies
+from supcon_tf.evaluation.representations import effective_rank
+from supcon_tf.metrics.accuracy import top_accuracies
 
 
 def measure(
@@ -126,26 +123,3 @@ def measure(
             "num_features": x_test.shape[1],
         },
     )
-
-
-def top_accuracies(classifier, representations, labels):
-    """Top-1 and top-5 accuracy of a linear classifier; nothing is encoded.
-
-    Args:
-      classifier: `LinearClassifier`.
-      representations: `[n, R]` float32, of its encoder.
-      labels: `[n]` integers.
-
-    Returns:
-      A dict of `top_1_accuracy` and `top_5_accuracy`, as that of
-      `classification_accuracy`.
-    """
-    scores = np.asarray(classifier.dense(representations))
-    top_5_accuracy = None
-    if classifier.num_classes > 5:
-        best = np.argpartition(-scores, 4, axis=1)[:, :5]
-        top_5_accuracy = float(np.mean((best == labels[:, None]).any(axis=1)))
-    return {
-        "top_1_accuracy": float(np.mean(scores.argmax(axis=1) == labels)),
-        "top_5_accuracy": top_5_accuracy,
-    }

@@ -2,135 +2,14 @@
 
 import numpy as np
 import tensorflow as tf
-from keras import ops
 from sklearn.neighbors import NearestNeighbors
 from tqdm import tqdm
 
-from supcon_tf import metrics
+from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.splits import split
 from supcon_tf.data.views import image_batches
-from supcon_tf.evaluation.encode import encode_all
-from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
 
 _SEARCHED = 1024  # images whose neighbours are searched at a time
-
-
-def linear_probe(
-    encoder,
-    train,
-    test=None,
-    *,
-    class_names=None,
-    l2=1.0,
-    max_iterations=1000,
-    verbose=1,
-):
-    """Trains a linear classifier on the frozen encoder.
-
-    The images are centre-cropped to the encoder's size and encoded once. Then
-    one dense layer is fitted to the representations, as
-    `fit_linear_classifier` describes, which also returns what it chose.
-
-    Args:
-      encoder: Keras model, float32 RGB images in [0, 1] -> `[B, R]`.
-      train: `(images, labels)`, `LabelledImages` or a `tf.data.Dataset` of
-        single `(image, label)` pairs; uint8 (0 to 255) or float (0 to 1).
-      test: the same, or None. Its accuracy is printed.
-      class_names: names of the classes; by default those of `train`, if it has
-        any.
-      l2: float > 0, weight of `|kernel|^2 / 2` against the summed
-        cross-entropy of the training images; or a tuple of them, of which the
-        best on a held-out tenth of the training images is chosen.
-      max_iterations: int >= 1, of L-BFGS.
-      verbose: 0 prints nothing.
-
-    Returns:
-      A `LinearClassifier`, a Keras model: images in, class scores out. It is
-      compiled with accuracy, and its encoder is `encoder`, unchanged.
-
-    Raises:
-      ValueError: as `fit_linear_classifier`.
-
-    Example:
-      >>> classifier = linear_probe(model.encoder, train, test)
-      linear probe: top-1 0.9917, top-5 1.0000 on 360 test images
-      >>> classifier.predict(images).shape
-      (5, 10)
-
-    Reference:
-      The protocol is that of Chen et al. 2020 (SimCLR), Appendix B.6, and
-      Khosla et al. 2020, Sec. 3, with another optimizer.
-    """
-    classifier, _ = fit_linear_classifier(
-        encoder,
-        train,
-        l2=l2,
-        max_iterations=max_iterations,
-        class_names=class_names,
-        verbose=verbose,
-    )
-    if test is not None and verbose:
-        accuracies = classification_accuracy(classifier, test)
-        text = f"top-1 {accuracies['top_1_accuracy']:.4f}"
-        if accuracies["top_5_accuracy"] is not None:
-            text += f", top-5 {accuracies['top_5_accuracy']:.4f}"
-        print(
-            f"linear probe: {text} on {accuracies['num_test_images']} "
-            "test images"
-        )
-    return classifier
-
-
-def classification_accuracy(
-    classifier, test, *, augmentation=None, image_size=None
-):
-    """Top-1 and top-5 accuracy of a linear classifier.
-
-    Args:
-      classifier: `LinearClassifier`.
-      test: as for `linear_probe`.
-      augmentation: as for `encode_all`.
-      image_size: as for `encode_all`.
-
-    Returns:
-      A dict: `top_1_accuracy`, a Python float in [0, 1]; `top_5_accuracy`, how
-      often the label is among the five highest scores, None if there are five
-      classes or fewer; `num_test_images`, an int.
-
-    Example:
-      >>> classification_accuracy(classifier, test)["top_1_accuracy"]
-      0.9917
-    """
-    features, labels = encode_all(
-        classifier.encoder,
-        test,
-        augmentation=augmentation,
-        image_size=image_size,
-    )
-    scores = classifier.dense(features)
-    top_5_accuracy = None
-    if classifier.num_classes > 5:
-        _, answers = ops.top_k(scores, 5)
-        is_right = ops.convert_to_numpy(answers) == labels[:, None]
-        top_5_accuracy = float(np.mean(is_right.any(axis=1)))
-    return {
-        "top_1_accuracy": metrics.top_1_accuracy(scores, labels),
-        "top_5_accuracy": top_5_accuracy,
-        "num_test_images": len(labels),
-    }
-
-
-def probe_accuracy(classifier, test):
-    """Top-1 accuracy of a linear classifier, on images cropped as in training.
-
-    Args:
-      classifier: `LinearClassifier`.
-      test: as for `linear_probe`.
-
-    Returns:
-      `(accuracy, number of images)`, a Python float in [0, 1] and an int.
-    """
-    accuracies = classification_accuracy(classifier, test)
-    return accuracies["top_1_accuracy"], accuracies["num_test_images"]
 
 
 def knn_accuracy(
@@ -284,3 +163,54 @@ def nearest_neighbor_accuracy(train, test, *, image_size):
 
 def _flat(images):
     return tf.reshape(images, [tf.shape(images)[0], -1])
+
+
+def choose_neighbors(
+    representations, labels, *, candidates, fraction=0.1, seed=0, title=None
+):
+    """The number of neighbours that is right most often on a held-out part.
+
+    Args:
+      representations: `[n, R]` finite floats, of the training images.
+      labels: `[n]` integers >= 0.
+      candidates: ints >= 1. Those of which there are not enough training
+        images, once the part is held out, are passed over.
+      fraction: float in (0, 1), the part that is held out, class by class.
+      seed: integer that decides which part that is.
+      title: string before a progress bar on a terminal; None: no bar.
+
+    Returns:
+      The k that is right most often, of equally good ones the first; and a
+      list of pairs `[k, accuracy]`, one for each candidate that fits.
+
+    Raises:
+      ValueError: if no candidate fits, or a class has too few images.
+
+    Example:
+      >>> choose_neighbors(x, labels, candidates=(1, 5, 20))
+      (5, [[1, 0.972], [5, 0.986], [20, 0.979]])
+    """
+    classes, labels = np.unique(labels, return_inverse=True)
+    fitted, held_out = split(
+        LabelledImages(representations, labels, tuple(classes)),
+        fraction,
+        seed=seed,
+    )
+    fitting = [k for k in candidates if 1 <= k <= len(fitted)]
+    if not fitting:
+        raise ValueError(
+            "`neighbors` must have an int from 1 to the number of training "
+            f"images that are not held out, {len(fitted)}. "
+            f"Received: neighbors={tuple(candidates)}"
+        )
+    right = knn_accuracies(
+        fitted.images,
+        fitted.labels,
+        held_out.images,
+        held_out.labels,
+        neighbors=fitting,
+        title=title,
+    )
+    accuracies = [[k, a] for k, a in zip(fitting, right, strict=True)]
+    best, _ = max(accuracies, key=lambda pair: pair[1])
+    return best, accuracies

@@ -1,52 +1,6 @@
 """Large-margin softmax, in its additive form: the cosines and the loss."""
 
 import keras
-from keras import layers, ops
-
-from supcon_tf.losses.pairs.projections import unit_length
-
-
-@keras.saving.register_keras_serializable("supcon_tf")
-class CosineSimilarities(layers.Layer):
-    """Cosines of representations with one learnt vector a class.
-
-    Args:
-      num_classes: int >= 1, C.
-
-    Call arguments:
-      representations: `[B, R]` floats.
-
-    Returns:
-      `[B, C]` float32 (float64 stays) in [-1, 1].
-
-    Example:
-      >>> CosineSimilarities(10)(keras.ops.ones((8, 32))).shape
-      TensorShape([8, 10])
-    """
-
-    def __init__(self, num_classes, **kwargs):
-        super().__init__(**kwargs)
-        self.num_classes = num_classes
-
-    def build(self, input_shape):
-        """Creates the vectors, `[R, C]`."""
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], self.num_classes), name="kernel"
-        )
-        self.built = True
-
-    def call(self, representations):
-        """`[B, R]` -> `[B, C]`."""
-        vectors = unit_length(ops.transpose(self.kernel))  # [C, R]
-        return ops.matmul(unit_length(representations), ops.transpose(vectors))
-
-    def compute_output_shape(self, input_shape):
-        """`(B, R)` -> `(B, C)`."""
-        return (*input_shape[:-1], self.num_classes)
-
-    def get_config(self):
-        """Every argument of the constructor."""
-        return {**super().get_config(), "num_classes": self.num_classes}
 
 
 @keras.saving.register_keras_serializable("supcon_tf")

@@ -5,18 +5,22 @@ whole batch, with the variants of the paper and of its official code; everything
 else in the package exists to feed it.
 """
 
-import math
-
 import keras
 from keras import ops
 
-from supcon_tf.losses.pairs.by_class import losses_by_class
-from supcon_tf.labels import as_ids
-from supcon_tf.losses.arguments import as_mask, as_queue, check_variant
-from supcon_tf.losses.pairs import dense, tiled
-from supcon_tf.losses.pairs.contrasts import compared_with
-from supcon_tf.losses.pairs.projections import as_views, unit_length
-from supcon_tf.losses.reduction import reduced
+from supcon_tf.losses.arguments import check_variant
+from supcon_tf.losses.contrastive import ContrastiveLoss
+from supcon_tf.losses.pairs.contrasts import contrasts_of
+from supcon_tf.losses.pairs.log_sum_exps import (
+    are_tiles_better,
+    log_sum_exps,
+)
+from supcon_tf.losses.pairs.positives import (
+    count_positives,
+    similarities_to_positives,
+)
+from supcon_tf.losses.pairs.projections import as_views
+from supcon_tf.losses.supcon_variants import variant_losses
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -129,7 +133,6 @@ def supcon_loss(
       https://github.com/google-research/google-research/tree/master/supcon
     """
     projections = as_views(projections)  # [B, V, D]
-    batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
     check_variant(
         temperature=temperature,
         normalize=normalize,
@@ -142,82 +145,68 @@ def supcon_loss(
         positives_mask=positives_mask,
         queue=queue,
         implementation=implementation,
-        views=views,
+        views=projections.shape[1],
+        labels=labels,
     )
-    if normalize:
-        projections = unit_length(projections)
-    # Similarities over the temperature are products of these.
-    z = ops.reshape(projections / math.sqrt(temperature), (-1, dim))  # [n, D]
-    bound = 1 / temperature if normalize else None  # of their size
-    step = views if anchors == "first" else 1  # every which row is an anchor
-    if queue is not None:
-        queue_labels, vectors, is_filled = as_queue(
-            queue, dim, z.dtype, has_labels=labels is not None
-        )
-        if normalize:
-            vectors = unit_length(vectors)
-        queue_ids = as_ids(queue_labels, vectors.shape[0])
-        queue = (queue_ids, vectors / math.sqrt(temperature), is_filled)
-    contrasts = compared_with(
-        z,
-        None if positives_mask is not None else as_ids(labels, batch),
-        views=views,
+    contrasts = contrasts_of(
+        labels,
+        projections,
+        temperature=temperature,
+        normalize=normalize,
+        anchors=anchors,
         unlabeled_label=unlabeled_label,
         queue=queue,
     )
-
-    is_eq_2_or_3 = (
+    has_tiles = (
         denominator == "all"
         and positives_cap is None
         and positives_mask is None
     )
-    is_tiled = is_eq_2_or_3 and (
+    in_tiles = has_tiles and (
         implementation == "tiled"
-        or (
-            implementation == "auto"
-            and _is_large(ops.shape(contrasts.vectors)[0], step, bound)
-        )
+        or (implementation == "auto" and are_tiles_better(contrasts))
     )
     # (Sums over a class are exact if no vector of it is far longer than the
     # others.)
-    if is_tiled or (is_eq_2_or_3 and summation == "outside" and normalize):
-        losses = losses_by_class(
-            contrasts,
-            step,
-            summation=summation,
-            is_tiled=is_tiled,
-            bound=bound,
-        )
+    if in_tiles or (has_tiles and normalize):
+        losses = _losses_of_anchors(contrasts, summation, in_tiles)
     else:
-        classes = contrasts.classes
-        is_same = classes[: batch * views : step, None] == classes[None, :]
-        if positives_mask is not None:
-            images = ops.shape(contrasts.vectors)[0] // views
-            is_same = as_mask(positives_mask, labels, batch, images)
-            is_same = dense.rolled(is_same, -(contrasts.first // views))
-            is_same = ops.repeat(is_same, views // step, axis=0)
-            is_same = ops.repeat(is_same, views, axis=1)  # [M, N]
-        losses = dense.pair_losses(
-            z[::step],
-            contrasts.vectors,
-            *dense.pair_masks(
-                is_same,
-                views,
-                step,
-                positives_cap=positives_cap,
-                first=contrasts.first,
-                is_real=contrasts.is_real,
-            ),
+        losses = variant_losses(
+            contrasts,
+            positives_mask=positives_mask,
+            positives_cap=positives_cap,
             summation=summation,
             denominator=denominator,
         )
     if scale_by_temperature:
         losses = losses * temperature
+    batch = ops.shape(projections)[0]
     return ops.mean(ops.reshape(losses, (batch, -1)), axis=1)
 
 
+def _losses_of_anchors(contrasts, summation, in_tiles):
+    """Eq. 2 or 3 of each anchor, `[M]`, with s_ia = z_i.z_a / t.
+
+    Both are written with the log-sum-exp of the similarities to all contrasts:
+
+        Eq. 2   log sum_a exp(s_ia) - 1/|P(i)| sum_p s_ip
+        Eq. 3   log sum_a exp(s_ia) - log(1/|P(i)| sum_p exp(s_ip))
+    """
+    num_positives = count_positives(contrasts)  # |P(i)|, [M]
+    counts = ops.maximum(num_positives, 1)
+    log_sums = log_sum_exps(
+        contrasts, with_positives=summation == "inside", in_tiles=in_tiles
+    )
+    if summation == "outside":
+        mean_over_positives = similarities_to_positives(contrasts) / counts
+    else:
+        mean_over_positives = log_sums[:, 1] - ops.log(counts)
+    losses = log_sums[:, 0] - mean_over_positives
+    return ops.where(num_positives > 0, losses, ops.zeros_like(losses))
+
+
 @keras.saving.register_keras_serializable("supcon_tf")
-class SupConLoss(keras.losses.Loss):
+class SupConLoss(ContrastiveLoss):
     """Supervised contrastive loss for `model.compile`: see `supcon_loss`.
 
     The model's output is `[B, V, D]` (V views of each image) or `[B, D]`. Works
@@ -287,14 +276,7 @@ class SupConLoss(keras.losses.Loss):
         name="supcon_loss",
         dtype=None,
     ):
-        if dtype is None and keras.backend.floatx() != "float64":
-            dtype = "float32"
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(
-                "`dtype` must be None, 'float32' or 'float64'. "
-                f"Received: dtype={self.dtype!r}"
-            )
         self.temperature = temperature
         self.normalize = normalize
         self.summation = summation
@@ -306,20 +288,30 @@ class SupConLoss(keras.losses.Loss):
         self.implementation = implementation
         check_variant(**self.variant)
 
-    def __call__(self, y_true, y_pred, sample_weight=None, queue=None):
-        """Reduced loss.
+    def losses_of_images(self, labels, projections, queue=None):
+        """`[B]` losses of the images: `supcon_loss`."""
+        return supcon_loss(labels, projections, queue=queue, **self.variant)
 
-        (Not Keras' own: that casts integer labels to floats, which float32
-        cannot tell apart, takes the mean over the replica, and heeds a mask.)
-        """
-        with keras.name_scope(self.name):
-            losses = self.call(y_true, y_pred, queue=queue)
-            return reduced(losses, sample_weight, self.reduction)
-
-    def call(self, y_true, y_pred, queue=None):
-        """`[B]` losses of the images."""
-        y_pred = ops.cast(as_views(y_pred), self.dtype)
-        return supcon_loss(y_true, y_pred, queue=queue, **self.variant)
+    def losses_of_points(self, sizes, gap):
+        """`[B]` losses if each class were a point, `gap` from every other."""
+        others = sizes.same - 1
+        if self.positives_cap is not None:
+            others = ops.minimum(others, self.positives_cap // sizes.views)
+        positives = others * sizes.views + (sizes.views - 1) + sizes.same_queued
+        batch = ops.cast(ops.shape(sizes.same)[0], "float32")
+        negatives = (batch - sizes.same) * sizes.views
+        negatives = negatives + sizes.queued - sizes.same_queued
+        in_numerator = {
+            "all": positives,
+            "one_positive": ops.ones_like(positives),
+            "only_negatives": ops.zeros_like(positives),
+        }[self.denominator]
+        losses = ops.logaddexp(
+            _log(in_numerator), _log(negatives) - gap / self.temperature
+        )
+        is_valid = ops.logical_and(positives > 0, in_numerator + negatives > 0)
+        losses = ops.where(is_valid, losses, 0.0)
+        return losses * (self.temperature if self.scale_by_temperature else 1)
 
     @property
     def variant(self):
@@ -338,20 +330,9 @@ class SupConLoss(keras.losses.Loss):
 
     def get_config(self):
         """Every argument of the constructor."""
-        return {**super().get_config(), **self.variant, "dtype": self.dtype}
+        return {**super().get_config(), **self.variant}
 
 
-def _is_large(num_projections, step, bound):
-    """Whether tiles are faster, or so much smaller that it counts more.
-
-    Measured on two CPU cores, compiled (benchmarks/loss.py). Dense, the anchors
-    "first" are fewer rows, while tiles compute all: dense stays about a fifth
-    faster, and gives way for the memory. Shifted tiles are faster from 4096 on.
-    """
-    if not isinstance(num_projections, int):
-        return True
-    if step > 1:
-        return num_projections >= 8192
-    if bound is None or bound > tiled.LARGEST_BOUND:
-        return num_projections >= 4096
-    return True
+def _log(counts):
+    """Log of counts, very low for 0."""
+    return ops.where(counts > 0, ops.log(ops.maximum(counts, 1e-9)), -1e30)

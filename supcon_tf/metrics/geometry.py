@@ -11,72 +11,17 @@ from keras import ops
 
 from supcon_tf.distribution.collectives import (
     concat_over_replicas,
-    sum_over_replicas,
 )
-from supcon_tf.labels import as_ids, group_by_class
-from supcon_tf.losses.arguments import as_queue
+from supcon_tf.labels import as_ids
+from supcon_tf.losses.pairs.contrasts import Contrasts
+from supcon_tf.losses.pairs.log_sum_exps import log_sum_exps
+from supcon_tf.losses.pairs.positives import (
+    class_sizes,
+    group_by_class,
+    ids_of_all_replicas,
+)
 from supcon_tf.losses.pairs.projections import as_views, unit_length
-from supcon_tf.losses.pairs.tiled import log_sum_exps
 from supcon_tf.losses.pairs.tiles import Tiles, parts
-from supcon_tf.losses.supcon import SupConLoss
-
-
-@keras.saving.register_keras_serializable("supcon_tf")
-def collapsed_loss(labels, projections, loss=None, queue=None):
-    """The value of the loss if all projections were identical.
-
-    Then every contrast is as similar as every other. An anchor with positives
-    has the loss `log(N - 1)`, N = B * V, whatever its labels and the
-    temperature; with `denominator="one_positive"` it has `log(negatives + 1)`,
-    with `"only_negatives"` `log(negatives)`. A run whose loss stays at this
-    value is stuck: it has learnt nothing or has collapsed.
-
-    Args:
-      labels: as for `supcon_loss`.
-      projections: `[B, V, D]` or `[B, D]`; only the shape matters.
-      loss: the `SupConLoss` whose value it is; default `SupConLoss()`.
-      queue: as for `supcon_loss`.
-
-    Returns:
-      A float32 scalar: the mean over the B images.
-
-    Example:
-      >>> collapsed_loss([0, 1, 0, 1], keras.ops.zeros((4, 2, 128)))  # log(7)
-      <tf.Tensor: shape=(), dtype=float32, numpy=1.9459102>
-    """
-    return _loss_of_points(labels, projections, loss, queue, spread=0.0)
-
-
-@keras.saving.register_keras_serializable("supcon_tf")
-def loss_floor(labels, projections, loss=None, queue=None):
-    """The value of the loss if each class were one point, as far as can be.
-
-    The classes are then the corners of a regular simplex: similarity 1 within
-    each of the K classes of the batch, -1 / (K - 1) between any two. With
-    equally many images of each class nothing is lower (Graf et al. 2021); with
-    other counts it is as good as the floor at the usual temperatures. The
-    floor is not 0: with n projections of a class it is about `log(n - 1)`.
-    Projections of fewer than K - 1 dimensions do not reach it, and for
-    `normalize=False` there is none.
-
-    Args:
-      labels: as for `supcon_loss`.
-      projections: `[B, V, D]` or `[B, D]`; only the shape matters.
-      loss: the `SupConLoss` whose value it is; default `SupConLoss()`.
-      queue: as for `supcon_loss`.
-
-    Returns:
-      A float32 scalar: the mean over the B images.
-
-    Example:
-      >>> loss_floor([0, 1, 0, 1], keras.ops.zeros((4, 2, 128)))  # log(3)
-      <tf.Tensor: shape=(), dtype=float32, numpy=1.0986123>
-
-    Reference:
-      Graf et al., "Dissecting Supervised Contrastive Learning", ICML 2021,
-      https://arxiv.org/abs/2102.08817, Theorem 2.
-    """
-    return _loss_of_points(labels, projections, loss, queue, spread=1.0)
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -97,8 +42,8 @@ def anchors_without_positives(labels, projections, unlabeled_label=None):
       >>> anchors_without_positives([0, 1, 0], keras.ops.zeros((3, 128)))  # 1
     """
     projections = as_views(projections)
-    sizes, *_ = _class_sizes(labels, projections, unlabeled_label)
-    positives = sizes * projections.shape[1] - 1
+    sizes = class_sizes(labels, projections, unlabeled_label=unlabeled_label)
+    positives = sizes.same * sizes.views - 1
     return ops.sum(ops.cast(positives == 0, "float32"))
 
 
@@ -233,121 +178,18 @@ def uniformity(labels, projections):
     z, _ = _unit_vectors(None, projections)
     size = ops.cast(ops.shape(z)[0], z.dtype)
     # -2 |x - y|^2 = 4 x.y - 4, so that 2 x and 2 y have the product 4 x.y.
-    sums = log_sum_exps(2 * z, bound=4.0)
+    pairs = Contrasts(2 * z, 2 * z, None, views=1, bound=4.0)
+    sums = log_sum_exps(pairs, in_tiles=True)
     value = ops.logsumexp(sums) - ops.log(ops.maximum(size * (size - 1), 1)) - 4
     value = ops.where(size > 1, ops.minimum(value, 0.0), 0.0)
     return ops.cast(value, "float32")
-
-
-def top_1_accuracy(scores, labels):
-    """Share of the images whose highest score is their label's.
-
-    Args:
-      scores: `[B, C]` floats.
-      labels: `[B]` integers in [0, C).
-
-    Returns:
-      A Python float in [0, 1].
-    """
-    predicted = keras.ops.argmax(scores, axis=-1)
-    labels = ops.cast(ops.convert_to_tensor(labels), predicted.dtype)
-    return float(ops.mean(ops.cast(predicted == labels, "float32")))
-
-
-def _loss_of_points(labels, projections, loss, queue, spread):
-    """The loss if each class were a point: all the same, or a simplex.
-
-    Similarities are then 1 within a class and 1 - gap between classes, where
-    gap is `spread` times K / (K - 1): the loss depends on counts alone.
-    """
-    loss = SupConLoss() if loss is None else loss
-    projections = as_views(projections)
-    views = projections.shape[1]
-    if queue is not None:
-        queue = as_queue(
-            queue,
-            projections.shape[2],
-            "float32",
-            has_labels=labels is not None,
-        )
-    sizes, in_queue, queue_size, num_classes = _class_sizes(
-        labels, projections, loss.unlabeled_label, queue
-    )
-    batch = ops.cast(ops.shape(sizes)[0], "float32")
-    others = sizes - 1
-    if loss.positives_cap is not None:
-        others = ops.minimum(others, loss.positives_cap // views)
-    positives = others * views + (views - 1) + in_queue
-    negatives = (batch - sizes) * views + queue_size - in_queue
-    gap = spread * num_classes / ops.maximum(num_classes - 1, 1)
-
-    numerators = {
-        "all": positives,
-        "one_positive": ops.ones_like(positives),
-        "only_negatives": ops.zeros_like(positives),
-    }
-    in_numerator = numerators[loss.denominator]
-    losses = ops.logaddexp(
-        _log(in_numerator), _log(negatives) - gap / loss.temperature
-    )
-    is_valid = ops.logical_and(positives > 0, in_numerator + negatives > 0)
-    losses = ops.where(is_valid, losses, 0.0)
-    scale = loss.temperature if loss.scale_by_temperature else 1.0
-    return scale * ops.sum(losses) / ops.maximum(batch, 1)
-
-
-def _log(counts):
-    """Log of counts, very low for 0."""
-    return ops.where(counts > 0, ops.log(ops.maximum(counts, 1e-9)), -1e30)
-
-
-def _class_sizes(labels, projections, unlabeled_label, queue=None):
-    """How many images of all replicas, and of the queue, are of a class.
-
-    Returns:
-      `[B]` float32, images of each image's class; `[B]` float32, projections of
-      the queue of that class; how many the queue holds; the number of classes.
-    """
-    batch = ops.shape(projections)[0]
-    ids, batch = _of_all_replicas(as_ids(labels, batch), batch)
-    counted = ops.ones((batch,), "float32")
-    size = batch
-    if queue is not None:
-        queue_labels, _, is_filled = queue
-        counted = ops.concatenate([counted, ops.cast(is_filled, "float32")])
-        size = batch + is_filled.shape[0]
-        if ids is not None:
-            queue_ids = as_ids(queue_labels, is_filled.shape[0])
-            ids = ops.concatenate([ids, ops.cast(queue_ids, ids.dtype)])
-    groups = group_by_class(ids, size, unlabeled_label=unlabeled_label)
-
-    def of_class(values):
-        return ops.take(ops.segment_sum(values, groups, size), groups)
-
-    is_image = ops.cast(ops.arange(size) < batch, "float32")
-    images = of_class(is_image)
-    members = of_class(counted)
-    return (
-        images[:batch],
-        (members - images)[:batch],
-        ops.sum(counted) - ops.cast(batch, "float32"),
-        ops.sum(counted / ops.maximum(members, 1.0)),
-    )
-
-
-def _of_all_replicas(ids, batch):
-    """The ids of the global batch, or None, and its size."""
-    if ids is None:
-        return None, sum_over_replicas(batch)
-    ids = concat_over_replicas(ids)
-    return ids, ops.shape(ids)[0]
 
 
 def _unit_vectors(labels, projections, unlabeled_label=None):
     """`[N, D]` unit vectors and `[N]` int32, equal for those of a class."""
     projections = as_views(projections)
     batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
-    ids, batch = _of_all_replicas(as_ids(labels, batch), batch)
+    ids, batch = ids_of_all_replicas(as_ids(labels, batch), batch)
     groups = group_by_class(ids, batch, unlabeled_label=unlabeled_label)
     z = ops.reshape(unit_length(projections), (-1, dim))
     return concat_over_replicas(z), ops.repeat(groups, views)

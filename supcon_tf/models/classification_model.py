@@ -5,10 +5,10 @@ import numpy as np
 from keras import layers, ops
 
 from supcon_tf.labels import known_values
-from supcon_tf.losses.additive_margin import CosineSimilarities
 from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.losses.reduction import reduced
 from supcon_tf.models.encoder_model import EncoderModel
+from supcon_tf.models.heads import CosineSimilarities
 from supcon_tf.models.linear_classifier import LinearClassifier
 
 

@@ -1,8 +1,5 @@
 """The model of linear evaluation: one dense layer on a frozen encoder."""
 
-import math
-import numbers
-
 import keras
 from keras import layers
 
@@ -91,74 +88,3 @@ class LinearClassifier(keras.Model):
             config["encoder"]
         )
         return cls(**config)
-
-
-def new_classifier(encoder, images, labels, class_names):
-    """A built and compiled `LinearClassifier` whose dense layer is to be set.
-
-    Args:
-      encoder: as for `LinearClassifier`.
-      images: a batch of them, of which only the shape matters.
-      labels: `[n]` integers of the training images; None if only the names say
-        how many classes there are.
-      class_names: as for `LinearClassifier`; None or none of them gives as many
-        classes as the highest label says.
-
-    Returns:
-      A `LinearClassifier`, compiled with accuracy.
-
-    Raises:
-      ValueError: if labels are not integers >= 0 of two or more classes, or
-        have no names.
-    """
-    if labels is None and not class_names:
-        raise ValueError(
-            "`class_names` must name all classes of images whose labels are "
-            f"not in memory. Received: class_names={class_names}"
-        )
-    if labels is not None and (
-        labels.min() < 0 or labels.min() == labels.max()
-    ):
-        raise ValueError(
-            "`labels` must be integers >= 0 of two or more classes. "
-            f"Received: labels from {labels.min()} to {labels.max()}"
-        )
-    class_names = class_names or None
-    num_classes = len(class_names) if class_names else int(labels.max()) + 1
-    if labels is not None and labels.max() >= num_classes:
-        raise ValueError(
-            f"`class_names` must name all {labels.max() + 1} classes. "
-            f"Received: {num_classes} names"
-        )
-    classifier = LinearClassifier(encoder, num_classes, class_names)
-    classifier(images)  # builds it
-    classifier.compile(
-        optimizer=keras.optimizers.SGD(0.01),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
-    )
-    return classifier
-
-
-def as_candidates(name, values):
-    """A number, or several to choose from, as a tuple of floats.
-
-    Args:
-      name: of the argument, for the error.
-      values: finite number > 0, or a tuple or list of them.
-
-    Raises:
-      ValueError: if it is none.
-    """
-    several = values if isinstance(values, (tuple, list)) else (values,)
-    if not several or not all(
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
-        and 0 < value < math.inf
-        for value in several
-    ):
-        raise ValueError(
-            f"`{name}` must be a finite number > 0, or several of them to "
-            f"choose from. Received: {name}={values!r}"
-        )
-    return tuple(float(value) for value in several)

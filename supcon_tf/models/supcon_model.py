@@ -3,21 +3,21 @@
 import keras
 from keras import ops
 
-from supcon_tf import metrics
 from supcon_tf.distribution.collectives import (
     concat_over_replicas,
     num_replicas,
     sum_over_replicas,
 )
 from supcon_tf.labels import as_ids
-from supcon_tf.losses.supcon import SupConLoss
+from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.models.encoder_model import (
     EncoderModel,
     check_tensorflow_int,
     state_of,
 )
 from supcon_tf.models.gradient_cache import outputs_in_pieces
-from supcon_tf.models.momentum_encoder import LabelledQueue, MomentumEncoder
+from supcon_tf.models.labelled_queue import LabelledQueue
+from supcon_tf.models.momentum_encoder import MomentumEncoder
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -127,10 +127,11 @@ class SupConModel(EncoderModel):
         self._check_loss()
         queue = {}
         if training and self.queue is not None:
-            if not isinstance(self.loss, SupConLoss):
+            if not isinstance(self.loss, ContrastiveLoss):
                 raise ValueError(
-                    "SupConModel with a queue must be compiled with a "
-                    f"SupConLoss. Received: loss={self.loss!r}"
+                    "SupConModel with a queue must be compiled with a loss "
+                    "that takes one, such as SupConLoss. "
+                    f"Received: loss={self.loss!r}"
                 )
             queue = {"queue": self.queue.items()}
         loss = self.loss(y, y_pred, sample_weight, **queue)
@@ -144,9 +145,8 @@ class SupConModel(EncoderModel):
         if self.loss.reduction == "sum":
             contrastive_loss /= ops.cast(sum_over_replicas(images), "float32")
         self.contrastive_loss_tracker.update_state(contrastive_loss, images)
-        if isinstance(self.loss, SupConLoss):
-            collapse = metrics.collapsed_loss(y, y_pred, self.loss, **queue)
-            floor = metrics.loss_floor(y, y_pred, self.loss, **queue)
+        if _has_reference_values(self.loss):
+            collapse, floor = self.loss.reference_values(y, y_pred, **queue)
             position = ops.where(
                 collapse > floor,
                 (contrastive_loss - floor) / (collapse - floor),
@@ -158,14 +158,14 @@ class SupConModel(EncoderModel):
 
     @property
     def metrics(self):
-        """Those of Keras; without the values that only a `SupConLoss` has."""
-        if isinstance(getattr(self, "loss", None), SupConLoss):
+        """Those of Keras, without the values that the loss cannot tell."""
+        if _has_reference_values(getattr(self, "loss", None)):
             return super().metrics
-        of_supcon = (self.collapsed_loss_tracker, self.loss_position_tracker)
+        untold = (self.collapsed_loss_tracker, self.loss_position_tracker)
         return [
             metric
             for metric in super().metrics
-            if not any(metric is tracker for tracker in of_supcon)
+            if not any(metric is tracker for tracker in untold)
         ]
 
     def get_config(self):
@@ -220,3 +220,8 @@ class SupConModel(EncoderModel):
         self.queue.enqueue(
             ids, concat_over_replicas(ops.stop_gradient(projections))
         )
+
+
+def _has_reference_values(loss):
+    """Whether a loss tells its value at collapse, and its floor."""
+    return isinstance(loss, ContrastiveLoss) and loss.has_reference_values()

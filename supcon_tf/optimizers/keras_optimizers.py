@@ -3,11 +3,8 @@
 In all of them vectors (biases, BatchNormalization) are not decayed.
 """
 
-import functools
-
 import keras
 
-from supcon_tf.optimizers.lars import LARS
 from supcon_tf.optimizers.weight_decay import (
     L2InGradient,
     check_not_negative,
@@ -147,62 +144,3 @@ class AdamW(keras.optimizers.AdamW):
         if not self.built:
             self.exclude_from_weight_decay(filter(is_vector, variables))
         super().build(variables)
-
-
-OPTIMIZERS = {
-    "sgd": SGD,
-    "nesterov": functools.partial(SGD, nesterov=True),
-    "lars": LARS,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-}
-_WITH_MOMENTUM = ("sgd", "nesterov", "lars", "rmsprop")
-_WITH_EPSILON = ("rmsprop", "adam", "adamw")
-
-
-def make_optimizer(
-    name, learning_rate, *, l2=0.0, momentum=0.9, rho=0.9, epsilon=None
-):
-    """An optimizer by name.
-
-    Args:
-      name: one of OPTIMIZERS: `"sgd"`, `"nesterov"`, `"lars"`, `"rmsprop"`,
-        `"adam"` or `"adamw"`.
-      learning_rate: float or `LearningRateSchedule`.
-      l2: float >= 0, the weight decay: L2 in the gradient, but decoupled
-        (`weight_decay`) for adamw.
-      momentum: float in [0, 1]; adam and adamw have none and ignore it.
-      rho: float in [0, 1), of rmsprop; the others ignore it.
-      epsilon: float >= 0, of rmsprop, adam and adamw; None for the
-        optimizer's own.
-
-    Returns:
-      A `keras.optimizers.Optimizer`.
-
-    Raises:
-      ValueError: if the name is unknown, `epsilon` is given for an optimizer
-        that has none, or an argument is out of its range.
-
-    Example:
-      >>> optimizer = make_optimizer("lars", 4.8, l2=1e-4)
-    """
-    if name not in OPTIMIZERS:
-        raise ValueError(
-            f"`optimizer` must be one of {list(OPTIMIZERS)}. "
-            f"Received: optimizer={name!r}"
-        )
-    options = {"weight_decay" if name == "adamw" else "l2": l2}
-    if name in _WITH_MOMENTUM:
-        options["momentum"] = float(momentum)  # Keras refuses an int
-    if name == "rmsprop":
-        options["rho"] = rho
-    if epsilon is not None:
-        if name not in _WITH_EPSILON:
-            raise ValueError(
-                f"`epsilon` must be None with optimizer={name!r}, which has "
-                f"none. Received: epsilon={epsilon!r}"
-            )
-        check_not_negative("epsilon", epsilon)
-        options["epsilon"] = epsilon
-    return OPTIMIZERS[name](learning_rate, **options)

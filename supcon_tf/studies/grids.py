@@ -9,8 +9,8 @@ import types
 from collections.abc import Callable
 from typing import NamedTuple
 
+from supcon_tf.config.settings import named
 from supcon_tf.recipes import RECIPES
-from supcon_tf.training.build import named
 from supcon_tf.training.objectives import OBJECTIVES
 from supcon_tf.training.unused_settings import unused_settings
 

@@ -9,12 +9,13 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.config.settings import named
 from supcon_tf.encoders import ENCODERS, OPTIONS
 from supcon_tf.encoders.initial import initial_encoder, with_image_size
 from supcon_tf.models.classification_model import ClassificationModel
 from supcon_tf.models.heads import ProjectionHead
 from supcon_tf.models.supcon_model import SupConModel
-from supcon_tf.optimizers.keras_optimizers import make_optimizer
+from supcon_tf.optimizers import make_optimizer
 from supcon_tf.optimizers.schedules import learning_rate_schedule
 from supcon_tf.training.objectives import OBJECTIVES, is_classifier
 from supcon_tf.training.unused_settings import (
@@ -200,15 +201,6 @@ def make_augmentation(config):
     # Refuses what is out of range here, not within a tf.data pipeline.
     augmentation(tf.zeros([1, 8, 8, 3]), tf.zeros([1, 2], tf.int64), 8)
     return augmentation
-
-
-def named(table, name, key):
-    """An entry of a table; raises a ValueError that lists them all."""
-    if key not in table:
-        raise ValueError(
-            f"`{name}` must be one of {sorted(table)}. Received: {name}={key!r}"
-        )
-    return table[key]
 
 
 @contextlib.contextmanager

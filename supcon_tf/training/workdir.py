@@ -5,10 +5,10 @@ import dataclasses
 import tensorflow as tf
 
 from supcon_tf.callbacks.checkpoints import (
-    EpochHistory,
     checkpoint_variables,
     read_checkpoint,
 )
+from supcon_tf.callbacks.history import EpochHistory
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.distribution.workers import from_chief, share_weights
 from supcon_tf.encoders.saved import load_encoder

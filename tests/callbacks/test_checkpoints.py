@@ -1,43 +1,18 @@
-import csv
 import errno
 import random
 import warnings
 
-import keras
 import numpy as np
 import pytest
+from small_fits import dense_model, fit_dense
 
 from supcon_tf.callbacks.checkpoints import (
-    DivergedError,
     EpochCheckpoint,
-    EpochHistory,
-    StopIfDiverged,
     checkpoint_variables,
     read_checkpoint,
     restore_checkpoint,
 )
 from supcon_tf.files import NoSpaceError
-
-
-def compiled_model(units=3):
-    model = keras.Sequential(
-        [
-            keras.Input((4,)),
-            keras.layers.Dense(units),
-            keras.layers.BatchNormalization(),
-            keras.layers.Dropout(0.5, seed=1),
-        ]
-    )
-    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
-    return model
-
-
-def fit(model, callbacks, **kwargs):
-    x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
-    y = np.zeros((16, 3), "float32")
-    return model.fit(
-        x, y, shuffle=False, verbose=0, callbacks=callbacks, **kwargs
-    )
 
 
 def written_epochs(folder):
@@ -66,27 +41,27 @@ def assert_same_weights(a, b, tolerance=0.0):
 
 @pytest.mark.slow
 def test_a_restored_fit_ends_as_an_undisturbed_one(tmp_path):
-    undisturbed = compiled_model()
+    undisturbed = dense_model()
     initial = undisturbed.get_weights()
-    fit(undisturbed, [], epochs=4)
+    fit_dense(undisturbed, [], epochs=4)
 
-    killed = compiled_model()
+    killed = dense_model()
     killed.set_weights(initial)
     assert restore_checkpoint(tmp_path, killed) == 0
-    fit(killed, [EpochCheckpoint(tmp_path)], epochs=2)
+    fit_dense(killed, [EpochCheckpoint(tmp_path)], epochs=2)
 
-    resumed = compiled_model()
+    resumed = dense_model()
     assert restore_checkpoint(tmp_path, resumed) == 2
-    fit(resumed, [EpochCheckpoint(tmp_path)], epochs=4, initial_epoch=2)
+    fit_dense(resumed, [EpochCheckpoint(tmp_path)], epochs=4, initial_epoch=2)
     assert_same_weights(undisturbed.get_weights(), resumed.get_weights(), 1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("keep", "kept"), [(1, [3]), (2, [2, 3])])
 def test_the_newest_checkpoints_are_kept(keep, kept, tmp_path):
-    fit(compiled_model(), [EpochCheckpoint(tmp_path, keep)], epochs=3)
+    fit_dense(dense_model(), [EpochCheckpoint(tmp_path, keep)], epochs=3)
     assert written_epochs(tmp_path) == kept
-    assert restore_checkpoint(tmp_path, compiled_model()) == 3
+    assert restore_checkpoint(tmp_path, dense_model()) == 3
 
 
 @pytest.mark.parametrize("keep", [0, 1.5, None])
@@ -96,7 +71,7 @@ def test_fewer_checkpoints_than_one_are_refused(keep, tmp_path):
 
 
 def test_no_checkpoint_or_no_folder_is_the_start(tmp_path):
-    model = compiled_model()
+    model = dense_model()
     before = model.get_weights()
     (tmp_path / "checkpoint-1.npz").write_bytes(b"of another program")
     for folder in (tmp_path, tmp_path / "missing"):
@@ -106,10 +81,10 @@ def test_no_checkpoint_or_no_folder_is_the_start(tmp_path):
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
-    model = compiled_model()
-    fit(model, [EpochCheckpoint(tmp_path)], epochs=1)
+    model = dense_model()
+    fit_dense(model, [EpochCheckpoint(tmp_path)], epochs=1)
     after_one = model.get_weights()
-    fit(model, [EpochCheckpoint(tmp_path)], epochs=2, initial_epoch=1)
+    fit_dense(model, [EpochCheckpoint(tmp_path)], epochs=2, initial_epoch=1)
     newest = checkpoint(tmp_path, 2)
     whole = newest.read_bytes()
     with np.load(newest) as state:
@@ -133,7 +108,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
             np.savez(newest, **damaged)
         else:
             newest.write_bytes(damaged)
-        restored = compiled_model()
+        restored = dense_model()
         with pytest.warns(UserWarning) as caught:
             assert restore_checkpoint(tmp_path, restored) == 1
         assert_same_weights(after_one, restored.get_weights())
@@ -145,8 +120,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
 
 @pytest.mark.slow
 def test_no_damaged_byte_goes_unnoticed(tmp_path):
-    model = compiled_model()
-    fit(model, [EpochCheckpoint(tmp_path, keep=1)], epochs=1)
+    model = dense_model()
+    fit_dense(model, [EpochCheckpoint(tmp_path, keep=1)], epochs=1)
     path = checkpoint(tmp_path, 1)
     whole = path.read_bytes()
     _, values = read_checkpoint(tmp_path, model)
@@ -168,7 +143,7 @@ def test_no_damaged_byte_goes_unnoticed(tmp_path):
 
 
 def test_a_damaged_shape_is_not_taken_for_another_model(tmp_path):
-    model = compiled_model(units=9000)  # longer than what NumPy reads ahead
+    model = dense_model(units=9000)  # longer than what NumPy reads ahead
     write_checkpoint(model, tmp_path, 1)
     path = checkpoint(tmp_path, 1)
     whole = path.read_bytes()
@@ -178,40 +153,42 @@ def test_a_damaged_shape_is_not_taken_for_another_model(tmp_path):
 
 
 def test_each_newer_damaged_checkpoint_is_a_warning(tmp_path):
-    fit(compiled_model(), [EpochCheckpoint(tmp_path, keep=3)], epochs=3)
+    fit_dense(dense_model(), [EpochCheckpoint(tmp_path, keep=3)], epochs=3)
     cut_short(checkpoint(tmp_path, 3))
     cut_short(checkpoint(tmp_path, 2))
     with pytest.warns(UserWarning) as caught:
-        assert restore_checkpoint(tmp_path, compiled_model()) == 1
+        assert restore_checkpoint(tmp_path, dense_model()) == 1
     assert len(caught) == 2
 
 
 def test_a_damaged_old_checkpoint_is_not_looked_at(tmp_path):
-    fit(compiled_model(), [EpochCheckpoint(tmp_path)], epochs=2)
+    fit_dense(dense_model(), [EpochCheckpoint(tmp_path)], epochs=2)
     cut_short(checkpoint(tmp_path, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert restore_checkpoint(tmp_path, compiled_model()) == 2
+        assert restore_checkpoint(tmp_path, dense_model()) == 2
 
 
 @pytest.mark.slow
 def test_a_fit_that_goes_on_removes_what_it_passed_over(tmp_path):
-    fit(compiled_model(), [EpochCheckpoint(tmp_path, keep=4)], epochs=4)
+    fit_dense(dense_model(), [EpochCheckpoint(tmp_path, keep=4)], epochs=4)
     for damaged in (3, 4):
         cut_short(checkpoint(tmp_path, damaged))
-    model = compiled_model()
+    model = dense_model()
     with pytest.warns(UserWarning, match="is damaged"):
         assert restore_checkpoint(tmp_path, model) == 2
-    fit(model, [EpochCheckpoint(tmp_path, keep=1)], initial_epoch=2, epochs=3)
+    fit_dense(
+        model, [EpochCheckpoint(tmp_path, keep=1)], initial_epoch=2, epochs=3
+    )
     assert written_epochs(tmp_path) == [3]
-    assert restore_checkpoint(tmp_path, compiled_model()) == 3
+    assert restore_checkpoint(tmp_path, dense_model()) == 3
 
 
 def test_checkpoints_that_are_all_damaged_are_refused(tmp_path):
-    fit(compiled_model(), [EpochCheckpoint(tmp_path)], epochs=2)
+    fit_dense(dense_model(), [EpochCheckpoint(tmp_path)], epochs=2)
     for path in tmp_path.iterdir():
         cut_short(path)
-    model = compiled_model()
+    model = dense_model()
     before = model.get_weights()
     with pytest.raises(ValueError) as error:
         restore_checkpoint(tmp_path, model)
@@ -224,10 +201,10 @@ def test_checkpoints_that_are_all_damaged_are_refused(tmp_path):
 
 
 def test_a_checkpoint_of_another_model_is_refused_and_not_skipped(tmp_path):
-    model = compiled_model(units=5)
+    model = dense_model(units=5)
     write_checkpoint(model, tmp_path, 1)
-    other = compiled_model(units=3)
-    fit(other, [EpochCheckpoint(tmp_path)], initial_epoch=1, epochs=2)
+    other = dense_model(units=3)
+    fit_dense(other, [EpochCheckpoint(tmp_path)], initial_epoch=1, epochs=2)
     assert written_epochs(tmp_path) == [1, 2]
 
     before = [np.array(v) for v in checkpoint_variables(model)]
@@ -239,9 +216,9 @@ def test_a_checkpoint_of_another_model_is_refused_and_not_skipped(tmp_path):
 
 @pytest.mark.slow
 def test_reading_a_checkpoint_sets_nothing(tmp_path):
-    trained = compiled_model()
-    fit(trained, [EpochCheckpoint(tmp_path)], epochs=1)
-    model = compiled_model()
+    trained = dense_model()
+    fit_dense(trained, [EpochCheckpoint(tmp_path)], epochs=1)
+    model = dense_model()
     before = [np.array(v) for v in checkpoint_variables(model)]
     finished_epochs, values = read_checkpoint(tmp_path, model)
     assert finished_epochs == 1
@@ -250,9 +227,9 @@ def test_reading_a_checkpoint_sets_nothing(tmp_path):
 
 
 def test_a_checkpoint_holds_the_variables_in_one_order_without_metrics():
-    model, again = compiled_model(), compiled_model()
+    model, again = dense_model(), dense_model()
     before = checkpoint_variables(model)
-    fit(model, [], epochs=1)
+    fit_dense(model, [], epochs=1)
     after = checkpoint_variables(model)
     assert all(a is b for a, b in zip(before, after, strict=True))
     # (Some names hold the model's, which is another one for each.)
@@ -272,7 +249,7 @@ def test_a_checkpoint_holds_the_variables_in_one_order_without_metrics():
 def test_a_full_disk_is_named_and_leaves_the_last_good_checkpoint(
     tmp_path, monkeypatch
 ):
-    model = compiled_model()
+    model = dense_model()
     states = []
     savez = np.savez
 
@@ -285,47 +262,11 @@ def test_a_full_disk_is_named_and_leaves_the_last_good_checkpoint(
 
     monkeypatch.setattr(np, "savez", savez_until_full)
     with pytest.raises(NoSpaceError, match=r"checkpoint-00003.npz must fit"):
-        fit(model, [EpochCheckpoint(tmp_path)], epochs=4)
+        fit_dense(model, [EpochCheckpoint(tmp_path)], epochs=4)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "checkpoint-00001.npz",
         "checkpoint-00002.npz",
     ]
-    resumed = compiled_model()
+    resumed = dense_model()
     assert restore_checkpoint(tmp_path, resumed) == 2
     assert_same_weights(states[-1], checkpoint_variables(resumed))
-
-
-@pytest.mark.slow
-def test_the_history_has_one_row_an_epoch_also_after_a_restart(tmp_path):
-    path = tmp_path / "history.csv"
-    first = fit(compiled_model(), [EpochHistory(path)], epochs=3).history
-    # Killed after the row of epoch 3, before its checkpoint: from epoch 2 on.
-    again = fit(
-        compiled_model(), [EpochHistory(path)], initial_epoch=2, epochs=4
-    ).history
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
-    losses = [float(row["loss"]) for row in rows]
-    np.testing.assert_allclose(
-        losses, first["loss"][:2] + again["loss"], rtol=1e-6
-    )
-
-
-def test_a_file_that_is_no_history_is_named(tmp_path):
-    path = tmp_path / "history.csv"
-    path.write_text("step,loss\n1,2\n")
-    with pytest.raises(ValueError, match=r"history.csv must be a history"):
-        EpochHistory(path)
-
-
-def test_a_diverged_fit_stops_and_keeps_the_last_good_epoch(tmp_path):
-    class Diverge(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            if epoch == 1:
-                logs["loss"] = float("nan")
-
-    callbacks = [Diverge(), StopIfDiverged(), EpochCheckpoint(tmp_path)]
-    with pytest.raises(DivergedError, match=r"Received: nan in epoch 2"):
-        fit(compiled_model(), callbacks, epochs=3)
-    assert restore_checkpoint(tmp_path, compiled_model()) == 1

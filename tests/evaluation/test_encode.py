@@ -6,11 +6,15 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from small_models import conv_encoder
 
 from supcon_tf.evaluation.encode import (
+    NotFiniteError,
     batches_for,
     encode_all,
     encode_function,
+    encode_with_progress,
     image_size_of,
 )
 
@@ -113,3 +117,29 @@ assert history.history["val_knn_accuracy"] == [1.0]
 @pytest.mark.slow
 def test_replicas_share_the_images():
     subprocess.run([sys.executable, "-c", ON_REPLICAS], check=True)
+
+
+@pytest.mark.slow
+def test_it_encodes_as_encode_all_does(digits):
+    train, _ = digits
+    encoder = conv_encoder(6)
+    for source in (train, tf.data.Dataset.from_tensor_slices(train.images)):
+        if source is not train:
+            labels = tf.data.Dataset.from_tensor_slices(train.labels)
+            source = tf.data.Dataset.zip((source, labels))
+        got = encode_with_progress(encoder, source, image_size=6)
+        for a, b in zip(got, encode_all(encoder, train), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_representations_that_are_not_finite_are_refused(digits, value):
+    encoder = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Rescaling(1.0, offset=value),
+        ]
+    )
+    with pytest.raises(NotFiniteError, match="must return finite"):
+        encode_with_progress(encoder, digits[0])

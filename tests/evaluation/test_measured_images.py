@@ -5,8 +5,9 @@ import pytest
 from seeded_images import random_images
 
 from supcon_tf.data import datasets
-from supcon_tf.data.datasets import load_dataset, split
+from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.splits import split
 from supcon_tf.evaluation.measured_images import parts_of
 
 

@@ -13,11 +13,10 @@ from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.evaluation import classification_accuracy, linear_probe
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.measured_images import parts_of
-from supcon_tf.evaluation.measures import measure, top_accuracies
-from supcon_tf.evaluation.representations import (
-    choose_neighbors,
-    effective_rank,
-)
+from supcon_tf.evaluation.measures import measure
+from supcon_tf.evaluation.neighbors import choose_neighbors
+from supcon_tf.evaluation.representations import effective_rank
+from supcon_tf.metrics.accuracy import top_accuracies
 
 
 @pytest.fixture(scope="module")

@@ -1,207 +1,18 @@
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from small_models import blobs, flatten_encoder
 
 from supcon_tf import (
-    LinearClassifier,
-    augmentations,
-    linear_probe,
     load_dataset,
 )
-from supcon_tf.data.datasets import split
+from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.splits import split
 from supcon_tf.evaluation import (
-    classification_accuracy,
     encode_all,
     knn_accuracy,
     nearest_neighbor_accuracy,
-    probe_accuracy,
 )
-from supcon_tf.metrics.geometry import top_1_accuracy
-
-
-def flatten_encoder(size=8):
-    return keras.Sequential(
-        [keras.Input((size, size, 3)), keras.layers.Flatten()]
-    )
-
-
-def blobs(count, seed):
-    """Four classes, each with its own bright quarter of the image."""
-    random = np.random.default_rng(seed)
-    labels = random.integers(0, 4, count)
-    images = random.random((count, 4, 4, 3)).astype("float32") * 0.5
-    for image, label in zip(images, labels, strict=True):
-        row, column = divmod(label, 2)
-        image[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] += 0.4
-    return images, labels
-
-
-def test_the_probe_separates_what_is_linearly_separable(capsys):
-    classifier = linear_probe(flatten_encoder(4), blobs(200, 0), blobs(80, 1))
-    images, labels = blobs(80, 1)
-    assert top_1_accuracy(classifier(images), labels) == 1
-    out = capsys.readouterr().out
-    assert out == "linear probe: top-1 1.0000 on 80 test images\n"
-
-
-@pytest.mark.slow
-def test_the_probe_is_about_as_good_as_plain_logistic_regression():
-    from sklearn.linear_model import LogisticRegression
-
-    train, test = load_dataset("digits")
-    classifier = linear_probe(flatten_encoder(), train, verbose=0)
-    x, labels = encode_all(classifier.encoder, test)
-    mine = top_1_accuracy(classifier.dense(x), labels)
-    x_train, labels_train = encode_all(classifier.encoder, train)
-    theirs = LogisticRegression(max_iter=2000).fit(x_train, labels_train)
-    assert abs(mine - theirs.score(x, labels)) < 0.015
-    assert classifier.class_names == tuple("0123456789")
-
-
-def test_the_probe_is_a_keras_model_of_images_that_can_be_evaluated():
-    images, labels = blobs(100, 0)
-    as_bytes = np.round(images * 255).astype(np.uint8)
-    classifier = linear_probe(flatten_encoder(4), (as_bytes, labels), verbose=0)
-    result = classifier.evaluate(
-        as_bytes / np.float32(255), labels, verbose=0, return_dict=True
-    )
-    assert result["accuracy"] > 0.9
-    assert classifier.predict(images[:5], verbose=0).shape == (5, 4)
-
-
-def test_the_probe_leaves_the_encoder_as_it_was():
-    encoder = keras.Sequential(
-        [
-            keras.Input((4, 4, 3)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(3),
-            keras.layers.BatchNormalization(),
-        ]
-    )
-    before = encoder.get_weights()
-    linear_probe(encoder, blobs(50, 0), verbose=0)
-    assert encoder.trainable
-    for a, b in zip(before, encoder.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_the_probe_is_the_same_each_time():
-    weights = [
-        linear_probe(
-            flatten_encoder(4), blobs(50, 0), verbose=0
-        ).dense.get_weights()
-        for _ in range(2)
-    ]
-    for a, b in zip(*weights, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
-
-
-def test_the_probe_takes_a_dataset_and_images_of_another_size():
-    images, labels = blobs(60, 0)
-    large = np.repeat(np.repeat(images, 2, axis=1), 2, axis=2)
-    dataset = tf.data.Dataset.from_tensor_slices((large, labels))
-    features, encoded_labels = encode_all(flatten_encoder(4), dataset)
-    expected = augmentations.center_crop(large, None, 4)
-    np.testing.assert_allclose(features, np.reshape(expected, [60, -1]))
-    np.testing.assert_array_equal(encoded_labels, labels)
-    classifier = linear_probe(flatten_encoder(4), dataset, verbose=0)
-    assert top_1_accuracy(classifier.dense(features), labels) > 0.95
-
-
-def test_constant_representations_do_not_break_the_probe():
-    encoder = keras.Sequential(
-        [
-            keras.Input((4, 4, 3)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(3, kernel_initializer="zeros"),
-        ]
-    )
-    classifier = linear_probe(encoder, blobs(50, 0), verbose=0)
-    assert np.isfinite(classifier(blobs(5, 0)[0])).all()
-
-
-def test_two_classes_and_classes_without_images_are_told_apart():
-    images, labels = blobs(100, 0)
-    two = labels < 2
-    for names in (None, ["a", "b", "never", "seen"]):
-        classifier = linear_probe(
-            flatten_encoder(4),
-            (images[two], labels[two]),
-            class_names=names,
-            verbose=0,
-        )
-        assert top_1_accuracy(classifier(images[two]), labels[two]) == 1
-
-
-def test_too_few_class_names_are_refused():
-    with pytest.raises(ValueError, match="`class_names` must name all 4"):
-        linear_probe(flatten_encoder(4), blobs(50, 0), class_names=["a", "b"])
-
-
-def test_a_subclassed_encoder_is_probed_at_the_size_of_the_images():
-    class Encoder(keras.Model):
-        def call(self, images):
-            return keras.ops.reshape(images, (-1, 48))
-
-    classifier = linear_probe(Encoder(), blobs(100, 0), verbose=0)
-    images, labels = blobs(100, 0)
-    assert top_1_accuracy(classifier(images), labels) == 1
-
-
-@pytest.mark.parametrize("shift", [-1, None])
-def test_labels_below_0_or_of_one_class_are_refused(shift):
-    images, labels = blobs(10, 0)
-    labels = labels * 0 if shift is None else labels + shift
-    with pytest.raises(ValueError, match="`labels` must be integers >= 0 of"):
-        linear_probe(flatten_encoder(4), (images, labels))
-
-
-@pytest.mark.slow
-def test_the_probe_chooses_among_several_l2(capsys):
-    train, test = load_dataset("digits")
-    train, _ = split(train, 0.7, seed=0)
-    chosen = linear_probe(flatten_encoder(), train, test, l2=(1e6, 1.0))
-    alone = linear_probe(flatten_encoder(), train, l2=1.0, verbose=0)
-    for a, b in zip(
-        chosen.dense.get_weights(), alone.dense.get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(a, b)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("l2 1: top-1 0.9")
-    assert first.endswith("on 44 held-out training images")
-    assert second.startswith("linear probe: top-1 0.9")
-    assert ", top-5 " in second
-
-
-def test_top_1_and_top_5_are_those_of_a_loop():
-    random = np.random.default_rng(0)
-    images = random.random((50, 2, 2, 3), "float32")
-    labels = random.integers(0, 8, 50)
-    classifier = LinearClassifier(flatten_encoder(2), 8)
-    scores = np.array(classifier(images))
-    ranks = [
-        int(np.sum(row > row[label]))
-        for row, label in zip(scores, labels, strict=True)
-    ]
-    accuracies = classification_accuracy(classifier, (images, labels))
-    assert accuracies == {
-        "top_1_accuracy": pytest.approx(np.mean(np.array(ranks) < 1)),
-        "top_5_accuracy": pytest.approx(np.mean(np.array(ranks) < 5)),
-        "num_test_images": 50,
-    }
-    assert probe_accuracy(classifier, (images, labels)) == (
-        accuracies["top_1_accuracy"],
-        50,
-    )
-
-
-@pytest.mark.parametrize(("classes", "top_5"), [(5, None), (6, 1.0)])
-def test_of_five_classes_there_is_no_top_5(classes, top_5):
-    images, labels = np.zeros((3, 2, 2, 3), "float32"), np.arange(3)
-    classifier = LinearClassifier(flatten_encoder(2), classes)
-    accuracies = classification_accuracy(classifier, (images, labels))
-    assert accuracies["top_5_accuracy"] == top_5
+from supcon_tf.evaluation.neighbors import choose_neighbors
 
 
 def test_the_nearest_neighbor_is_that_of_scikit_learn():
@@ -261,3 +72,45 @@ def test_more_neighbors_than_training_images_are_refused(neighbors):
     x, labels = np.eye(5), np.arange(5)
     with pytest.raises(ValueError, match="must be an int from 1 to the number"):
         knn_accuracy(x, labels, x, labels, neighbors=neighbors)
+
+
+def test_k_is_the_best_on_the_held_out_part(digits):
+    train, _ = digits
+    x = train.images.reshape(len(train), -1) / 255
+    k, accuracies = choose_neighbors(
+        x, train.labels, candidates=(200, 1, 7, 400, 451), fraction=0.1, seed=2
+    )
+    fitted, held_out = split(
+        LabelledImages(x, train.labels, "0123456789"), 0.1, seed=2
+    )
+    expected = [
+        [
+            candidate,
+            knn_accuracy(
+                fitted.images,
+                fitted.labels,
+                held_out.images,
+                held_out.labels,
+                neighbors=candidate,
+            ),
+        ]
+        for candidate in (200, 1, 7, 400)
+    ]
+    assert accuracies == expected
+    assert k in (1, 7)
+    assert dict(expected)[k] == max(dict(expected).values())
+
+
+def test_of_equally_good_k_the_first_is_chosen():
+    x = np.repeat(np.eye(2), 40, axis=0)
+    labels = np.repeat([3, 8], 40)  # not from 0 on
+    k, accuracies = choose_neighbors(x, labels, candidates=(5, 1, 20))
+    assert k == 5
+    assert accuracies == [[5, 1.0], [1, 1.0], [20, 1.0]]
+
+
+def test_a_k_must_fit():
+    with pytest.raises(ValueError, match=r"held out, 18. Rec.*\(19, 50\)"):
+        choose_neighbors(
+            np.eye(20), np.arange(20) % 2, candidates=(19, 50), fraction=0.1
+        )

@@ -5,10 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from supcon_tf.losses.additive_margin import (
-    AdditiveMarginLoss,
-    CosineSimilarities,
-)
+from supcon_tf.losses.additive_margin import AdditiveMarginLoss
+from supcon_tf.models.heads import CosineSimilarities
 
 LABELS = np.array([0, 2, 1, 2, 0])
 

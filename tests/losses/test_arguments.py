@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from supcon_tf import SupConLoss
-from supcon_tf.losses.arguments import as_mask, check_variant
+from supcon_tf.losses.arguments import check_variant
 
 VARIANT = SupConLoss().variant
 
@@ -54,9 +54,8 @@ def test_what_is_not_allowed_is_named_in_one_line(changes):
 
 
 def test_a_mask_takes_the_place_of_labels():
-    mask = np.eye(3, dtype=bool)
-    np.testing.assert_array_equal(as_mask(mask, None, 3, 3), mask)
-    with pytest.raises(ValueError, match="must be None with `positives_mask`"):
-        as_mask(mask, [0, 1, 2], 3, 3)
-    with pytest.raises(ValueError, match=r"shape=\(3, 3\)"):
-        as_mask(mask, None, 4, 4)
+    for others in ({"labels": [0, 1, 2]}, {"unlabeled_label": 0}):
+        with pytest.raises(ValueError, match="must be None with `positives_"):
+            check_variant(
+                **{**VARIANT, "positives_mask": np.eye(3, dtype=bool), **others}
+            )

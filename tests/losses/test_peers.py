@@ -5,7 +5,8 @@ import pytest
 from equations import supcon_by_loops
 
 from supcon_tf import SupConLoss, supcon_loss
-from supcon_tf.metrics.geometry import anchors_without_positives, collapsed_loss
+from supcon_tf.metrics.geometry import anchors_without_positives
+from supcon_tf.metrics.loss_values import collapsed_loss
 
 LABELS = np.array([0, 1, 0, 2, 1, 0])
 # The input of the recorded numbers, which any package can be given.

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from supcon_tf import LinearClassifier
-from supcon_tf.models.linear_classifier import as_candidates, new_classifier
+from supcon_tf.evaluation.linear.fitting import as_candidates, new_classifier
 
 
 def flatten_encoder():

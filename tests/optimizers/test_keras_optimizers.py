@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf.optimizers.keras_optimizers import (
-    OPTIMIZERS,
-    SGD,
-    Adam,
-    AdamW,
-    RMSprop,
-    make_optimizer,
-)
+from supcon_tf.optimizers import OPTIMIZERS, make_optimizer
+from supcon_tf.optimizers.keras_optimizers import SGD, Adam, AdamW, RMSprop
 from supcon_tf.optimizers.lars import LARS
 from supcon_tf.optimizers.schedules import learning_rate_schedule
 

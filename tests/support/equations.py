@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from supcon_tf import supcon_loss
 
+LABELS = [0, 1, 0, 2, 1, 0]  # class 2 has a single image
+
 
 def supcon_by_loops(
     labels,

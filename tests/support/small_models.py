@@ -35,3 +35,30 @@ def grey_images(values, labels, size=8):
         pixels[:, None, None, None], (len(values), size, size, 3)
     )
     return LabelledImages(images.copy(), np.asarray(labels), ("dark", "light"))
+
+
+def flatten_encoder(size=8):
+    return keras.Sequential(
+        [keras.Input((size, size, 3)), keras.layers.Flatten()]
+    )
+
+
+def blobs(count, seed):
+    """Four classes, each with its own bright quarter of the image."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 4, count)
+    images = random.random((count, 4, 4, 3)).astype("float32") * 0.5
+    for image, label in zip(images, labels, strict=True):
+        row, column = divmod(label, 2)
+        image[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] += 0.4
+    return images, labels
+
+
+def conv_encoder(size=8):
+    return keras.Sequential(
+        [
+            keras.Input((size, size, 3)),
+            keras.layers.Conv2D(6, 3, strides=2, activation="relu"),
+            keras.layers.Flatten(),
+        ]
+    )

@@ -1,15 +1,19 @@
 """A linear classifier fitted to representations that are computed once."""
 
+import math
+import numbers
 import time
 
+import keras
 import numpy as np
+import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from supcon_tf.data.datasets import split
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.splits import split
 from supcon_tf.evaluation.encode import batches_for, encode_all
-from supcon_tf.models.linear_classifier import as_candidates, new_classifier
+from supcon_tf.models.linear_classifier import LinearClassifier
 
 
 def fit_linear_classifier(
@@ -130,3 +134,127 @@ def _fit_dense(features, labels, num_classes, l2, max_iterations):
     bias[regression.classes_] = intercepts
     bias -= scaler.mean_ @ kernel
     return [kernel.astype(np.float32), bias.astype(np.float32)]
+
+
+def new_classifier(encoder, images, labels, class_names):
+    """A built and compiled `LinearClassifier` whose dense layer is to be set.
+
+    Args:
+      encoder: as for `LinearClassifier`.
+      images: a batch of them, of which only the shape matters.
+      labels: `[n]` integers of the training images; None if only the names say
+        how many classes there are.
+      class_names: as for `LinearClassifier`; None or none of them gives as many
+        classes as the highest label says.
+
+    Returns:
+      A `LinearClassifier`, compiled with accuracy.
+
+    Raises:
+      ValueError: if labels are not integers >= 0 of two or more classes, or
+        have no names.
+    """
+    if labels is None and not class_names:
+        raise ValueError(
+            "`class_names` must name all classes of images whose labels are "
+            f"not in memory. Received: class_names={class_names}"
+        )
+    if labels is not None and (
+        labels.min() < 0 or labels.min() == labels.max()
+    ):
+        raise ValueError(
+            "`labels` must be integers >= 0 of two or more classes. "
+            f"Received: labels from {labels.min()} to {labels.max()}"
+        )
+    class_names = class_names or None
+    num_classes = len(class_names) if class_names else int(labels.max()) + 1
+    if labels is not None and labels.max() >= num_classes:
+        raise ValueError(
+            f"`class_names` must name all {labels.max() + 1} classes. "
+            f"Received: {num_classes} names"
+        )
+    classifier = LinearClassifier(encoder, num_classes, class_names)
+    classifier(images)  # builds it
+    classifier.compile(
+        optimizer=keras.optimizers.SGD(0.01),
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        metrics=["accuracy"],
+    )
+    return classifier
+
+
+def as_candidates(name, values):
+    """A number, or several to choose from, as a tuple of floats.
+
+    Args:
+      name: of the argument, for the error.
+      values: finite number > 0, or a tuple or list of them.
+
+    Raises:
+      ValueError: if it is none.
+    """
+    several = values if isinstance(values, (tuple, list)) else (values,)
+    if not several or not all(
+        isinstance(value, numbers.Real)
+        and not isinstance(value, bool)
+        and 0 < value < math.inf
+        for value in several
+    ):
+        raise ValueError(
+            f"`{name}` must be a finite number > 0, or several of them to "
+            f"choose from. Received: {name}={values!r}"
+        )
+    return tuple(float(value) for value in several)
+
+
+def probe_representations(
+    encoder,
+    representations,
+    labels,
+    *,
+    class_names,
+    l2=1.0,
+    validation_fraction=0.1,
+    seed=0,
+):
+    """The linear classifier of `fit_linear_classifier`; nothing is encoded.
+
+    Args:
+      encoder: Keras model, which the representations are from.
+      representations: `[n, R]` float32, of the training images.
+      labels: `[n]` integers.
+      class_names: names of the classes.
+      l2: as for `fit_linear_classifier`.
+      validation_fraction: as for `fit_linear_classifier`.
+      seed: as for `fit_linear_classifier`.
+
+    Returns:
+      A `LinearClassifier` on `encoder`, and a dict as that of
+      `fit_linear_classifier`.
+
+    Raises:
+      ValueError: as `fit_linear_classifier`.
+
+    Example:
+      >>> classifier, chosen = probe_representations(
+      ...     encoder, *encode_all(encoder, train), class_names="0123456789")
+    """
+    shape = (1, 1, representations.shape[1])
+    # They pass as images of one pixel with R channels, not cropped.
+    pixels = tf.data.Dataset.from_tensor_slices(
+        (representations.reshape(-1, *shape), labels)
+    )
+    probe, chosen = fit_linear_classifier(
+        keras.Sequential([keras.Input(shape), keras.layers.Flatten()]),
+        pixels,
+        l2=l2,
+        class_names=class_names,
+        validation_fraction=validation_fraction,
+        seed=seed,
+        augmentation=lambda images, seeds, image_size: images,
+        verbose=0,
+    )
+    classifier = LinearClassifier(encoder, probe.num_classes, class_names)
+    classifier.build((None, *encoder.input_shape[1:]))
+    classifier.dense.set_weights(probe.dense.get_weights())
+    return classifier, chosen

@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 from supcon_tf import augmentations, metrics
-from supcon_tf.data.datasets import split
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import view_batches
 from supcon_tf.evaluation.encode import (
@@ -19,7 +19,7 @@ from supcon_tf.evaluation.encode import (
     encode_function,
     image_size_of,
 )
-from supcon_tf.models.linear_classifier import as_candidates, new_classifier
+from supcon_tf.evaluation.linear.fitting import as_candidates, new_classifier
 
 KERNEL_INITIALIZERS = ("glorot_uniform", "zeros")
 

@@ -1,5 +1,7 @@
 """The figures of an evaluation: which there are, and their files."""
 
+import pathlib
+
 from supcon_tf.evaluation.report import figures
 from supcon_tf.files import written_whole
 
@@ -48,3 +50,17 @@ def draw_evaluation(
                 draw(*arguments, path)
             drawn.append(name)
     return drawn
+
+
+def titles_of(config):
+    """What figures call encoder and baseline: the last part of where they are.
+
+    If that does not tell them apart, what they are.
+    """
+    titles = {
+        name: pathlib.PurePath(getattr(config, name) or name).name
+        for name in ("encoder", "baseline")
+    }
+    if "" in titles.values() or len(set(titles.values())) < 2:
+        return {name: name for name in titles}
+    return titles

@@ -11,11 +11,10 @@ from supcon_tf import augmentations
 from supcon_tf.corruptions import CORRUPTIONS, corrupted
 from supcon_tf.data.sources import checked, image_reader
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.evaluation.encode import encode_function
+from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _CLEAN = (None, 0)
-_BATCH_SIZE = 256
 _ROUNDING = 1e-9  # of sums of errors, each a whole number of images
 
 
@@ -64,7 +63,7 @@ def corruption_errors(
     variants = [_CLEAN, *((k, s) for k in kinds for s in severities)]
     for kind, severity in variants[1:]:  # before the first image is read
         corrupted(np.zeros((0, 2, 2, 3), np.uint8), kind, severity, seed=seed)
-    predict = encode_function(classifier, batch_size=_BATCH_SIZE)
+    predict = encode_function(classifier, batch_size=BATCH_SIZE)
     test = checked(test)
     wrong = dict.fromkeys(variants, 0)
     num_images = 0
@@ -188,8 +187,8 @@ def _added(errors, clean_error):
 def _batches(test):
     """Batches of uint8 images in order: arrays of one size each, and labels."""
     if not isinstance(test, StreamedImages) and test.images.ndim > 1:
-        for first in range(0, len(test), _BATCH_SIZE):
-            some = slice(first, first + _BATCH_SIZE)
+        for first in range(0, len(test), BATCH_SIZE):
+            some = slice(first, first + BATCH_SIZE)
             yield [test.images[some]], test.labels[some]
         return
     read = image_reader(test, None)
@@ -202,7 +201,7 @@ def _batches(test):
         num_parallel_calls=tf.data.AUTOTUNE,
     ).as_numpy_iterator()
     while batch := [
-        pair for _, pair in zip(range(_BATCH_SIZE), decoded, strict=False)
+        pair for _, pair in zip(range(BATCH_SIZE), decoded, strict=False)
     ]:
         images, labels = zip(*batch, strict=True)
         yield list(images), np.array(labels)

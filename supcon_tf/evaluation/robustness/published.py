@@ -9,10 +9,8 @@ from tqdm import tqdm
 from supcon_tf import augmentations
 from supcon_tf.data.tfds_images import data_dir_of
 from supcon_tf.data.views import image_batches
-from supcon_tf.evaluation.encode import encode_function
+from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
 from supcon_tf.evaluation.robustness.errors import SEVERITIES
-
-_BATCH_SIZE = 256
 
 
 class Published(NamedTuple):
@@ -109,14 +107,14 @@ def published_corruption_errors(
     datasets = published_corruptions(
         name, kinds=kinds, severities=severities, data_dir=data_dir
     )
-    predict = encode_function(classifier, batch_size=_BATCH_SIZE)
+    predict = encode_function(classifier, batch_size=BATCH_SIZE)
     errors = {kind: () for kind, _ in datasets}
     bar = tqdm(datasets.items(), desc="corrupted", unit="set", disable=None)
     for (kind, _), dataset in bar:
         is_wrong = [
             predict(images).argmax(axis=1) != labels.numpy()
             for images, labels in image_batches(
-                dataset, image_size=image_size, batch_size=_BATCH_SIZE
+                dataset, image_size=image_size, batch_size=BATCH_SIZE
             )
         ]
         errors[kind] += (float(np.mean(np.concatenate(is_wrong))),)

@@ -1,8 +1,11 @@
 """What anchors are compared with: their batch, other replicas', a queue."""
 
 import dataclasses
+import math
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 from supcon_tf.distribution.collectives import (
@@ -10,43 +13,72 @@ from supcon_tf.distribution.collectives import (
     first_row,
     num_replicas,
 )
-from supcon_tf.labels import group_by_class
+from supcon_tf.labels import as_ids
+from supcon_tf.losses.pairs.positives import group_by_class
+from supcon_tf.losses.pairs.projections import unit_length
 
 
 @dataclasses.dataclass(frozen=True)
 class Contrasts:
-    """Projections of all replicas, the replica's own first, then of a queue.
+    """Anchors and all that they are compared with, ready for sums over pairs.
 
-    In this order a projection's row among the contrasts is its row among the
-    replica's own.
+    The rows are the replica's own projections, then those of the other
+    replicas, then those of a queue: a projection has the same row among the
+    own and among all. Products of rows are similarities over the temperature.
 
     Attributes:
-      own: `[n, D]` floats, the replica's projections.
-      vectors: `[N + Q, D]` floats: the own, those of the other replicas, those
-        of the queue. Gradients flow back to the replica of each, not to the
-        queue.
+      own: `[n, D]` floats, the replica's projections, the V views of an image
+        one after the other.
+      vectors: `[N + Q, D]` floats, all contrasts. Gradients flow back to the
+        replica of each, and not to the queue.
       classes: `[N + Q]` int32, equal for projections of a class.
+      views: int V.
+      stride: int; every `stride`-th of the own is an anchor. It is 1, or V
+        where the first view of each image is the only anchor.
+      bound: float that no product of rows exceeds in size, or None if there is
+        none.
       is_real: `[N + Q]` floats, 0 for rows that the queue has not filled yet;
         None where there is no queue.
-      first: int or int32 scalar, where the own are in the order of replicas.
+      first: int or int32 scalar, the place of the own rows in the order of the
+        replicas.
       queue_size: int Q.
+      has_rest: whether there is more than the own.
     """
 
     own: Any
     vectors: Any
     classes: Any
-    is_real: Any
-    first: Any
-    queue_size: int
+    views: int
+    stride: int = 1
+    bound: float | None = None
+    is_real: Any = None
+    first: Any = 0
+    queue_size: int = 0
+    has_rest: bool = False
+
+    @property
+    def anchors(self):
+        """`[M, D]`: the own projections that are anchors."""
+        return self.own[:: self.stride]
+
+    @property
+    def own_classes(self):
+        """`[n]` int32."""
+        return self.classes[: ops.shape(self.own)[0]]
+
+    @property
+    def anchor_classes(self):
+        """`[M]` int32."""
+        return self.own_classes[:: self.stride]
 
     @property
     def rest(self):
-        """All but the own, as constants, or None.
+        """All but the own, as constants; None if there is nothing else.
 
         Returns:
           `[K, D]` vectors, `[K]` int32 classes, and `[K]` floats, is_real.
         """
-        if not self.queue_size and num_replicas() == 1:
+        if not self.has_rest:
             return None
         start = ops.shape(self.own)[0]
         is_real = self.is_real
@@ -59,7 +91,7 @@ class Contrasts:
         )
 
     def of_rest(self, values):
-        """What the others have of what each replica has of its own.
+        """The values of the rest, where each replica has those of its own.
 
         Args:
           values: `[n, W]` floats, of the own projections.
@@ -73,13 +105,61 @@ class Contrasts:
         return ops.concatenate([others, zeros])
 
 
-def compared_with(own, ids, *, views, unlabeled_label=None, queue=None):
-    """The contrasts of a replica's projections.
+def contrasts_of(
+    labels,
+    projections,
+    *,
+    temperature,
+    normalize=True,
+    anchors="all",
+    unlabeled_label=None,
+    queue=None,
+):
+    """The contrasts of a batch of projections, as the arguments of a loss say.
+
+    Args:
+      labels: as for `supcon_loss`, as are the next ones.
+      projections: `[B, V, D]` floats, at least float32.
+      temperature: see there.
+      normalize: see there.
+      anchors: see there.
+      unlabeled_label: see there.
+      queue: see there.
+
+    Returns:
+      `Contrasts`.
+    """
+    batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
+    if queue is not None:
+        queue_labels, vectors, is_filled = as_queue(
+            queue, dim, projections.dtype, has_labels=labels is not None
+        )
+        queue_ids = as_ids(queue_labels, vectors.shape[0])
+        vectors = _over_temperature(vectors, temperature, normalize)
+        queue = (queue_ids, vectors, is_filled)
+    z = _over_temperature(projections, temperature, normalize)
+    return compared_with(
+        ops.reshape(z, (-1, dim)),  # [n, D]
+        as_ids(labels, batch),
+        views=views,
+        stride=views if anchors == "first" else 1,
+        bound=1 / temperature if normalize else None,
+        unlabeled_label=unlabeled_label,
+        queue=queue,
+    )
+
+
+def compared_with(
+    own, ids, *, views, stride=1, bound=None, unlabeled_label=None, queue=None
+):
+    """The contrasts of a replica's projections, gathered from all replicas.
 
     Args:
       own: `[b * V, D]` floats, V views of each of the replica's b images.
       ids: `[b]` integers, or None: then each image is a class of its own.
       views: int V.
+      stride: as in `Contrasts`.
+      bound: as in `Contrasts`.
       unlabeled_label: as for `supcon_loss`.
       queue: None, or `(ids [Q], vectors [Q, D], is_filled [Q] bool)`, vectors
         0 where it is not filled; the same on all replicas.
@@ -109,7 +189,75 @@ def compared_with(own, ids, *, views, unlabeled_label=None, queue=None):
     classes = ops.repeat(groups[:images] if queue_size else groups, views)
     if queue_size:
         classes = ops.concatenate([classes, groups[images:]])
-    return Contrasts(own, vectors, classes, is_real, first, queue_size)
+    return Contrasts(
+        own,
+        vectors,
+        classes,
+        views,
+        stride,
+        bound,
+        is_real,
+        first,
+        queue_size,
+        has_rest=bool(queue_size) or num_replicas() > 1,
+    )
+
+
+def as_queue(queue, dim, dtype, *, has_labels):
+    """The queue of `supcon_loss` as tensors of one size.
+
+    Args:
+      queue: as for `supcon_loss`.
+      dim: int D.
+      dtype: of the projections.
+      has_labels: whether the batch has labels.
+
+    Returns:
+      Labels, None for a batch without; `[Q, D]` projections of that dtype, 0
+      where the queue is not filled; and `[Q]` bool, is_filled.
+
+    Raises:
+      ValueError: if it is none, or of another D.
+    """
+    if not isinstance(queue, (tuple, list)) or len(queue) != 3:
+        raise ValueError(
+            "`queue` must be a tuple (labels, projections, is_filled). "
+            f"Received: {type(queue).__name__}"
+        )
+    labels, projections, is_filled = queue
+    projections = ops.convert_to_tensor(projections)
+    shape = tuple(projections.shape)
+    if len(shape) != 2 or None in shape or shape[1] != dim:
+        raise ValueError(
+            f"`queue` must hold projections of shape [Q, {dim}], as many "
+            f"dimensions as the batch's. Received: shape={shape}"
+        )
+    is_filled = ops.convert_to_tensor(is_filled)
+    if (
+        tuple(is_filled.shape) != shape[:1]
+        or keras.backend.standardize_dtype(is_filled.dtype) != "bool"
+    ):
+        raise ValueError(
+            f"`queue` must hold is_filled as bool of shape [{shape[0]}]. "
+            f"Received: dtype={is_filled.dtype}, "
+            f"shape={tuple(is_filled.shape)}"
+        )
+    if has_labels and (labels is None or np.shape(labels)[:1] != shape[:1]):
+        raise ValueError(
+            f"`queue` must hold {shape[0]} labels, as many as projections. "
+            f"Received: {None if labels is None else np.shape(labels)}"
+        )
+    projections = ops.cast(projections, dtype)
+    zeros = ops.zeros_like(projections)
+    projections = ops.where(is_filled[:, None], projections, zeros)
+    return labels if has_labels else None, projections, is_filled
+
+
+def _over_temperature(vectors, temperature, normalize):
+    """Vectors whose products are similarities over the temperature."""
+    if normalize:
+        vectors = unit_length(vectors)
+    return vectors / math.sqrt(temperature)
 
 
 def _own_first(x, first):

@@ -1,4 +1,4 @@
-"""The loss with all similarities in memory, straight from the equations.
+"""Log-sum-exps over pairs with all similarities in memory.
 
 `tiled` computes the same without them, for large batches.
 """
@@ -7,124 +7,55 @@ import keras
 from keras import ops
 
 
-def log_denominators(anchors, contrasts, step, is_real=None):
+def log_sum_exps(contrasts, *, with_positives=False):
     """Log-sum-exp of the similarities of each anchor to all but itself.
 
     Args:
-      anchors: `[M, D]` floats; similarities are products of anchors and
-        contrasts as they are.
-      contrasts: `[C, D]` floats; anchor i is the contrast in row `i * step`.
-      step: positive int.
+      contrasts: `Contrasts`.
+      with_positives: whether that over the anchor's positives is given as well.
+
+    Returns:
+      `[M, 1]` floats; with positives `[M, 2]`. A finite number without meaning
+      where there is nothing to sum.
+    """
+    similarities = ops.matmul(
+        contrasts.anchors, ops.transpose(contrasts.vectors)
+    )  # [M, C]
+    is_other = others_of(similarities, contrasts.stride, contrasts.is_real)
+    columns = [log_sum_exp(similarities, is_other)]
+    if with_positives:
+        is_same = is_same_class(contrasts)
+        is_positive = ops.logical_and(is_same, is_other)
+        columns.append(log_sum_exp(similarities, is_positive))
+    return ops.stack(columns, axis=1)
+
+
+def is_same_class(contrasts):
+    """`[M, C]` bool, whether an anchor and a contrast are of one class."""
+    return contrasts.anchor_classes[:, None] == contrasts.classes[None, :]
+
+
+def others_of(pairs, stride, is_real=None):
+    """Which contrasts an anchor has: all that count but itself.
+
+    Args:
+      pairs: `[M, C]`; only the shape matters. Anchor i is the contrast in row
+        `i * stride`.
+      stride: positive int.
       is_real: None, or `[C]` floats, 0 for contrasts that do not count.
 
     Returns:
-      `[M]` floats; a finite number where there is no other contrast.
+      `[M, C]` bool.
     """
-    similarities = ops.matmul(anchors, ops.transpose(contrasts))  # [M, C]
-    is_other = ops.logical_not(_is_self(similarities, step))
-    if is_real is not None:
-        is_other = ops.logical_and(is_other, is_real[None, :] > 0)
-    return _log_sum_exp(similarities, is_other)
-
-
-def pair_masks(
-    is_same, views, step, *, positives_cap=None, first=0, is_real=None
-):
-    """Which contrasts are positives, and which negatives, of each anchor.
-
-    Args:
-      is_same: `[M, C]` bool, which contrasts are of the anchor's class.
-      views: int V; V contrasts in a row are views of an image.
-      step: int; anchor i is the contrast in row `i * step`.
-      positives_cap: as for `supcon_loss`.
-      first: how many contrasts from the end come before row 0 in the order in
-        which the cap counts.
-      is_real: None, or `[C]` floats, 0 for contrasts that do not count.
-
-    Returns:
-      `[M, C]` bool, positives, and `[M, C]` bool, negatives.
-    """
-    columns = ops.arange(ops.shape(is_same)[1]) // views
-    rows = ops.arange(ops.shape(is_same)[0]) * step // views
-    is_own = rows[:, None] == columns[None, :]  # of the anchor's image
-    is_same = ops.logical_or(is_same, is_own)
-    is_positive = is_same
-    if positives_cap is not None:
-        is_other = ops.logical_and(is_same, ops.logical_not(is_own))
-        rank = rolled(ops.cast(is_other, "int32"), first)
-        rank = rolled(ops.cumsum(rank, axis=1), -first)
-        is_kept = ops.logical_and(is_other, rank <= positives_cap)
-        is_positive = ops.logical_or(is_own, is_kept)
-    is_other = ops.logical_not(_is_self(is_same, step))
-    if is_real is not None:
-        is_other = ops.logical_and(is_other, is_real[None, :] > 0)
-    return (
-        ops.logical_and(is_positive, is_other),
-        ops.logical_and(ops.logical_not(is_same), is_other),
-    )
-
-
-def rolled(pairs, shift):
-    """`[M, C]`, the columns moved to the right in a circle."""
-    if isinstance(shift, int) and shift == 0:
-        return pairs
-    return ops.roll(pairs, shift, axis=1)
-
-
-def pair_losses(
-    anchors, contrasts, is_positive, is_negative, *, summation, denominator
-):
-    """The loss of each anchor, from masks of its positives and negatives.
-
-    Args:
-      anchors: `[M, D]` floats.
-      contrasts: `[C, D]` floats.
-      is_positive: `[M, C]` bool. The anchor itself is neither positive nor
-        negative.
-      is_negative: `[M, C]` bool.
-      summation: as for `supcon_loss`.
-      denominator: as for `supcon_loss`.
-
-    Returns:
-      `[M]` floats, 0 for anchors without positives, and with
-      `"only_negatives"` also for those without negatives.
-    """
-    similarities = ops.matmul(anchors, ops.transpose(contrasts))  # [M, C]
-    zeros = ops.zeros_like(similarities)
-    positives = ops.sum(ops.cast(is_positive, zeros.dtype), axis=1)
-    counts = ops.maximum(positives, 1)
-    is_valid = positives > 0
-
-    # log(exp(positive similarity) / denominator), of each pair or of the anchor
-    if denominator == "one_positive":
-        log_negatives = _log_sum_exp(similarities, is_negative)
-        log_ratios = -ops.softplus(log_negatives[:, None] - similarities)
-    else:
-        in_denominator = is_negative
-        if denominator == "all":
-            in_denominator = ops.logical_or(is_positive, is_negative)
-        log_ratios = similarities - ops.expand_dims(
-            _log_sum_exp(similarities, in_denominator), 1
-        )
-        has_any = ops.any(in_denominator, axis=1)
-        is_valid = ops.logical_and(is_valid, has_any)
-
-    if summation == "outside":
-        total = ops.sum(ops.where(is_positive, log_ratios, zeros), axis=1)
-        losses = -total / counts
-    else:
-        losses = ops.log(counts) - _log_sum_exp(log_ratios, is_positive)
-    return ops.where(is_valid, losses, ops.zeros_like(losses))
-
-
-def _is_self(pairs, step):
-    """`[M, C]` bool, where row and column are the same projection."""
-    rows = ops.arange(ops.shape(pairs)[0]) * step
+    rows = ops.arange(ops.shape(pairs)[0]) * stride
     columns = ops.arange(ops.shape(pairs)[1])
-    return rows[:, None] == columns[None, :]
+    is_other = rows[:, None] != columns[None, :]
+    if is_real is not None:
+        is_other = ops.logical_and(is_other, is_real[None, :] > 0)
+    return is_other
 
 
-def _log_sum_exp(values, mask):
+def log_sum_exp(values, mask):
     """`[M]` log-sum-exp over the masked columns; very low where none is.
 
     What is left out is taken out before the maximum is looked for: nothing

@@ -27,72 +27,47 @@ from supcon_tf.losses.pairs.tiles import Tiles, parts
 LARGEST_BOUND = 40.0
 
 
-def log_sum_exps(
-    vectors,
-    groups=None,
-    *,
-    rest=None,
-    of_rest=None,
-    bound=None,
-    tile_size=None,
-):
-    """Log-sum-exp of the products of each vector with all others.
+def log_sum_exps(contrasts, *, with_positives=False, tile_size=None):
+    """Log-sum-exp of the similarities of each own vector to all others.
+
+    Where the bound of the similarities is above 40, or there is none, each
+    tile is shifted by the maxima of its rows and columns, which takes up to
+    twice the time.
 
     Args:
-      vectors: `[N, D]` floats.
-      groups: None, or `[N]` int32: the log-sum-exp over the others of the same
-        group is then computed as well.
-      rest: None, or a tuple of more vectors that are among the others, `[K,
-        D]`, their groups, `[K]` int32, and `[K]` floats, 1, or 0 for those
-        that do not count. No gradient flows to them.
-      of_rest: with `rest`, a function from `[N, W]` values that belong to the
-        vectors to the `[K, W]` ones that belong to the rest, which may have
-        been computed elsewhere; the backward pass calls it.
-      bound: float that no product exceeds in size, or None if there is none.
-        Above 40 and with None each tile is shifted by the maxima of its rows
-        and columns, which takes up to twice the time.
+      contrasts: `Contrasts`. Every own vector counts as an anchor.
+      with_positives: whether the log-sum-exp over the others of the same class
+        is computed as well.
       tile_size: positive int, rows of a tile; None is `tiles.TILE_SIZE`.
 
     Returns:
-      `[N, 1]` floats; with groups `[N, 2]`. Where a vector has no others, a
+      `[n, 1]` floats; with positives `[n, 2]`. Where a vector has no others, a
       finite number without meaning.
     """
-    rest_size = None if rest is None else ops.shape(rest[0])[0]
-    tiles = Tiles(ops.shape(vectors)[0], rest_size, tile_size)
+    rest = contrasts.rest
+    tiles = Tiles(
+        ops.shape(contrasts.own)[0],
+        None if rest is None else ops.shape(rest[0])[0],
+        tile_size,
+    )
+    bound = contrasts.bound
     if bound is not None and bound <= LARGEST_BOUND:
         compute = _log_of_sums
     else:
         compute = _shifted_log_sum_exp
-    return compute(tiles, groups, rest, of_rest)(vectors)
+    return compute(tiles, contrasts, rest, with_positives)(contrasts.own)
 
 
-def _log_of_sums(tiles, groups, rest, of_rest):
+def _log_of_sums(tiles, contrasts, rest, with_positives):
     """The log-sum-exp as it stands, with one exponential for each pair."""
+    groups = contrasts.own_classes if with_positives else None
 
     @ops.custom_gradient
     def compute(vectors):
         own, others = _cut(tiles, groups, rest, vectors)
-        dtype = keras.backend.standardize_dtype(vectors.dtype)
-
-        def sums(rows, columns, diagonal):
-            (z_i, real_i, *group_i), (z_j, real_j, *group_j) = rows, columns
-            exps = ops.exp(ops.matmul(z_i, ops.transpose(z_j)))
-            exps = parts(exps, 0.0, *_or_none(group_i, group_j), diagonal)
-
-            def for_columns():
-                return _side_by_side(
-                    ops.transpose(ops.matmul(ops.transpose(real_i), part))
-                    for part in exps
-                )
-
-            return (
-                _side_by_side(ops.matmul(part, real_j) for part in exps),
-                for_columns,
-            )
-
-        zeros = tiles.own.filled(0.0, 1 if groups is None else 2, dtype)
+        zeros = tiles.own.filled(0.0, 1 if groups is None else 2, vectors.dtype)
         totals = tiles.own.join(
-            tiles.accumulate(sums, operator.add, zeros, own, others)
+            tiles.accumulate(_sums, operator.add, zeros, own, others)
         )
         is_empty = totals == 0
         totals = ops.where(is_empty, ops.ones_like(totals), totals)
@@ -101,19 +76,8 @@ def _log_of_sums(tiles, groups, rest, of_rest):
             factors = ops.where(
                 is_empty, ops.zeros_like(totals), upstream[-1] / totals
             )
-
-            def products(rows, columns, diagonal):
-                (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
-                exps = ops.exp(ops.matmul(z_i, ops.transpose(z_j)))
-                exps = parts(exps, 0.0, *_or_none(group_i, group_j), diagonal)
-                weights = sum(
-                    part * (f_i[:, p, None] + f_j[None, :, p])
-                    for p, part in enumerate(exps)
-                )
-                return _weighted(weights, z_i, z_j)
-
             return _accumulated_products(
-                tiles, products, factors, own, others, of_rest
+                tiles, _products, factors, own, others, contrasts.of_rest
             )
 
         return ops.log(totals), gradient
@@ -121,86 +85,114 @@ def _log_of_sums(tiles, groups, rest, of_rest):
     return compute
 
 
-def _shifted_log_sum_exp(tiles, groups, rest, of_rest):
+def _sums(rows, columns, diagonal):
+    """What a tile adds to the sums of its rows and of its columns."""
+    (z_i, real_i, *group_i), (z_j, real_j, *group_j) = rows, columns
+    exps = ops.exp(ops.matmul(z_i, ops.transpose(z_j)))
+    exps = parts(exps, 0.0, *_or_none(group_i, group_j), diagonal)
+
+    def for_columns():
+        return _side_by_side(
+            ops.transpose(ops.matmul(ops.transpose(real_i), part))
+            for part in exps
+        )
+
+    return _side_by_side(ops.matmul(part, real_j) for part in exps), for_columns
+
+
+def _products(rows, columns, diagonal):
+    """What a tile adds to the gradients of its rows and of its columns."""
+    (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
+    exps = ops.exp(ops.matmul(z_i, ops.transpose(z_j)))
+    exps = parts(exps, 0.0, *_or_none(group_i, group_j), diagonal)
+    weights = sum(
+        part * (f_i[:, p, None] + f_j[None, :, p])
+        for p, part in enumerate(exps)
+    )
+    return _weighted(weights, z_i, z_j)
+
+
+def _shifted_log_sum_exp(tiles, contrasts, rest, with_positives):
     """The log-sum-exp of any finite similarities."""
+    groups = contrasts.own_classes if with_positives else None
 
     @ops.custom_gradient
     def compute(vectors):
         own, others = _cut(tiles, groups, rest, vectors)
-        dtype = keras.backend.standardize_dtype(vectors.dtype)
-        lowest = -1e300 if dtype == "float64" else -1e38
-
-        def log_sum_exps(rows, columns, diagonal):
-            (z_i, real_i, *group_i), (z_j, real_j, *group_j) = rows, columns
-            similarities = ops.matmul(z_i, ops.transpose(z_j))
-
-            def of_parts(mask, axis):
-                values = ops.where(mask, similarities, lowest)
-                return [
-                    ops.logsumexp(part, axis=axis, keepdims=True)
-                    for part in parts(
-                        values, lowest, *_or_none(group_i, group_j), diagonal
-                    )
-                ]
-
-            def for_columns():
-                return _side_by_side(
-                    ops.transpose(part) for part in of_parts(real_i > 0, 0)
-                )
-
-            return (
-                _side_by_side(of_parts(real_j[None, :, 0] > 0, 1)),
-                for_columns,
-            )
-
+        lowest = _lowest(vectors)
+        nothing = tiles.own.filled(
+            lowest, 1 if groups is None else 2, vectors.dtype
+        )
         outputs = tiles.own.join(
-            tiles.accumulate(
-                log_sum_exps,
-                ops.logaddexp,
-                tiles.own.filled(lowest, 1 if groups is None else 2, dtype),
-                own,
-                others,
-            )
+            tiles.accumulate(_shifted_sums, ops.logaddexp, nothing, own, others)
         )
 
         def gradient(*upstream):
             factors = ops.where(outputs > lowest / 2, upstream[-1], 0.0)
-            width = factors.shape[1]
-
-            def products(rows, columns, diagonal):
-                (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
-                similarities = ops.matmul(z_i, ops.transpose(z_j))
-
-                # (Padding and what has no others would be above 1: cut off.)
-                def softmax(part, log_sum_exp):
-                    return ops.exp(ops.minimum(part - log_sum_exp, 0.0))
-
-                weights = sum(
-                    f_i[:, p, None] * softmax(part, f_i[:, width + p, None])
-                    + f_j[None, :, p] * softmax(part, f_j[None, :, width + p])
-                    for p, part in enumerate(
-                        parts(
-                            similarities,
-                            lowest,
-                            *_or_none(group_i, group_j),
-                            diagonal,
-                        )
-                    )
-                )
-                return _weighted(weights, z_i, z_j)
-
             return _accumulated_products(
                 tiles,
-                products,
+                _shifted_products,
                 ops.concatenate([factors, outputs], axis=1),
                 own,
                 others,
-                of_rest,
+                contrasts.of_rest,
             )
 
         return outputs, gradient
 
     return compute
+
+
+def _shifted_sums(rows, columns, diagonal):
+    """What a tile adds to the log-sum-exps of its rows and of its columns."""
+    (z_i, real_i, *group_i), (z_j, real_j, *group_j) = rows, columns
+    similarities = ops.matmul(z_i, ops.transpose(z_j))
+    lowest = _lowest(z_i)
+
+    def of_parts(mask, axis):
+        values = ops.where(mask, similarities, lowest)
+        groups = _or_none(group_i, group_j)
+        return [
+            ops.logsumexp(part, axis=axis, keepdims=True)
+            for part in parts(values, lowest, *groups, diagonal)
+        ]
+
+    def for_columns():
+        return _side_by_side(
+            ops.transpose(part) for part in of_parts(real_i > 0, 0)
+        )
+
+    return _side_by_side(of_parts(real_j[None, :, 0] > 0, 1)), for_columns
+
+
+def _shifted_products(rows, columns, diagonal):
+    """What a tile adds to the gradients of its rows and of its columns.
+
+    The factors are c and the log-sum-exps, side by side.
+    """
+    (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
+    similarities = ops.matmul(z_i, ops.transpose(z_j))
+    width = f_i.shape[1] // 2
+
+    # (Padding and what has no others would be above 1: cut off.)
+    def softmax(part, log_sum_exp):
+        return ops.exp(ops.minimum(part - log_sum_exp, 0.0))
+
+    groups = _or_none(group_i, group_j)
+    weights = sum(
+        f_i[:, p, None] * softmax(part, f_i[:, width + p, None])
+        + f_j[None, :, p] * softmax(part, f_j[None, :, width + p])
+        for p, part in enumerate(
+            parts(similarities, _lowest(z_i), *groups, diagonal)
+        )
+    )
+    return _weighted(weights, z_i, z_j)
+
+
+def _lowest(vectors):
+    """A finite number far below every similarity."""
+    dtype = keras.backend.standardize_dtype(vectors.dtype)
+    return -1e300 if dtype == "float64" else -1e38
 
 
 def _cut(tiles, groups, rest, vectors):

@@ -5,10 +5,15 @@ import json
 import keras
 import numpy as np
 import pytest
+from small_models import conv_encoder
 
 from supcon_tf import LabelledImages
-from supcon_tf.data.datasets import split
-from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
+from supcon_tf.data.splits import split
+from supcon_tf.evaluation.encode import encode_all
+from supcon_tf.evaluation.linear.fitting import (
+    fit_linear_classifier,
+    probe_representations,
+)
 
 
 def flatten_encoder():
@@ -103,3 +108,43 @@ def test_what_cannot_be_chosen_is_refused():
         fit_linear_classifier(
             flatten_encoder(), (source.images, alone), l2=(1, 2)
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("l2", [1.0, (100.0, 1.0, 0.01)])
+def test_the_probe_is_that_of_the_images(digits, l2):
+    train, test = digits
+    encoder = conv_encoder()
+    expected, expected_choice = fit_linear_classifier(
+        encoder, train, l2=l2, validation_fraction=0.2, seed=1, verbose=0
+    )
+    probe, choice = probe_representations(
+        encoder,
+        *encode_all(encoder, train),
+        class_names=train.class_names,
+        l2=l2,
+        validation_fraction=0.2,
+        seed=1,
+    )
+    assert probe.encoder is encoder
+    assert probe.class_names == expected.class_names
+    del choice["seconds"], expected_choice["seconds"]
+    assert choice == expected_choice
+    images = test.images / np.float32(255)
+    np.testing.assert_allclose(
+        probe.predict(images, verbose=0),
+        expected.predict(images, verbose=0),
+        atol=1e-6,
+    )
+
+
+def test_the_probe_of_an_encoder_of_any_size_is_built():
+    encoder = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]
+    )
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    labels = (x[:, 0] > 0).astype(int)
+    probe, _ = probe_representations(encoder, x, labels, class_names="ab")
+    assert probe(np.zeros((2, 5, 7, 3), "float32")).shape == (2, 2)
+    scores = np.asarray(probe.dense(x))
+    assert np.mean(scores.argmax(axis=1) == labels) > 0.95

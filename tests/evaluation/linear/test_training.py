@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf import LabelledImages, augmentations, load_dataset
-from supcon_tf.data.datasets import split
+from supcon_tf.data.splits import split
 from supcon_tf.data.views import view_batches
 from supcon_tf.evaluation import classification_accuracy
 from supcon_tf.evaluation.linear.training import train_linear_classifier

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf.losses.pairs import tiles
+from supcon_tf.losses.pairs.contrasts import Contrasts
 from supcon_tf.losses.pairs.tiled import log_sum_exps
 
 
@@ -21,6 +22,12 @@ def by_array(vectors, groups=None):
         top = np.where(mask.any(1), values.max(1), np.nan)
         columns.append(top + np.log(np.exp(values - top[:, None]).sum(1)))
     return np.stack(columns, axis=1)
+
+
+def alone(vectors, groups=None, bound=None):
+    """Contrasts that are nothing but the vectors of the replica."""
+    groups = None if groups is None else tf.constant(groups)
+    return Contrasts(vectors, vectors, groups, views=1, bound=bound)
 
 
 def problem(size, scale=1.0):
@@ -49,7 +56,9 @@ def test_values_and_gradients_are_those_of_the_array(
         with tf.GradientTape() as tape:
             tape.watch(vectors)
             values = log_sum_exps(
-                vectors, groups, bound=bound, tile_size=tile_size
+                alone(vectors, groups, bound),
+                with_positives=with_groups,
+                tile_size=tile_size,
             )
         return values, tape.gradient(values, vectors, upstream)
 
@@ -80,7 +89,9 @@ def test_values_and_gradients_are_those_of_the_array(
 def test_shifted_tiles_stand_similarities_of_any_size(tile_size):
     vectors, groups = problem(10, scale=100.0)
     expected = by_array(vectors, groups)
-    values = log_sum_exps(vectors, groups, tile_size=tile_size).numpy()
+    values = log_sum_exps(
+        alone(vectors, groups), with_positives=True, tile_size=tile_size
+    ).numpy()
     is_known = ~np.isnan(expected)
     np.testing.assert_allclose(values[is_known], expected[is_known], rtol=1e-12)
 
@@ -89,7 +100,8 @@ def test_shifted_tiles_stand_similarities_of_any_size(tile_size):
 def test_both_ways_agree_at_the_largest_bound(bound):
     """exp(40) and exp(-40) in one sum, in float32."""
     vectors = np.array([[1, 0], [-1, 0], [0, 1], [1, 0]]) * np.sqrt(40)
-    values = log_sum_exps(vectors.astype("float32"), bound=bound, tile_size=3)
+    pairs = alone(vectors.astype("float32"), bound=bound)
+    values = log_sum_exps(pairs, tile_size=3)
     np.testing.assert_allclose(values, by_array(vectors), rtol=1e-5, atol=1e-6)
 
 
@@ -102,7 +114,8 @@ def test_it_compiles_under_xla(bound):
     def compiled(vectors):
         with tf.GradientTape() as tape:
             tape.watch(vectors)
-            values = log_sum_exps(vectors, groups, bound=bound, tile_size=3)
+            pairs = alone(vectors, groups, bound)
+            values = log_sum_exps(pairs, with_positives=True, tile_size=3)
         return values, tape.gradient(values, vectors)
 
     values, gradient = compiled(tf.constant(vectors))
@@ -121,7 +134,7 @@ def test_no_array_of_all_pairs_is_in_the_graph():
     def gradient(vectors):
         with tf.GradientTape() as tape:
             tape.watch(vectors)
-            values = log_sum_exps(vectors, bound=10.0)
+            values = log_sum_exps(alone(vectors, bound=10.0))
         return tape.gradient(values, vectors)
 
     graph = gradient.get_concrete_function(tf.TensorSpec([size, 8])).graph

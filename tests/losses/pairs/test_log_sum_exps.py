@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf.losses.pairs.by_class import losses_by_class
 from supcon_tf.losses.pairs.contrasts import compared_with
+from supcon_tf.losses.supcon import _losses_of_anchors
 
 
 def by_loops(own, others, classes, anchors, summation):
@@ -27,11 +27,12 @@ def by_loops(own, others, classes, anchors, summation):
     return np.array(losses)
 
 
-@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(
-    ("summation", "is_tiled", "bound"),
+    ("summation", "in_tiles", "bound"),
     [
         ("outside", False, 40.0),
+        ("inside", False, 40.0),
         ("outside", True, 40.0),
         ("outside", True, None),
         ("inside", True, 40.0),
@@ -39,7 +40,7 @@ def by_loops(own, others, classes, anchors, summation):
     ],
 )
 def test_losses_with_a_queue_are_those_of_the_loops(
-    step, summation, is_tiled, bound
+    stride, summation, in_tiles, bound
 ):
     generator = np.random.default_rng(0)
     own, others = generator.normal(size=(8, 3)), generator.normal(size=(5, 3))
@@ -49,11 +50,14 @@ def test_losses_with_a_queue_are_those_of_the_loops(
 
     def losses_of(own):
         contrasts = compared_with(
-            own, ids, views=2, queue=(queue_ids, others, is_filled)
+            own,
+            ids,
+            views=2,
+            stride=stride,
+            bound=bound,
+            queue=(queue_ids, others, is_filled),
         )
-        return losses_by_class(
-            contrasts, step, summation=summation, is_tiled=is_tiled, bound=bound
-        )
+        return _losses_of_anchors(contrasts, summation, in_tiles)
 
     variable = tf.Variable(own)
     with tf.GradientTape() as tape:
@@ -61,7 +65,7 @@ def test_losses_with_a_queue_are_those_of_the_loops(
     gradient = tape.gradient(losses, variable)
 
     classes = np.concatenate([np.repeat(ids, 2), queue_ids[:4]])
-    anchors = range(0, 8, step)
+    anchors = range(0, 8, stride)
 
     def expected(own):
         return by_loops(own, others[:4], classes, anchors, summation)

@@ -1,0 +1,253 @@
+"""Which contrasts are positives of an anchor, how many, and how similar."""
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from supcon_tf.distribution.collectives import (
+    concat_over_replicas,
+    sum_over_replicas,
+)
+from supcon_tf.labels import as_ids
+from supcon_tf.losses.pairs.dense import others_of
+
+
+def group_by_class(ids, batch, *, unlabeled_label=None):
+    """Integers in [0, B), equal where images have the same class.
+
+    Args:
+      ids: `[B]` integers as from `as_ids`; None makes each image its own class.
+      batch: B, an int or an integer tensor.
+      unlabeled_label: the id of images whose class is not known; each of them
+        is a class of its own.
+
+    Returns:
+      `[B]` int32.
+
+    Example:
+      >>> group_by_class(as_ids([7, -1, 7, -1], 4), 4, unlabeled_label=-1)
+      # [2, 0, 2, 1]
+    """
+    if ids is None:
+        return ops.arange(batch, dtype="int32")
+    # (Sorted and counted: no op whose output has an unknown size, as tf.unique
+    # has, compiles under XLA.)
+    order = ops.argsort(ids)
+    ids = ops.take(ids, order)
+    starts = ids[1:] != ids[:-1]
+    if unlabeled_label is not None:
+        starts = ops.logical_or(
+            starts, ids[1:] == ops.cast(unlabeled_label, ids.dtype)
+        )
+    starts = ops.cast(starts, "int32")
+    groups = ops.cumsum(
+        ops.concatenate([ops.zeros_like(ids[:1], "int32"), starts])
+    )
+    return ops.take(groups, ops.argsort(order))
+
+
+def count_positives(contrasts):
+    """`[M]` floats: how many positives each anchor has."""
+    counted = contrasts.is_real
+    if counted is None:
+        counted = ops.ones_like(contrasts.vectors[:, 0])
+    num_contrasts = ops.shape(contrasts.vectors)[0]
+    sizes = ops.segment_sum(counted, contrasts.classes, num_contrasts)
+    return ops.take(sizes, contrasts.anchor_classes) - 1
+
+
+def similarities_to_positives(contrasts):
+    """`[M]`: the sum of an anchor's similarities to its positives.
+
+    That is z_i.(S - z_i), S the sum of its class over all contrasts: no matrix
+    of pairs is needed. It is exact if no vector of a class is far longer than
+    the others. Of other replicas the gradient needs one number an anchor, c_j,
+    not their gradients:
+
+        dz_i = c_i (S - z_i) + (sum_j c_j z_j - c_i z_i), j of the class
+    """
+    num_contrasts = ops.shape(contrasts.vectors)[0]
+    vectors = ops.stop_gradient(contrasts.vectors)
+
+    def of_class(values):
+        sums = ops.segment_sum(values, contrasts.classes, num_contrasts)
+        return ops.take(sums, contrasts.own_classes, axis=0)  # [n, D]
+
+    @ops.custom_gradient
+    def compute(own):
+        others = of_class(vectors) - own
+
+        def gradient(*upstream):
+            factors = upstream[-1][:, None]
+            of_all = factors
+            if contrasts.has_rest:
+                of_all = ops.concatenate([factors, contrasts.of_rest(factors)])
+            return factors * (others - own) + of_class(of_all * vectors)
+
+        return ops.sum(own * others, axis=1), gradient
+
+    return compute(contrasts.own)[:: contrasts.stride]
+
+
+def pair_masks(
+    is_same, views, stride, *, positives_cap=None, first=0, is_real=None
+):
+    """Which contrasts are positives, and which negatives, of each anchor.
+
+    Args:
+      is_same: `[M, C]` bool, which contrasts are of the anchor's class.
+      views: int V; V contrasts in a row are views of an image.
+      stride: int; anchor i is the contrast in row `i * stride`.
+      positives_cap: as for `supcon_loss`.
+      first: how many contrasts from the end come before row 0 in the order in
+        which the cap counts.
+      is_real: None, or `[C]` floats, 0 for contrasts that do not count.
+
+    Returns:
+      `[M, C]` bool, positives, and `[M, C]` bool, negatives.
+    """
+    columns = ops.arange(ops.shape(is_same)[1]) // views
+    rows = ops.arange(ops.shape(is_same)[0]) * stride // views
+    is_own = rows[:, None] == columns[None, :]  # of the anchor's image
+    is_same = ops.logical_or(is_same, is_own)
+    is_positive = is_same
+    if positives_cap is not None:
+        is_other = ops.logical_and(is_same, ops.logical_not(is_own))
+        rank = _rolled(ops.cast(is_other, "int32"), first)
+        rank = _rolled(ops.cumsum(rank, axis=1), -first)
+        is_kept = ops.logical_and(is_other, rank <= positives_cap)
+        is_positive = ops.logical_or(is_own, is_kept)
+    is_other = others_of(is_same, stride, is_real)
+    return (
+        ops.logical_and(is_positive, is_other),
+        ops.logical_and(ops.logical_not(is_same), is_other),
+    )
+
+
+def is_same_by_mask(positives_mask, contrasts):
+    """The positives_mask of `supcon_loss` for anchors and contrasts.
+
+    Args:
+      positives_mask: as for `supcon_loss`.
+      contrasts: `Contrasts`, without a queue.
+
+    Returns:
+      `[M, N]` bool, the columns in the order of the contrasts.
+
+    Raises:
+      ValueError: if the mask is not bool of shape [B, B].
+    """
+    views = contrasts.views
+    is_same = as_mask(
+        positives_mask,
+        ops.shape(contrasts.own)[0] // views,
+        ops.shape(contrasts.vectors)[0] // views,
+    )
+    is_same = _rolled(is_same, -(contrasts.first // views))
+    is_same = ops.repeat(is_same, views // contrasts.stride, axis=0)
+    return ops.repeat(is_same, views, axis=1)
+
+
+def as_mask(positives_mask, rows, columns):
+    """The positives_mask of `supcon_loss` as a `[B, B]` bool tensor.
+
+    Args:
+      positives_mask: as for `supcon_loss`.
+      rows: how many rows it must have, an int or an integer tensor.
+      columns: the same of the columns.
+
+    Raises:
+      ValueError: if it is none.
+    """
+    mask = ops.convert_to_tensor(positives_mask)
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    shape = tuple(mask.shape)
+    if (
+        dtype != "bool"
+        or len(shape) != 2
+        or any(
+            isinstance(allowed, int) and size not in (None, allowed)
+            for allowed, size in zip((rows, columns), shape, strict=True)
+        )
+    ):
+        raise ValueError(
+            "`positives_mask` must be bool of shape [B, B]. "
+            f"Received: dtype={dtype}, shape={shape}"
+        )
+    return mask
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassSizes:
+    """How many images of the global batch, and of a queue, are of a class.
+
+    Attributes:
+      views: int V, of each image of the batch.
+      same: `[B]` float32, images of each image's class, itself among them.
+      same_queued: `[B]` float32, projections of the queue of that class.
+      queued: float32 scalar, projections that the queue holds.
+      classes: float32 scalar, how many classes there are.
+    """
+
+    views: int
+    same: Any
+    same_queued: Any
+    queued: Any
+    classes: Any
+
+
+def class_sizes(labels, projections, *, unlabeled_label=None, queue=None):
+    """Counts classes over all replicas and the queue.
+
+    Args:
+      labels: as for `supcon_loss`.
+      projections: `[B, V, D]`; only the shape matters.
+      unlabeled_label: as for `supcon_loss`.
+      queue: None, or what `contrasts.as_queue` returns.
+
+    Returns:
+      `ClassSizes`.
+    """
+    batch = ops.shape(projections)[0]
+    ids, batch = ids_of_all_replicas(as_ids(labels, batch), batch)
+    counted = ops.ones((batch,), "float32")
+    size = batch
+    if queue is not None:
+        queue_labels, _, is_filled = queue
+        counted = ops.concatenate([counted, ops.cast(is_filled, "float32")])
+        size = batch + is_filled.shape[0]
+        if ids is not None:
+            queue_ids = as_ids(queue_labels, is_filled.shape[0])
+            ids = ops.concatenate([ids, ops.cast(queue_ids, ids.dtype)])
+    groups = group_by_class(ids, size, unlabeled_label=unlabeled_label)
+
+    def of_class(values):
+        return ops.take(ops.segment_sum(values, groups, size), groups)
+
+    is_image = ops.cast(ops.arange(size) < batch, "float32")
+    images = of_class(is_image)
+    members = of_class(counted)
+    return ClassSizes(
+        views=projections.shape[1],
+        same=images[:batch],
+        same_queued=(members - images)[:batch],
+        queued=ops.sum(counted) - ops.cast(batch, "float32"),
+        classes=ops.sum(counted / ops.maximum(members, 1.0)),
+    )
+
+
+def ids_of_all_replicas(ids, batch):
+    """The ids of the global batch, or None, and its size."""
+    if ids is None:
+        return None, sum_over_replicas(batch)
+    ids = concat_over_replicas(ids)
+    return ids, ops.shape(ids)[0]
+
+
+def _rolled(pairs, shift):
+    """`[M, C]`, the columns moved to the right in a circle."""
+    if isinstance(shift, int) and shift == 0:
+        return pairs
+    return ops.roll(pairs, shift, axis=1)

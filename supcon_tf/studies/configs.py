@@ -1,0 +1,67 @@
+"""The config of each run of a study: recipe, flags, varied settings."""
+
+import copy
+import dataclasses
+import pathlib
+import types
+
+from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.config.command_line import given_settings
+from supcon_tf.config.settings import named
+from supcon_tf.studies.grids import recipe_of
+from supcon_tf.training.unused_settings import unused_settings, with_flags
+
+
+def configs_of(recipe, runs, values):
+    """The config of each run: its recipe, the flags, the varied settings.
+
+    A flag that means nothing for some of the runs, such as --temperature for
+    those with cross-entropy, is left out there.
+
+    Args:
+      recipe: `PretrainConfig`, the one that was named.
+      runs: list of `studies.Run`.
+      values: parsed `absl.flags.FlagValues`.
+
+    Returns:
+      A list of `PretrainConfig`.
+
+    Raises:
+      ValueError: if a value is not allowed, or a flag means nothing for all.
+    """
+    given = set(given_settings(recipe, values))
+    told = []  # recipe, flags and what these make meaningless, for each run
+    for run in runs:
+        own, flagged = recipe_of(recipe, run.objective), copy.deepcopy(values)
+        for name, value in run.overrides.items():
+            flagged[name].value = "none" if value is None else value
+        settings = vars(own) | given_settings(own, flagged)
+        told.append((own, flagged, given & set(_unused(settings, flagged))))
+    nowhere = set.intersection(*(unused for *_, unused in told))
+    configs = []
+    for own, flagged, unused in told:
+        for name in unused - nowhere:
+            flagged[name].value = None
+        config = with_flags(own, flagged)
+        named(AUGMENTATIONS, "augmentation", config.augmentation)
+        if config.strategy == "multi_worker":
+            raise ValueError(
+                "`strategy` must be one of one machine: runs of a study are "
+                f"evaluated on it. Received: strategy={config.strategy!r}"
+            )
+        if config.initial_encoder is not None:  # as in its config.json
+            path = pathlib.Path(config.initial_encoder).expanduser()
+            if path.exists():
+                config = dataclasses.replace(
+                    config, initial_encoder=str(path.absolute())
+                )
+        configs.append(config)
+    return configs
+
+
+def _unused(settings, flagged):
+    """What means nothing, as `with_flags` sees it."""
+    if flagged["base_learning_rate"].value is not None:
+        if flagged["learning_rate"].value is None:
+            settings = settings | {"learning_rate": None}
+    return unused_settings(types.SimpleNamespace(**settings))

@@ -1,0 +1,49 @@
+import csv
+
+import keras
+import numpy as np
+import pytest
+from small_fits import dense_model, fit_dense
+
+from supcon_tf.callbacks.checkpoints import EpochCheckpoint, restore_checkpoint
+from supcon_tf.callbacks.history import (
+    DivergedError,
+    EpochHistory,
+    StopIfDiverged,
+)
+
+
+@pytest.mark.slow
+def test_the_history_has_one_row_an_epoch_also_after_a_restart(tmp_path):
+    path = tmp_path / "history.csv"
+    first = fit_dense(dense_model(), [EpochHistory(path)], epochs=3).history
+    # Killed after the row of epoch 3, before its checkpoint: from epoch 2 on.
+    again = fit_dense(
+        dense_model(), [EpochHistory(path)], initial_epoch=2, epochs=4
+    ).history
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    losses = [float(row["loss"]) for row in rows]
+    np.testing.assert_allclose(
+        losses, first["loss"][:2] + again["loss"], rtol=1e-6
+    )
+
+
+def test_a_file_that_is_no_history_is_named(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("step,loss\n1,2\n")
+    with pytest.raises(ValueError, match=r"history.csv must be a history"):
+        EpochHistory(path)
+
+
+def test_a_diverged_fit_stops_and_keeps_the_last_good_epoch(tmp_path):
+    class Diverge(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                logs["loss"] = float("nan")
+
+    callbacks = [Diverge(), StopIfDiverged(), EpochCheckpoint(tmp_path)]
+    with pytest.raises(DivergedError, match=r"Received: nan in epoch 2"):
+        fit_dense(dense_model(), callbacks, epochs=3)
+    assert restore_checkpoint(tmp_path, dense_model()) == 1
