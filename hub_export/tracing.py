@@ -5,6 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from supcon_tf.keras_internals import all_layers
+
 _HALF = ("float16", "bfloat16")
 
 
@@ -24,8 +26,8 @@ def ready_to_trace(*models):
     # Keras has no public list of the layers inside layers. A flag that changes
     # is handed on to the layers below, so the outer ones go first: those with
     # more layers.
-    layers = [x for model in models for x in model._flatten_layers()]
-    layers.sort(key=lambda layer: len(layer._flatten_layers()), reverse=True)
+    layers = [x for model in models for x in all_layers(model)]
+    layers.sort(key=lambda layer: len(all_layers(layer)), reverse=True)
     variables = [v for model in models for v in model.variables]
     trainable = [(x, x.trainable) for x in (*layers, *variables)]
     # Replicas' batch statistics cannot be synchronized by a SavedModel; traced
@@ -63,7 +65,7 @@ def training_of(encoder):
       Dict of `synchronized`, whether a batch normalization is; and `precision`,
       the dtype policy that is not float32's, or float32's.
     """
-    layers = encoder._flatten_layers()
+    layers = all_layers(encoder)
     half = [
         layer.dtype_policy.name
         for layer in layers

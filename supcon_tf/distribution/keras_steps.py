@@ -10,6 +10,7 @@ import warnings
 import keras
 import tensorflow as tf
 
+from supcon_tf import keras_internals
 from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
 from supcon_tf.distribution.workers import num_workers
 
@@ -121,7 +122,7 @@ def moving_averages(model, images):
         return []
     return [
         (variable, tf.identity(variable))
-        for layer in model._flatten_layers()
+        for layer in keras_internals.all_layers(model)
         if isinstance(layer, keras.layers.BatchNormalization)
         and not layer.synchronized
         for variable in layer.non_trainable_variables
@@ -191,7 +192,7 @@ def log_loss(model, loss, images):
       loss: scalar, the replica's part of the sum over the replicas.
       images: how many images the replica has.
     """
-    model._loss_tracker.update_state(loss * num_replicas(), images)
+    keras_internals.log_loss(model, loss * num_replicas(), images)
 
 
 def reducible(model, logs):
@@ -210,30 +211,6 @@ def reducible(model, logs):
     if num_workers(model.distribute_strategy) == 1:
         return logs
     return {name: tf.reshape(value, [1]) for name, value in logs.items()}
-
-
-def symbolic_batch(iterator):
-    """The batch to build a model with, without any data.
-
-    Keras takes the mean over the replicas of the first batch, which fails if
-    that is not divisible, and on several workers.
-
-    Args:
-      iterator: Keras' epoch iterator.
-
-    Returns:
-      A structure of `KerasTensor`s, as the batches have.
-    """
-
-    def symbolic(spec):
-        spec = getattr(spec, "_value_specs", (spec,))[0]  # of one replica
-        if not hasattr(spec, "shape"):
-            return None
-        return keras.KerasTensor((None, *spec.shape[1:]), spec.dtype.name)
-
-    return tf.nest.map_structure(
-        symbolic, iterator._distributed_dataset.element_spec
-    )
 
 
 def _inner(optimizer):

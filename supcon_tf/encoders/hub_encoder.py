@@ -8,13 +8,12 @@ import tensorflow as tf
 
 # Whether a file is being read that nobody vouched for: Keras tells its own
 # layers only (keras.layers.Lambda and TFSMLayer ask the same).
-from keras.src.saving.serialization_lib import in_safe_mode
-
 from supcon_tf.encoders.pretrained import (
     PRETRAINED,
     pretrained_archive,
     unpacked,
 )
+from supcon_tf.keras_internals import in_safe_mode
 
 _OWN = "supcon_tf:"
 

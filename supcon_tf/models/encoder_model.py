@@ -10,11 +10,12 @@ from supcon_tf.distribution.collectives import (
     part_of_sum,
     sum_over_replicas,
 )
+from supcon_tf.keras_internals import BuiltFromSpecs
 from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.models.gradient_cache import cached_gradients
 
 
-class EncoderModel(keras.Model):
+class EncoderModel(BuiltFromSpecs):
     """An encoder, and a head on it, applied to every view of every image.
 
     What `SupConModel` and `ClassificationModel` share. The views are folded
@@ -182,16 +183,6 @@ class EncoderModel(keras.Model):
         """Keras' own, of a model compiled with what several replicas can do."""
         keras_steps.check_compiled(self)
         return super().make_test_function(*args, **kwargs)
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if iterator is not None and (
-            not self.built or self._distribute_strategy is not None
-        ):
-            iterator, data_batch = None, keras_steps.symbolic_batch(iterator)
-        if not self.built:  # now: a graph has no values of weights to copy
-            images, *_ = keras.utils.unpack_x_y_sample_weight(data_batch)
-            self.build(images.shape)
-        return super()._maybe_symbolic_build(iterator, data_batch)
 
     def get_config(self):
         """Every argument of the constructor."""

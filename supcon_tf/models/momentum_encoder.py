@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from supcon_tf.keras_internals import clear_losses, has_value, start_at
+
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class MomentumEncoder(keras.layers.Layer):
@@ -125,7 +127,7 @@ class MomentumEncoder(keras.layers.Layer):
                 x = copy(x, training=training)
         # What regularises the encoder is counted there. Keras collects such
         # losses from all sublayers, and has no public way to leave some out.
-        self._clear_losses()
+        clear_losses(self)
         return ops.stop_gradient(x)
 
     @property
@@ -145,7 +147,7 @@ class MomentumEncoder(keras.layers.Layer):
 
 def _copy(layer):
     """A layer of the same config and weights, which shares nothing."""
-    if not (layer.built and all(map(_has_value, layer.weights))):
+    if not (layer.built and all(map(has_value, layer.weights))):
         raise ValueError(
             "`layers` must be built before they are copied, and, inside of a "
             f"tf.function, within tf.init_scope(). Received: {layer}"
@@ -159,32 +161,13 @@ def _copy(layer):
             # (By a call: some layers have no `build`, and make others in it.)
             copy(keras.KerasTensor(layer.get_build_config()["input_shape"]))
         for slow, weight in zip(copy.weights, layer.weights, strict=True):
-            _start_at(slow, weight)
+            start_at(slow, weight)
     except Exception as error:
         raise ValueError(
             "`layers` must have a get_config from which they can be made again."
             f" Received: {layer}, which raised {error!r}"
         ) from error
     return copy
-
-
-# Under a strategy `fit` builds a model without giving its variables values yet.
-# Keras has no public way to ask, nor to say what value one is to get then.
-
-
-def _has_value(weight):
-    """Whether a variable has a value, or will have one with the copy's."""
-    if not isinstance(weight._value, tf.Variable):
-        return True
-    return bool(weight._value.is_initialized())
-
-
-def _start_at(slow, weight):
-    """Gives a variable the value of another."""
-    if slow._value is None:
-        slow._initializer = lambda shape, dtype: ops.cast(weight, dtype)
-    else:
-        slow.assign(weight)
 
 
 def _outside_of_graphs():

@@ -12,6 +12,7 @@ from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.config.settings import named
 from supcon_tf.encoders import ENCODERS, OPTIONS
 from supcon_tf.encoders.initial import initial_encoder, with_image_size
+from supcon_tf.keras_internals import all_layers
 from supcon_tf.models.classification_model import ClassificationModel
 from supcon_tf.models.heads import ProjectionHead
 from supcon_tf.models.supcon_model import SupConModel
@@ -165,7 +166,7 @@ def synchronize_batch_norm(model, synchronized):
         not have an argument for it.
       synchronized: bool.
     """
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = synchronized
 
@@ -245,14 +246,3 @@ def _build_encoder(config):
     return make_encoder(
         image_shape, mean=config.mean, std=config.std, **options
     )
-
-
-def _check_precision(encoder, precision):
-    """Refuses a saved encoder whose layers have another precision."""
-    policies = {layer.dtype_policy.name for layer in encoder._flatten_layers()}
-    if precision not in policies:
-        raise ValueError(
-            "`precision` must be that of the encoder to start from, whose "
-            f"layers keep theirs: one of {sorted(policies)}. "
-            f"Received: precision={precision!r}"
-        )

@@ -1,0 +1,118 @@
+"""Every private name of Keras that this package uses, in one place.
+
+Each function says why the public interface is not enough. Its test in
+tests/test_keras_internals.py fails once Keras has a public way: then the
+function can go.
+"""
+
+import keras
+from keras import ops
+
+
+def all_layers(layer):
+    """A layer, and the layers inside it, at any depth.
+
+    `keras.Model.layers` has the outermost ones alone.
+
+    Args:
+      layer: `keras.Layer`.
+
+    Returns:
+      A list of layers, the outer ones before those inside them.
+
+    Example:
+      >>> [type(layer).__name__ for layer in all_layers(keras.Sequential(
+      ...     [keras.Input((2,)), keras.layers.Dense(1)]))]
+      ['Sequential', 'InputLayer', 'Dense']
+    """
+    return layer._flatten_layers()
+
+
+def clear_losses(layer):
+    """Forgets what a layer, and those inside it, added with `add_loss`.
+
+    Keras clears the losses of the outermost layer that is called, not those of
+    a layer that it does not track.
+    """
+    layer._clear_losses()
+
+
+def log_loss(model, loss, images):
+    """Puts the loss of a step among the logs, as Keras' own step does.
+
+    The metric `loss` has no public name.
+
+    Args:
+      model: `keras.Model` in its training step.
+      loss: scalar, the mean over the images.
+      images: how many images it is the mean of.
+    """
+    model._loss_tracker.update_state(loss, images)
+
+
+def has_value(variable):
+    """Whether a variable has a value, or will have one with its copy's.
+
+    Under a strategy `fit` builds a model without giving its variables values
+    yet. Keras has no public way to ask.
+    """
+    import tensorflow as tf
+
+    if not isinstance(variable._value, tf.Variable):
+        return True
+    return bool(variable._value.is_initialized())
+
+
+def start_at(variable, other):
+    """Gives a variable the value of another, now or when it gets one.
+
+    Keras has no public way to say what value a variable will get later.
+    """
+    if variable._value is None:
+        variable._initializer = lambda shape, dtype: ops.cast(other, dtype)
+    else:
+        variable.assign(other)
+
+
+def in_safe_mode():
+    """Whether a .keras file is being read in safe mode, True, False or None.
+
+    A layer whose config names code must refuse it there, as Keras' own Lambda
+    layer does.
+    """
+    from keras.src.saving import serialization_lib
+
+    return serialization_lib.in_safe_mode()
+
+
+class BuiltFromSpecs(keras.Model):
+    """A model that `fit` builds from the shapes of the batches, not a batch.
+
+    Under a strategy Keras takes the mean over the replicas of the first batch.
+    That fails if the batch is not divisible by them, and on several workers.
+    """
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if iterator is not None and (
+            not self.built or self._distribute_strategy is not None
+        ):
+            iterator, data_batch = None, _symbolic_batch(iterator)
+        if not self.built:  # now: a graph has no values of weights to copy
+            images, *_ = keras.utils.unpack_x_y_sample_weight(data_batch)
+            self.build(images.shape)
+        return super()._maybe_symbolic_build(iterator, data_batch)
+
+
+def _symbolic_batch(iterator):
+    """The structure of Keras' epoch iterator, as `KerasTensor`s."""
+    import tensorflow as tf
+
+    def symbolic(spec):
+        spec = getattr(spec, "_value_specs", (spec,))[0]  # of one replica
+        if not hasattr(spec, "shape"):
+            return None
+        return keras.KerasTensor((None, *spec.shape[1:]), spec.dtype.name)
+
+    return tf.nest.map_structure(
+        symbolic, iterator._distributed_dataset.element_spec
+    )

@@ -1,0 +1,145 @@
+"""Private names of Keras: they do what we need, and no public one does yet.
+
+A test that is named `..._has_no_public_way` fails once Keras has one: then the
+function it names can go.
+"""
+
+import inspect
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf import keras_internals
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def public(kind, word):
+    """Public names of a class, or module, in which a word occurs."""
+    return [n for n in dir(kind) if word in n.lower() and n[0] != "_"]
+
+
+def nested():
+    inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    return keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(1)])
+
+
+def test_layers_inside_layers_are_found_the_outer_ones_first():
+    model = nested()
+    layers = keras_internals.all_layers(model)
+    assert [type(x).__name__ for x in layers].count("Dense") == 2
+    assert layers.index(model) < layers.index(model.layers[0])
+    assert layers.index(model.layers[0]) < layers.index(
+        model.layers[0].layers[0]
+    )
+
+
+def test_all_layers_has_no_public_way():
+    assert public(keras.Model, "flatten") == []
+    assert len(nested().layers) == 2  # the outermost ones alone
+
+
+def test_added_losses_are_forgotten():
+    layer = keras.layers.ActivityRegularization(1.0)
+    layer(np.ones((2, 2), "float32"))
+    assert len(layer.losses) == 1
+    keras_internals.clear_losses(layer)
+    assert layer.losses == []
+
+
+def test_clear_losses_has_no_public_way():
+    assert public(keras.Layer, "clear") == []
+
+
+def test_the_loss_is_logged_as_a_mean_weighted_by_the_images():
+    model = nested()
+    model.compile("sgd", "mse")
+    keras_internals.log_loss(model, 2.0, 3)
+    keras_internals.log_loss(model, 6.0, 1)
+    assert float(model.get_metrics_result()["loss"]) == 3.0
+
+
+def test_log_loss_has_no_public_way():
+    assert public(keras.Model, "tracker") == []
+
+
+def test_a_variable_starts_at_the_value_of_another():
+    one, other = keras.Variable([1.0, 2.0]), keras.Variable([3.0, 4.0])
+    assert keras_internals.has_value(one)
+    keras_internals.start_at(one, other)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_has_value_and_start_at_have_no_public_way():
+    assert set(public(keras.Variable, "initial")) <= {"initializer"}
+
+
+class Spy(keras.layers.Layer):
+    """Notes in which mode it is read."""
+
+    modes = []  # noqa: RUF012
+
+    @classmethod
+    def from_config(cls, config):
+        cls.modes.append(keras_internals.in_safe_mode())
+        return cls(**config)
+
+
+def test_the_mode_in_which_a_file_is_read_is_known(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), Spy()])
+    model.save(tmp_path / "model.keras")
+    Spy.modes.clear()
+    for safe_mode in (True, False):
+        keras.saving.load_model(
+            tmp_path / "model.keras",
+            custom_objects={"Spy": Spy},
+            safe_mode=safe_mode,
+        )
+    assert Spy.modes == [True, False]
+
+
+def test_in_safe_mode_has_no_public_way():
+    assert public(keras.saving, "safe") == []
+
+
+class Built(keras_internals.BuiltFromSpecs):
+    """A model that says for what shape it was built."""
+
+    def build(self, input_shape):
+        self.dense = keras.layers.Dense(1)
+        self.dense.build(input_shape)
+        self.built_for = tuple(input_shape)
+        self.built = True
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_a_model_is_built_from_the_shapes_without_a_batch_size():
+    model = Built()
+    model.compile("sgd", "mse")
+    data = tf.data.Dataset.from_tensors((np.ones((3, 2)), np.ones((3, 1))))
+    model.fit(data, verbose=0)
+    assert model.built_for == (None, 2)
+
+
+def test_building_from_specs_is_still_not_what_keras_does():
+    from keras.src.backend.tensorflow import trainer
+
+    source = inspect.getsource(trainer.TensorFlowTrainer._maybe_symbolic_build)
+    assert '"MEAN"' in source, "Keras no longer takes a mean: remove the class"
+
+
+@pytest.mark.parametrize("folder", ["supcon_tf", "hub_export"])
+def test_no_other_file_uses_a_private_name_of_keras(folder):
+    private = re.compile(
+        r"keras\.src|\._(flatten_layers|clear_losses|loss_tracker|value\b|"
+        r"initializer|distribute_strategy|maybe_symbolic_build)"
+    )
+    for path in (ROOT / folder).rglob("*.py"):
+        if path.name != "keras_internals.py":
+            assert not private.search(path.read_text()), path
