@@ -227,12 +227,12 @@ def train(objective, epochs, learning_rate, seed, is_held_out, data_dir):
                 f"{workdir}/classification_model.keras"
             )
             features, labels = encode_all(encoder, test_images)
-            own = metrics.top_1_accuracy(model.classifier(features), labels)
+            own = metrics.top_1_accuracy(labels, model.classifier(features))
     classifier = evaluation.linear_probe(encoder, train_images, verbose=0)
     features, labels = encode_all(encoder, test_images)
     return {
         "top_1_accuracy": metrics.top_1_accuracy(
-            classifier.dense(features), labels
+            labels, classifier.dense(features)
         ),
         "classifier_top_1_accuracy": own,
         "seconds": seconds,

@@ -2,52 +2,64 @@
 
 Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020,
 https://arxiv.org/abs/2004.11362
+
+A name is imported when it is first used, so that a command that needs no
+TensorFlow does not wait for it (PEP 562).
 """
 
-from supcon_tf import augmentations, encoders, metrics, optimizers
-from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.callbacks.knn import KNNCallback
-from supcon_tf.callbacks.stuck_loss import StuckLoss, StuckLossWarning
-from supcon_tf.data.datasets import DATASETS, load_dataset
-from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.views import view_batches
-from supcon_tf.encoders import ENCODERS
-from supcon_tf.encoders.hub_encoder import HubEncoder, load_pretrained
-from supcon_tf.encoders.pretrained import PRETRAINED, unpack_pretrained
-from supcon_tf.evaluation import linear_probe
-from supcon_tf.losses.additive_margin import AdditiveMarginLoss
-from supcon_tf.losses.supcon import SupConLoss, supcon_loss
-from supcon_tf.models.classification_model import ClassificationModel
-from supcon_tf.models.heads import ProjectionHead
-from supcon_tf.models.linear_classifier import LinearClassifier
-from supcon_tf.models.supcon_model import SupConModel
-from supcon_tf.optimizers import schedules
+import importlib
 
-__all__ = [
-    "AUGMENTATIONS",
-    "DATASETS",
-    "ENCODERS",
-    "PRETRAINED",
-    "AdditiveMarginLoss",
-    "ClassificationModel",
-    "HubEncoder",
-    "KNNCallback",
-    "LabelledImages",
-    "LinearClassifier",
-    "ProjectionHead",
-    "StuckLoss",
-    "StuckLossWarning",
-    "SupConLoss",
-    "SupConModel",
-    "augmentations",
-    "encoders",
-    "linear_probe",
-    "load_dataset",
-    "load_pretrained",
-    "metrics",
-    "optimizers",
-    "schedules",
-    "supcon_loss",
-    "unpack_pretrained",
-    "view_batches",
-]
+from supcon_tf.keras_names import give_names_to_keras
+
+# Public names -> the modules that have them.
+_NAMES = {
+    "AUGMENTATIONS": "augmentations",
+    "AdditiveMarginLoss": "losses.additive_margin",
+    "ClassificationModel": "models.classification_model",
+    "DATASETS": "data.datasets",
+    "ENCODERS": "encoders",
+    "HubEncoder": "encoders.hub_encoder",
+    "KNNCallback": "callbacks.knn",
+    "LabelledImages": "data.labelled_images",
+    "LinearClassifier": "models.linear_classifier",
+    "PRETRAINED": "encoders.pretrained",
+    "ProjectionHead": "models.heads",
+    "StuckLoss": "callbacks.stuck_loss",
+    "StuckLossWarning": "callbacks.stuck_loss",
+    "SupConLoss": "losses.supcon",
+    "SupConModel": "models.supcon_model",
+    "linear_probe": "evaluation.linear.probe",
+    "load_dataset": "data.datasets",
+    "load_pretrained": "encoders.hub_encoder",
+    "supcon_loss": "losses.supcon",
+    "unpack_pretrained": "encoders.pretrained",
+    "view_batches": "data.views",
+}
+# Public modules -> where they are.
+_MODULES = {
+    "augmentations": "augmentations",
+    "encoders": "encoders",
+    "metrics": "metrics",
+    "optimizers": "optimizers",
+    "schedules": "optimizers.schedules",
+}
+__all__ = sorted([*_NAMES, *_MODULES])
+
+
+give_names_to_keras()
+
+
+def __getattr__(name):
+    if name in _NAMES:
+        module = importlib.import_module(f"supcon_tf.{_NAMES[name]}")
+        value = getattr(module, name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"supcon_tf.{_MODULES[name]}")
+    else:
+        raise AttributeError(f"module 'supcon_tf' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

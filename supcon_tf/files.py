@@ -6,17 +6,19 @@ import os
 import pathlib
 import re
 
+from supcon_tf.errors import RunStoppedError
+
 try:
     import fcntl
 except ImportError:  # Windows: no lock
     fcntl = None
 
 
-class FolderInUseError(Exception):
+class FolderInUseError(RunStoppedError):
     """Another process is writing to the folder."""
 
 
-class NoSpaceError(OSError):
+class NoSpaceError(RunStoppedError, OSError):
     """The disk is full, or what the user may have of it."""
 
 

@@ -11,38 +11,14 @@ W/classifier.keras (images in, class scores out, class names inside) and
 W/linear_eval.json, and prints it.
 """
 
-import dataclasses
-import functools
-import json
-import math
-import pathlib
 import sys
-import time
 
 from absl import flags
 
-from supcon_tf.augmentations import AUGMENTATIONS
-from supcon_tf.config import LinearEvalConfig, PretrainConfig
+from supcon_tf.config import LinearEvalConfig
 from supcon_tf.config.command_line import define_flags, overridden, run_command
-from supcon_tf.config.settings import named, read_json
-from supcon_tf.data.datasets import load_dataset
-from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.distribution.strategies import make_strategy
-from supcon_tf.encoders.saved import load_encoder, load_keras_file
-from supcon_tf.evaluation import (
-    classification_accuracy,
-    nearest_neighbor_accuracy,
-)
-from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
-from supcon_tf.evaluation.linear.training import train_linear_classifier
-from supcon_tf.files import check_folder, written_whole
+from supcon_tf.config.settings import named
 from supcon_tf.recipes.linear import LINEAR_RECIPES
-from supcon_tf.training.build import (
-    build_encoder,
-    build_optimizer,
-    make_augmentation,
-)
-from supcon_tf.training.unused_settings import starts_from
 
 
 def linear_eval(config, workdir):
@@ -77,140 +53,9 @@ def linear_eval(config, workdir):
 
 def prepare(config, workdir):
     """Checks everything and writes nothing; returns the run as a function."""
-    strategy = make_strategy(config.strategy, one_machine=True)
-    with strategy.scope():
-        encoder = load_encoder(workdir, safe_mode=config.safe_mode)
-    workdir = pathlib.Path(workdir).expanduser()
-    check_folder(workdir, "workdir")
-    pretraining = read_json(
-        PretrainConfig,
-        workdir / "config.json",
-        required=("dataset", "encoder", "image_size"),
-    )
-    train, test = load_dataset(
-        pretraining.dataset,
-        data_dir=config.data_dir or pretraining.data_dir,
-        validation_fraction=pretraining.validation_fraction,
-        max_samples=pretraining.max_samples,
-        label_noise=pretraining.label_noise,
-        seed=pretraining.seed,
-    )
-    own = None
-    if (workdir / "classification_model.keras").exists():
-        with strategy.scope():
-            model = load_keras_file(
-                workdir / "classification_model.keras",
-                safe_mode=config.safe_mode,
-            )
-            own = model.linear_classifier()
-    evaluated = {
-        "augmentation": AUGMENTATIONS[config.eval_augmentation],
-        "image_size": pretraining.image_size,
-    }
-    train_classifier = _classifier_trainer(config, pretraining, train)
+    from supcon_tf.runs import linear_evaluation  # it loads TensorFlow
 
-    is_in_memory = isinstance(train, LabelledImages)
-
-    def top_1_accuracy(classifier):
-        accuracies = classification_accuracy(classifier, test, **evaluated)
-        return accuracies["top_1_accuracy"]
-
-    def run():
-        start = time.perf_counter()
-        classifier, chosen = train_classifier(encoder, train)
-        accuracies = classification_accuracy(classifier, test, **evaluated)
-        seconds = time.perf_counter() - start
-        del chosen["seconds"]
-        with written_whole(workdir / "classifier.keras") as path:
-            classifier.save(path)
-        own_accuracy = untrained_accuracy = nearest_accuracy = None
-        if own is not None:
-            own_accuracy = top_1_accuracy(own)
-        if is_in_memory and starts_from(pretraining) is None:
-            untrained, _ = fit_linear_classifier(
-                build_encoder(pretraining, strategy),
-                train,
-                **evaluated,
-                verbose=0,
-            )
-            untrained_accuracy = top_1_accuracy(untrained)
-        if is_in_memory:
-            nearest_accuracy = nearest_neighbor_accuracy(
-                train, test, image_size=pretraining.image_size
-            )
-        results = {
-            "top_1_accuracy": accuracies["top_1_accuracy"],
-            "top_5_accuracy": accuracies["top_5_accuracy"],
-            "classifier_top_1_accuracy": own_accuracy,
-            "untrained_top_1_accuracy": untrained_accuracy,
-            "raw_pixel_1nn_accuracy": nearest_accuracy,
-            "num_train_images": len(train),
-            "num_test_images": accuracies["num_test_images"],
-            "class_names": list(train.class_names),
-            "seconds": round(seconds, 2),
-            "chosen": chosen,
-            "config": dataclasses.asdict(config),
-        }
-        text = json.dumps(results, indent=2) + "\n"
-        results = json.loads(text)
-        with written_whole(workdir / "linear_eval.json") as path:
-            path.write_text(text)
-        print(text, end="")
-        print(f"Wrote {workdir / 'classifier.keras'}")
-        return results
-
-    return run
-
-
-def _classifier_trainer(config, pretraining, train):
-    """A function `(encoder, train)` -> classifier and what was chosen."""
-    common = {
-        "validation_fraction": config.validation_fraction,
-        "seed": config.seed,
-    }
-    eval_augmentation = AUGMENTATIONS[config.eval_augmentation]
-    if config.method == "fast":
-        return functools.partial(
-            fit_linear_classifier,
-            l2=config.l2,
-            max_iterations=config.max_iterations,
-            augmentation=eval_augmentation,
-            image_size=pretraining.image_size,
-            verbose=0,
-            **common,
-        )
-    has_choice = len(config.base_learning_rates) > 1
-    num_images = len(train)
-    if has_choice:
-        num_images -= math.ceil(config.validation_fraction * num_images)
-    if config.batch_size > num_images:
-        raise ValueError(
-            f"`batch_size` must be at most the {num_images} images that are "
-            f"trained on. Received: batch_size={config.batch_size}"
-        )
-    steps_per_epoch = len(train) // config.batch_size
-
-    def optimizer(learning_rate):
-        return build_optimizer(config, learning_rate, steps_per_epoch)
-
-    scale = config.batch_size / 256
-    optimizer(config.base_learning_rates[0] * scale)  # refuses what is wrong
-    augmentation = make_augmentation(pretraining)
-    if config.augmentation is not None:
-        augmentation = named(AUGMENTATIONS, "augmentation", config.augmentation)
-    return functools.partial(
-        train_linear_classifier,
-        make_optimizer=optimizer,
-        learning_rate=tuple(r * scale for r in config.base_learning_rates),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        augmentation=augmentation,
-        image_size=pretraining.image_size,
-        label_smoothing=config.label_smoothing,
-        kernel_initializer=config.kernel_initializer,
-        eval_augmentation=eval_augmentation,
-        **common,
-    )
+    return linear_evaluation.prepare(config, workdir)
 
 
 def _prepare_command(values):

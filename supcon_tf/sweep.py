@@ -34,20 +34,21 @@ from supcon_tf.config.command_line import (
     given_settings,
     run_command,
 )
+from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import named
 from supcon_tf.drawing import check_matplotlib
-from supcon_tf.files import FolderInUseError, NoSpaceError, check_folder
+from supcon_tf.errors import check_int
+from supcon_tf.files import check_folder
 from supcon_tf.recipes import RECIPES
 from supcon_tf.studies import STUDIES, plan
 from supcon_tf.studies.configs import configs_of
 from supcon_tf.studies.results import read_rows
 from supcon_tf.studies.runs import (
-    MAY_CHANGE,
-    StudyFailedError,
     is_finished,
     run_study,
     study_text,
 )
+from supcon_tf.training.objectives import summaries
 
 
 def _prepare_command(values):
@@ -65,8 +66,7 @@ def _prepare_command(values):
     )
     configs = list(zip(runs, configs_of(recipe, runs, values), strict=True))
     jobs, figure = values["jobs"].value, values["figure"].value
-    if jobs < 1:
-        raise ValueError(f"`jobs` must be >= 1. Received: jobs={jobs}")
+    check_int("jobs", jobs, 1)
     if values["list"].value:
         return lambda: print("\n".join(run.name for run in runs))
     given = given_settings(recipe, values)
@@ -189,14 +189,13 @@ def main(argv=None):
     flags.DEFINE_bool(
         "list", False, "Print the names of the runs alone.", flag_values=values
     )
-    define_flags(PretrainConfig, values)
+    define_flags(PretrainConfig, values, {"objective": summaries()})
     return run_command(
         "supcon-sweep",
         __doc__,
         values,
         _prepare_command,
         argv,
-        failures=(FolderInUseError, NoSpaceError, StudyFailedError),
     )
 
 

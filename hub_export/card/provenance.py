@@ -6,41 +6,12 @@ guessed. `config` is the dict of config.json; empty if there is none.
 
 import json
 import pathlib
-import types
 
+from supcon_tf.config.pretrain import MAY_CHANGE, start_of
+from supcon_tf.training.objectives import OBJECTIVES
 from supcon_tf.training.unused_settings import unused_settings
 
 NOT_RECORDED = "not recorded"
-_METHODS = {
-    "supcon": "supervised contrastive learning",
-    "simclr": "contrastive learning without labels",
-    "cross_entropy": "cross-entropy",
-    "max_margin": "additive-margin softmax",
-}
-_LOSSES = {
-    "supcon": "the supervised contrastive loss of [Khosla et al. 2020]"
-    "(https://arxiv.org/abs/2004.11362)",
-    "simclr": "the contrastive loss without labels, NT-Xent, of [Chen et al. "
-    "2020](https://arxiv.org/abs/2002.05709)",
-    "cross_entropy": "cross-entropy, of a linear classifier that was trained "
-    "with the encoder",
-    "max_margin": "additive-margin softmax ([Wang et al. 2018]"
-    "(https://arxiv.org/abs/1801.05599)), of a classifier that was trained "
-    "with the encoder",
-}
-_CONTRASTIVE = ("supcon", "simclr")
-_KERAS_CV = "keras_cv:"
-# Where and in what folders it ran: of no use to others.
-_PRIVATE = ("data_dir", "download", "safe_mode", "strategy")
-# All that `unused_settings` looks at.
-_DECISIVE = (
-    "initial_encoder",
-    "augmentation",
-    "objective",
-    "optimizer",
-    "schedule",
-    "learning_rate",
-)
 
 
 def architecture(config):
@@ -64,7 +35,8 @@ def description(config, features):
         config.get("dataset"), f" on {config.get('dataset')}"
     )
     method = config.get("objective")
-    by = f" by {_METHODS.get(method, method)}" if method else ""
+    row = OBJECTIVES.get(method)
+    by = f" by {row.method if row else method}" if method else ""
     trained = f" trained{where}{by}" if where or by else ""
     return f"Image encoder{network}{trained}: RGB images to {features} features"
 
@@ -82,10 +54,7 @@ def initialization(config):
 
 def initial_encoder(config):
     """The trained encoder that the training started from, or None."""
-    name = config.get("encoder", "")
-    if config.get("initial_encoder") is None and name.startswith(_KERAS_CV):
-        return name
-    return _public(config.get("initial_encoder"))
+    return _public(start_of(config))
 
 
 def objective(config, callables):
@@ -94,8 +63,12 @@ def objective(config, callables):
     if name is None:
         sentences = [f"The objective is {NOT_RECORDED}."]
     else:
-        sentences = [f"Objective: {_LOSSES.get(name, f'`{name}`')}."]
-    if name in (None, *_CONTRASTIVE) and "temperature" in config:
+        loss = OBJECTIVES[name].card if name in OBJECTIVES else f"`{name}`"
+        sentences = [f"Objective: {loss}."]
+    is_contrastive = name is None or (
+        name in OBJECTIVES and not OBJECTIVES[name].is_classifier
+    )
+    if is_contrastive and "temperature" in config:
         sentences.append(f"Temperature: {config['temperature']:g}.")
     included = [
         f"`encoder.{name}({of})`"
@@ -105,7 +78,7 @@ def objective(config, callables):
         )
         if name in callables
     ]
-    if name in (None, *_CONTRASTIVE):
+    if is_contrastive:
         sentences.append(_head(config))
     else:
         sentences.append("There was no projection head.")
@@ -133,8 +106,7 @@ def settings(config):
     """The settings that had a part in the training, as JSON."""
     if not config:
         return f"The settings of the training are {NOT_RECORDED}."
-    known = {"encoder": "", **dict.fromkeys(_DECISIVE), **config}
-    unused = unused_settings(types.SimpleNamespace(**known))
+    unused = unused_settings(config)
     shown = {
         **config,
         "initial_encoder": _public(config.get("initial_encoder")),
@@ -142,7 +114,7 @@ def settings(config):
     lines = ",\n".join(
         f"  {json.dumps(name)}: {json.dumps(value)}"
         for name, value in shown.items()
-        if value is not None and name not in (*_PRIVATE, *unused)
+        if value is not None and name not in (*MAY_CHANGE, *unused)
     )
     text = (
         "Settings of `supcon-pretrain`; each is a flag of that name. The "
@@ -174,7 +146,7 @@ def _head(config):
 
 def _public(where):
     """Where it started from; of a path, which is private, the last part."""
-    if where is None or where.startswith(_KERAS_CV) or "://" in where:
+    if where is None or start_of({"encoder": where}) or "://" in where:
         return where
     return pathlib.PurePath(where).name
 

@@ -6,6 +6,7 @@ Like those of provenance.py: what was not recorded is said to be so.
 import re
 
 from hub_export.card.provenance import NOT_RECORDED, initial_encoder
+from supcon_tf.training.objectives import OBJECTIVES
 
 _MOST_NAMES = 100  # that are listed; more hide the rest of the card
 _METHODS = {
@@ -37,7 +38,8 @@ def training_data(config, evaluation, class_names):
         if count is None:
             sentences = [f"Images of `{name}`; their number is {NOT_RECORDED}."]
     sentences.append(_classes(class_names))
-    if config.get("objective") == "simclr":
+    row = OBJECTIVES.get(config.get("objective"))
+    if row and not row.uses_labels:
         sentences.append("The labels were not used in pretraining.")
     if config.get("validation_fraction"):
         part = config["validation_fraction"]

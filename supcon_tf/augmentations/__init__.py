@@ -1,4 +1,4 @@
-"""Augmentations: to add one, write it in pipelines.py and name it here."""
+"""The augmentations. To add one, write it in pipelines.py and name it here."""
 
 from supcon_tf.augmentations.crops import (
     center_crop,

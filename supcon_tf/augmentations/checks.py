@@ -1,4 +1,4 @@
-"""What every pipeline checks of its input, once."""
+"""The checks of the input that all pipelines share."""
 
 import operator
 
@@ -8,7 +8,22 @@ from supcon_tf.augmentations.encoded_image import EncodedImage
 
 
 def checked_images(images):
-    """`[B, H, W, C]` uint8 or floats as a tensor, or an `EncodedImage`."""
+    """Returns images as a tensor, after checking their rank and dtype.
+
+    Args:
+      images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1], or an
+        `EncodedImage`, which is returned as it is. Values are not checked.
+
+    Returns:
+      A tensor `[B, H, W, C]` of the same dtype, or the `EncodedImage`.
+
+    Raises:
+      ValueError: if the rank is not 4, or the dtype neither uint8 nor floating.
+
+    Example:
+      >>> checked_images(images).shape
+      TensorShape([8, 32, 32, 3])
+    """
     if isinstance(images, EncodedImage):
         return images
     images = tf.convert_to_tensor(images)
@@ -26,7 +41,23 @@ def checked_images(images):
 
 
 def checked_seeds(seeds, images):
-    """`[B, 2]` int32 or int64 as a tensor; any B for an `EncodedImage`."""
+    """Returns seeds as a tensor, after checking their shape and dtype.
+
+    Args:
+      seeds: `[B, 2]` int32 or int64.
+      images: a tensor `[B, H, W, C]`, or an `EncodedImage`, which allows any
+        number of seeds.
+
+    Returns:
+      A tensor `[B, 2]` of the same dtype.
+
+    Raises:
+      ValueError: if the dtype is another, or the shape is.
+
+    Example:
+      >>> checked_seeds([[0, 1], [0, 2]], images[:2]).shape
+      TensorShape([2, 2])
+    """
     seeds = tf.convert_to_tensor(seeds)
     encoded = isinstance(images, EncodedImage)
     rows = tf.TensorShape([None if encoded else images.shape[0], 2])
@@ -41,7 +72,22 @@ def checked_seeds(seeds, images):
 
 
 def checked_size(image_size, name="image_size"):
-    """A positive int, or two of them, as (height, width)."""
+    """Returns a size as (height, width).
+
+    Args:
+      image_size: a positive int for both sides, or a pair of them.
+      name: string, how an error message calls the argument.
+
+    Returns:
+      (height, width), two positive ints.
+
+    Raises:
+      ValueError: if it is neither.
+
+    Example:
+      >>> checked_size(32), checked_size([48, 32])
+      ((32, 32), (48, 32))
+    """
     sides = image_size
     if not isinstance(sides, (tuple, list, tf.TensorShape)):
         sides = (image_size, image_size)
@@ -58,5 +104,16 @@ def checked_size(image_size, name="image_size"):
 
 
 def is_small(size):
-    """Whether an output is as small as CIFAR's, by its longer side."""
+    """Tells whether an output is as small as CIFAR's, by its longer side.
+
+    Args:
+      size: (height, width), in pixels.
+
+    Returns:
+      A bool, True up to 32 pixels.
+
+    Example:
+      >>> is_small((32, 24)), is_small((32, 33))
+      (True, False)
+    """
     return max(size) <= 32

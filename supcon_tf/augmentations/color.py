@@ -1,7 +1,7 @@
 """The colour operations of SimCLR, as torchvision computes them.
 
 All work on planes `[B, C, H, W]` with C = 1 or 3, float32 in [0, 1], and draw
-their parameters per image (see ops.py).
+their parameters per image, as planes.py tells.
 """
 
 import functools
@@ -19,15 +19,15 @@ def random_color_jitter(
     probability=0.8,
     additive_brightness=False,
 ):
-    """Brightness, contrast, saturation and hue, in random order per image.
+    """Changes brightness, contrast, saturation and hue, in random order per image.
 
     Args:
       planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
       seeds: `[B, 2]` integers.
-      strength: float in [0, 2.5]. 1 for ImageNet, 0.5 for CIFAR in SimCLR.
+      strength: float in [0, 2.5]. SimCLR has 1 for ImageNet, 0.5 for CIFAR.
       probability: float in [0, 1] that an image is jittered. 0.8 in SimCLR.
-      additive_brightness: whether brightness is added, as tf.image does, and
-        not multiplied, as torchvision does.
+      additive_brightness: whether to add to the brightness, as tf.image does,
+        and not multiply it, as torchvision does.
 
     Returns:
       `[B, C, H, W]` float32 in [0, 1].
@@ -36,12 +36,15 @@ def random_color_jitter(
       ValueError: if C is not 1 or 3, or strength is out of range.
 
     Example:
-      >>> planes = random_color_jitter(planes, seeds, strength=0.5)
+      >>> seeds = tf.stack([tf.zeros(8, tf.int32), tf.range(8)], axis=1)
+      >>> planes = tf.fill([8, 3, 32, 32], 0.5)
+      >>> random_color_jitter(planes, seeds, strength=0.5).shape
+      TensorShape([8, 3, 32, 32])
 
     Reference:
-      Chen et al., SimCLR, 2020, appendix A; multiplicative brightness as in
-      torchvision and in the official SupCon code's CIFAR presets, additive as
-      in its ImageNet presets.
+      Chen et al., SimCLR, 2020, appendix A. Brightness is multiplied in
+      torchvision and in the official SupCon code's CIFAR presets, and added in
+      its ImageNet presets.
     """
     parameters = jitter_parameters(
         seeds,
@@ -59,32 +62,19 @@ def random_color_jitter(
 def jitter_parameters(
     seeds, *, strength=1.0, probability=0.8, additive_brightness=False
 ):
-    """Draws what `adjust_colors` applies; see `random_color_jitter`.
+    """Draws what `adjust_colors` applies, from `[B, 2]` integer seeds.
 
-    With s = 0.8 * strength the three factors are uniform in
-    [max(0, 1 - s), 1 + s], the hue shift in 0.2 * strength * [-1, 1]. An
-    additive brightness is uniform in [-s, s].
-
-    Args:
-      seeds: `[B, 2]` integers.
-      strength: float in [0, 2.5].
-      probability: float in [0, 1]; the other images get factors of one and a
-        shift of zero.
-      additive_brightness: whether the first column is what is added.
-
-    Returns:
-      factors `[B, 3]` float32, shifts `[B]` float32, order `[B, 4]` int32.
-
-    Raises:
-      ValueError: if strength is out of range.
-
-    Example:
-      >>> factors, shifts, order = jitter_parameters(seeds, strength=0.5)
+    Returns factors `[B, 3]` float32, shifts `[B]` float32, order `[B, 4]` int32.
+    The arguments are those of `random_color_jitter`.
     """
-    if not 0 <= strength <= 2.5:  # 2.5: shifts of half the hue circle
+    if not 0 <= strength <= 2.5:  # at 2.5, shifts reach half the hue circle
         raise ValueError(
             f"`strength` must be in [0, 2.5]. Received: strength={strength}"
         )
+    # With s = 0.8 * strength, the factors are uniform in [max(0, 1 - s), 1 + s],
+    # an additive brightness in [-s, s], and the hue shift in
+    # 0.2 * strength * [-1, 1]. Images that are not jittered get what changes
+    # nothing.
     draws = uniform(seeds, "jitter", 9)
     jittered = _is_jittered(seeds, probability)
     low, high = max(0.0, 1 - 0.8 * strength), 1 + 0.8 * strength
@@ -104,31 +94,10 @@ def jitter_parameters(
 
 
 def adjust_colors(planes, factors, shifts, order, *, additive_brightness=False):
-    """Adjusts brightness, contrast, saturation and hue in a given order.
+    """Adjusts the colours of planes `[B, C, H, W]`, in the given order per image.
 
-    With gray(x) of ITU-R 601, and a clip to [0, 1] after each:
-        brightness: f * x, or x + f
-        contrast:   f * x + (1 - f) * mean(gray(x))
-        saturation: f * x + (1 - f) * gray(x)
-        hue:        see `shift_hue`
-
-    Args:
-      planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
-      factors: `[B, 3]` floats >= 0: of brightness, contrast, saturation.
-      shifts: `[B]` floats in [-0.5, 0.5], of the hue.
-      order: `[B, 4]` integers, each row a permutation of 0 brightness,
-        1 contrast, 2 saturation, 3 hue.
-      additive_brightness: whether the factor of brightness is added.
-
-    Returns:
-      `[B, C, H, W]` float32 in [0, 1].
-
-    Raises:
-      ValueError: if C is not 1 or 3.
-
-    Example:
-      >>> brighter = tf.constant([[1.5, 1.0, 1.0]])
-      >>> adjust_colors(plane, brighter, [0.0], [[0, 1, 2, 3]])
+    Factors `[B, 3]` >= 0 are of brightness, contrast, saturation; hue shifts are
+    `[B]` in [-0.5, 0.5]; order `[B, 4]` permutes the four, with 3 for the hue.
     """
     weights = _gray_weights(planes)
     zero = tf.zeros_like(shifts)
@@ -137,7 +106,11 @@ def adjust_colors(planes, factors, shifts, order, *, additive_brightness=False):
     scaled, added = brightness, zero
     if additive_brightness:
         scaled, added = one, brightness
-    # The first three are a * x + g * gray(x) + m * mean(gray(x)) + c.
+    # With gray(x) of ITU-R 601, and a clip to [0, 1] after each step:
+    #   brightness: f * x, or x + f if it is additive
+    #   contrast:   f * x + (1 - f) * mean(gray(x))
+    #   saturation: f * x + (1 - f) * gray(x)
+    # So each of them is a * x + g * gray(x) + m * mean(gray(x)) + c.
     steps = tf.stack(
         [
             tf.stack([scaled, zero, zero, added], 1),
@@ -147,7 +120,7 @@ def adjust_colors(planes, factors, shifts, order, *, additive_brightness=False):
         axis=1,
     )
     is_hue = tf.equal(order, 3)
-    # The order without hue: what is equal keeps its place.  [B, 3]
+    # The order without hue, `[B, 3]`. A stable sort keeps the other three.
     rest = tf.argsort(tf.cast(is_hue, tf.int32), axis=1, stable=True)[:, :3]
     rest = tf.gather(order, rest, batch_dims=1)
     steps = tf.gather(steps, rest, batch_dims=1)  # [B, position, 4]
@@ -162,17 +135,10 @@ def adjust_colors(planes, factors, shifts, order, *, additive_brightness=False):
 
 
 def shift_hue(planes, shifts):
-    """Turns the hue (of HSV) of each image; value and saturation stay.
+    """Turns the hue (of HSV) of each image, and keeps value and saturation.
 
-    Args:
-      planes: `[B, 3, H, W]` float32 in [0, 1].
-      shifts: `[B]` floats in [-0.5, 0.5]; 1 is the whole circle.
-
-    Returns:
-      `[B, 3, H, W]` float32 in [0, 1].
-
-    Example:
-      >>> shift_hue(red, tf.constant([1 / 3]))  # green
+    `[B, 3, H, W]` float32 in [0, 1] and shifts `[B]` in [-0.5, 0.5], where 1 is
+    the whole circle -> `[B, 3, H, W]`. A shift of 1 / 3 makes red green.
     """
     red, green, blue = tf.unstack(planes, axis=1)  # [B, H, W] each
     high = tf.maximum(tf.maximum(red, green), blue)
@@ -206,24 +172,10 @@ def shift_hue(planes, shifts):
 
 
 def random_grayscale(planes, seeds, *, probability=0.2):
-    """Makes some of the images grey (ITU-R 601), all channels kept.
+    """Makes some of the images grey (ITU-R 601), and keeps all channels.
 
-    Args:
-      planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
-      seeds: `[B, 2]` integers.
-      probability: float in [0, 1]. 0.2 in SimCLR.
-
-    Returns:
-      `[B, C, H, W]` float32 in [0, 1].
-
-    Raises:
-      ValueError: if C is not 1 or 3.
-
-    Example:
-      >>> planes = random_grayscale(planes, seeds)
-
-    Reference:
-      Chen et al., SimCLR, 2020, appendix A.
+    `[B, C, H, W]` float32 in [0, 1], C = 1 or 3 -> the same. The probability of
+    0.2 is SimCLR's: Chen et al. 2020, appendix A.
     """
     weights = tf.constant(_gray_weights(planes))[:, None, None]  # [C, 1, 1]
 
@@ -250,7 +202,10 @@ def _gray_weights(planes):
 
 
 def _mix_channels(planes, step, weights):
-    """Clips a x + g gray(x) + m mean(gray(x)) + c; step `[B, (a, g, m, c)]`."""
+    """Computes a x + g gray(x) + m mean(gray(x)) + c, clipped to [0, 1].
+
+    Each row of `step` `[B, 4]` is (a, g, m, c).
+    """
     channels = len(weights)
     scale, gray, mean, constant = tf.unstack(
         step[:, :, None, None], axis=1

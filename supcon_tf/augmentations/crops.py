@@ -1,6 +1,7 @@
-"""The pipelines that only crop: (images, seeds, image_size) -> one view each.
+"""The pipelines that only crop, and the random crop of all random pipelines.
 
-For another view of the same images, call again with other seeds.
+A pipeline takes (images, seeds, image_size) and makes one view of each image.
+Call it again with other seeds for another view of the same images.
 """
 
 import numpy as np
@@ -18,9 +19,10 @@ from supcon_tf.augmentations.planes import to_images, to_planes
 
 
 def crop_flip(images, seeds, image_size, *, area=None):
-    """Random resized crop (ratio 3/4..4/3) and flip p 0.5.
+    """Makes a random resized crop (ratio 3/4..4/3), flipped with probability 0.5.
 
-    The usual augmentation of cross-entropy training and of linear evaluation.
+    This is the usual augmentation of cross-entropy training and of linear
+    evaluation.
 
     Args:
       images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1], or an
@@ -28,17 +30,19 @@ def crop_flip(images, seeds, image_size, *, area=None):
       seeds: `[B, 2]` int32 or int64.
       image_size: positive int, or (height, width), of the views.
       area: (low, high) share of the image that the crop covers,
-        0 < low <= high <= 1. None: (0.2, 1) for an output of up to 32 pixels
-        (CIFAR), else (0.08, 1) (ImageNet), as in `simclr`.
+        0 < low <= high <= 1. None takes (0.2, 1) for an output of up to 32
+        pixels (CIFAR), else (0.08, 1) (ImageNet), as in `simclr`.
 
     Returns:
       `[B, height, width, C]` float32 in [0, 1].
 
     Raises:
-      ValueError: on any input not as described.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> views = crop_flip(images, seeds, 224)
+      >>> seeds = tf.stack([tf.zeros(8, tf.int32), tf.range(8)], axis=1)
+      >>> crop_flip(images, seeds, 24).shape
+      TensorShape([8, 24, 24, 3])
 
     Reference:
       Szegedy et al., Going Deeper with Convolutions, 2015.
@@ -48,9 +52,9 @@ def crop_flip(images, seeds, image_size, *, area=None):
 
 
 def crop(images, seeds, image_size, *, area=(0.5, 1.0)):
-    """Random resized crop (ratio 3/4..4/3) without a flip.
+    """Makes a random resized crop (ratio 3/4..4/3) without a flip.
 
-    For images whose meaning a mirror changes, such as digits and letters.
+    It is for images whose meaning a mirror changes, such as digits and letters.
 
     Args:
       images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1], or an
@@ -58,41 +62,45 @@ def crop(images, seeds, image_size, *, area=(0.5, 1.0)):
       seeds: `[B, 2]` int32 or int64.
       image_size: positive int, or (height, width), of the views.
       area: (low, high) share of the image that the crop covers,
-        0 < low <= high <= 1. From 0.5: half a digit is still that digit.
+        0 < low <= high <= 1. The default begins at 0.5, since half a digit is
+        still that digit.
 
     Returns:
       `[B, height, width, C]` float32 in [0, 1].
 
     Raises:
-      ValueError: on any input not as described.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> views = crop(digits, seeds, 28)
+      >>> seeds = tf.stack([tf.zeros(8, tf.int32), tf.range(8)], axis=1)
+      >>> crop(train.images[:8], seeds, 28).shape
+      TensorShape([8, 28, 28, 3])
     """
     size = checked_size(image_size)
     return to_images(random_crop(images, seeds, size, area=area, flip=False))
 
 
 def center_crop(images, seeds, image_size):
-    """The largest centred window with the output's ratio, resized; for eval.
+    """Resizes the largest centred window with the output's ratio, for evaluation.
 
-    Nothing is cut off beyond that ratio; an image that already has the size
-    is only converted to float32 in [0, 1].
+    The window leaves out no more than that ratio demands. An image that already
+    has the size is only converted to float32 in [0, 1].
 
     Args:
       images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1], or an
-        `EncodedImage`, which gives one view.
-      seeds: ignored, may be None; here so that all pipelines are called alike.
+        `EncodedImage`.
+      seeds: as in `resize_then_crop`.
       image_size: positive int, or (height, width), of the views.
 
     Returns:
       `[B, height, width, C]` float32 in [0, 1].
 
     Raises:
-      ValueError: on any input not as described.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> test_images = center_crop(images, None, 224)
+      >>> center_crop(test.images, None, 32).shape
+      TensorShape([100, 32, 32, 3])
     """
     return resize_then_crop(images, seeds, image_size, padding=0)
 
@@ -100,26 +108,29 @@ def center_crop(images, seeds, image_size):
 def resize_then_crop(images, seeds, image_size, *, padding=None):
     """Resizes to a little more than the output, and cuts out the centre.
 
-    The usual evaluation on ImageNet: shorter side to 256, centre of 224. In
-    one step: the centred window, in whole pixels, that this shows, resized.
+    This is the usual evaluation on ImageNet, where the shorter side becomes 256
+    and the centre of 224 is kept. Here it is one step: the centred window, in
+    whole pixels, that is kept in the end is cut out first and then resized.
 
     Args:
       images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1], or an
         `EncodedImage`.
-      seeds: as many as there are images, or None; of an `EncodedImage`, how
-        many equal views to make, one with None. Nothing is drawn.
+      seeds: nothing is drawn from them. They are an argument so that all
+        pipelines are called alike, and may be None. An `EncodedImage` gives as
+        many equal views as there are seeds, and one with None.
       image_size: positive int, or (height, width), of the views.
       padding: int >= 0, pixels by which the image is resized larger than the
-        output. None: 0 for an output of up to 32 pixels (CIFAR), else 32.
+        output. None takes 0 for an output of up to 32 pixels (CIFAR), else 32.
 
     Returns:
       `[B, height, width, C]` float32 in [0, 1].
 
     Raises:
-      ValueError: on any input not as described.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> test_images = resize_then_crop(images, None, 224)
+      >>> resize_then_crop(test.images, None, (48, 40)).shape
+      TensorShape([100, 48, 40, 3])
 
     Reference:
       Official SupCon code, RESIZE_THEN_CROP with crop_padding 32.
@@ -148,20 +159,25 @@ def resize_then_crop(images, seeds, image_size, *, padding=None):
 
 
 def random_crop(images, seeds, size, *, area, flip):
-    """What every random pipeline begins with.
+    """Checks the input and crops at random, as every random pipeline begins.
 
     Args:
-      images: as for `crop_flip`.
-      seeds: as for `crop_flip`.
+      images: as in `crop_flip`.
+      seeds: as in `crop_flip`.
       size: (height, width) of the views, positive ints.
-      area: as for `crop_flip`.
-      flip: bool, whether half of the views are mirrored.
+      area: as in `crop_flip`.
+      flip: bool, whether to mirror each view with probability 0.5.
 
     Returns:
       Planes `[B, C, height, width]` float32 in [0, 1].
 
     Raises:
       ValueError: if images, seeds or area are not as described.
+
+    Example:
+      >>> seeds = tf.stack([tf.zeros(8, tf.int32), tf.range(8)], axis=1)
+      >>> random_crop(images, seeds, (24, 16), area=(0.5, 1), flip=True).shape
+      TensorShape([8, 3, 24, 16])
     """
     images = checked_images(images)
     seeds = checked_seeds(seeds, images)

@@ -1,22 +1,26 @@
-"""Augmentations that mix images, and with them their labels."""
+"""CutMix, which mixes images and, with them, their labels."""
 
 import tensorflow as tf
 
 
 def cut_mix(images, labels, seed, *, alpha=1.0, probability=1.0):
-    """CutMix: pastes a box of another image, and mixes the labels alike.
+    """Pastes a box of another image of the batch, and mixes the labels alike.
 
-    An image is mixed with another of its batch: a box of the share 1 - m of
-    the area, m ~ Beta(alpha, alpha), around a uniform centre, cut off at the
-    edge of the image. The label is (1 - s) * own + s * the other's, s the
-    share of the pixels that the box covers in the end. For cross-entropy;
-    views of one image are all mixed in the same way.
+    The box has the share 1 - m of the area, with m ~ Beta(alpha, alpha), and a
+    uniform centre. What lies beyond the edge of the image is cut off. With s
+    the share of the pixels that the box covers in the end,
+
+        label = (1 - s) * own label + s * label of the other image
+
+    It is for training with cross-entropy. All views of an image are mixed in
+    the same way.
 
     Args:
       images: `[B, H, W, C]`, or views `[B, V, H, W, C]`, of any dtype.
       labels: `[B, K]` floats, one-hot or smoothed.
-      seed: `[2]` int32 or int64; other for each batch.
-      alpha: positive float. 1 in the paper: m is uniform.
+      seed: `[2]` int32 or int64, another one for each batch, such as
+        (seed of the run, number of the batch).
+      alpha: float >= 0.05. 1, the default, is the paper's: m is then uniform.
       probability: float in [0, 1] that an image is mixed.
 
     Returns:
@@ -26,16 +30,16 @@ def cut_mix(images, labels, seed, *, alpha=1.0, probability=1.0):
       ValueError: if an argument is not as described.
 
     Example:
-      >>> batches = tf.data.Dataset.zip(batches, tf.data.Dataset.counter())
-      >>> batches = batches.map(
-      ...     lambda batch, i: cut_mix(*batch, tf.stack([seed, i])))
+      >>> mixed, targets = cut_mix(images, tf.one_hot(labels, 4), seed=[0, 1])
+      >>> mixed.shape, targets.shape
+      (TensorShape([8, 32, 32, 3]), TensorShape([8, 4]))
 
     Reference:
       Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers
       with Localizable Features, 2019.
     """
     images, labels, seed = _checked(images, labels, seed)
-    if not alpha >= 0.05:  # float32 cannot hold what is drawn for less
+    if not alpha >= 0.05:  # float32 cannot hold the draws of a smaller one
         raise ValueError(f"`alpha` must be >= 0.05. Received: alpha={alpha}")
     if not 0 <= probability <= 1:
         raise ValueError(
@@ -66,7 +70,7 @@ def cut_mix(images, labels, seed, *, alpha=1.0, probability=1.0):
 
 
 def _covered(centre, side, length):
-    """Which of the pixels lie in the box; centre and side as shares, `[B]`."""
+    """Tells which pixels lie in the box; centre and side are shares, `[B]`."""
     middle = tf.range(tf.cast(length, tf.float32)) + 0.5  # of each pixel
     length = tf.cast(length, tf.float32)
     distance = tf.abs(middle - centre[:, None] * length)

@@ -1,4 +1,4 @@
-"""One image file as the input of a pipeline: only its window is decoded."""
+"""An image file as the input of a pipeline, which decodes only its windows."""
 
 import tensorflow as tf
 
@@ -8,27 +8,28 @@ from supcon_tf.augmentations.resizing import resize
 class EncodedImage:
     """The bytes of an image file, in place of a batch of images.
 
-    Every pipeline takes it and returns as many views as it gets seeds. Of a
-    JPEG file, it decodes nothing but the window of each view: with random
-    crops, a fraction of the file. Other files are decoded once, whole.
+    Every pipeline takes it and returns as many views as it gets seeds. A JPEG
+    file is decoded only within the window of each view, which is a fraction of
+    the file with random crops. Other files are decoded once, as a whole.
 
-    A view equals the one of the decoded image, up to the colour in the last
-    column of a window that ends between two blocks of the file: most files
-    store colour at half the resolution, and what is interpolated there lacks
-    its neighbour in the next block.
+    A view equals the view of the decoded image, except for the colour in the
+    last column of a window that ends between two blocks of the file. Most files
+    store colour at half the resolution, and the value that is interpolated
+    there lacks its neighbour in the next block.
 
     Args:
       contents: scalar string tensor, the bytes of a JPEG, PNG, GIF (its first
-        frame) or BMP file. Grey and CMYK become RGB, transparency is dropped.
+        frame) or BMP file, as `tf.io.read_file` returns them. Grey and CMYK
+        become RGB, and transparency is dropped.
 
     Raises:
-      ValueError: if contents is no scalar string.
+      ValueError: if contents is not a scalar string.
 
     Example:
-      >>> def views(path):
-      ...     file = EncodedImage(tf.io.read_file(path))
-      ...     return simclr(file, [[0, 1], [0, 2]], 224)  # [2, 224, 224, 3]
-      >>> dataset = tf.data.Dataset.list_files("*.jpg").map(views)
+      >>> file = tf.io.encode_jpeg(tf.zeros([100, 60, 3], tf.uint8))
+      >>> seeds = [[0, 1], [0, 2]]  # two views
+      >>> augmentations.simclr(EncodedImage(file), seeds, 32).shape
+      TensorShape([2, 32, 32, 3])
     """
 
     def __init__(self, contents):
@@ -41,10 +42,15 @@ class EncodedImage:
         self.contents = contents
 
     def decode(self):
-        """The whole image, for augmentations that take no files.
+        """Decodes the whole image, for augmentations that take no files.
 
         Returns:
           `[H, W, 3]` uint8.
+
+        Example:
+          >>> file = tf.io.encode_png(tf.zeros([100, 60, 1], tf.uint8))
+          >>> EncodedImage(file).decode().shape
+          TensorShape([100, 60, 3])
         """
         image = tf.io.decode_image(
             self.contents, channels=3, expand_animations=False
@@ -52,16 +58,25 @@ class EncodedImage:
         return tf.ensure_shape(image, [None, None, 3])
 
     def crop_and_resize(self, draw_windows, flips=None, *, size):
-        """As `spatial.crop_and_resize`, of one image and V windows.
+        """Makes V views of the image, as `spatial.crop_and_resize` would.
 
         Args:
           draw_windows: function (height, width) -> `[V, 4]` int32: top, left,
             height, width.
-          flips: `[V]` booleans, mirror left to right; None mirrors none.
+          flips: `[V]` booleans, whether to mirror left to right; None mirrors
+            none.
           size: (height, width) of the output, positive ints.
 
         Returns:
           `[V, 3, height, width]` float32 in [0, 1].
+
+        Example:
+          >>> file = tf.io.encode_jpeg(tf.zeros([100, 60, 3], tf.uint8))
+          >>> EncodedImage(file).crop_and_resize(
+          ...     lambda height, width: tf.constant([[0, 10, 40, 40]]),
+          ...     size=(32, 32),
+          ... ).shape
+          TensorShape([1, 3, 32, 32])
         """
         is_jpeg = tf.image.is_jpeg(self.contents)
         whole = tf.cond(

@@ -1,4 +1,4 @@
-"""Image augmentation layers of Keras and KerasCV as pipelines of ours."""
+"""Makes pipelines of the image augmentation layers of Keras and KerasCV."""
 
 import contextlib
 import threading
@@ -18,41 +18,41 @@ from supcon_tf.augmentations.encoded_image import EncodedImage
 def from_keras(layers, *, value_range=(0, 1), source_size=None):
     """Makes a pipeline of one or more Keras or KerasCV layers.
 
-    Each image goes through the layers by itself, in training mode, and all
-    that they draw comes from its seed: same image and seed, same view, in any
-    batch, eagerly and in tf.data. So layers that draw once per batch, such as
-    `keras.layers.RandomCrop` and the operations of its RandAugment, draw per
-    image here; and layers that mix images, such as MixUp, mix nothing.
+    Each image goes through the layers alone, in training mode, and all draws
+    come from its seed. So the same image and seed give the same view in any
+    batch, eagerly and in tf.data. Layers that draw once per batch, such as
+    `keras.layers.RandomCrop` and the operations of Keras' RandAugment, draw per
+    image here. Layers that mix images, such as MixUp, mix nothing.
 
     Args:
       layers: a `keras.layers.Layer`, a `keras.Sequential`, or a list of them.
         Their own `seed` arguments have no effect. Layers of your own must
-        draw by `keras.random`. KerasCV's AugMix is refused: it draws inside
-        a loop.
-      value_range: (low, high), what the layers expect black and white to be;
-        the same as the layers' own argument of this name. (0, 255) for
+        draw by `keras.random`. KerasCV's AugMix is refused, since it draws
+        inside a loop.
+      value_range: (low, high), the values of black and white that the layers
+        expect, as in the layers' own argument of this name. Use (0, 255) for
         KerasCV and for Keras layers left at their default.
       source_size: positive int, or (height, width), to which `center_crop`
-        brings the images before the layers; None leaves them. For images of
-        many sizes with a layer that must know theirs, such as RandomCrop.
+        brings the images before the layers; None leaves them. Use it for
+        images of many sizes with a layer that must know the size, such as
+        RandomCrop.
 
     Returns:
-      A function `(images, seeds, image_size) -> views` with images, or an
-      `EncodedImage`, and seeds as for `simclr`. Views: `[B, height, width, C]`
-      float32, clipped to [0, 1]; where the layers leave another size, brought
-      to image_size by `center_crop`.
+      A function `(images, seeds, image_size) -> views`. It takes images (or an
+      `EncodedImage`) and seeds as in `simclr`. The views are
+      `[B, height, width, C]` float32, clipped to [0, 1]. If the layers leave
+      another size than image_size, `center_crop` brings the views to it.
 
     Raises:
       ValueError: if there is no layer or one cannot be used, value_range is
-        no range or source_size no size; from the function, on any input not
-        as described.
+        not a range, or source_size is not a size. The function raises it if
+        its input is not as described.
 
     Example:
-      >>> augmentation = from_keras([
-      ...     keras.layers.RandomFlip("horizontal"),
-      ...     keras.layers.RandAugment(value_range=(0, 1)),
-      ... ])
-      >>> views = augmentation(images, seeds, 224)
+      >>> flip = from_keras(keras.layers.RandomFlip("horizontal"))
+      >>> seeds = tf.stack([tf.zeros(8, tf.int32), tf.range(8)], axis=1)
+      >>> flip(images, seeds, 24).shape
+      TensorShape([8, 24, 24, 3])
     """
     layers = _flat(layers)
     low, high = (float(value) for value in value_range)
@@ -65,18 +65,18 @@ def from_keras(layers, *, value_range=(0, 1), source_size=None):
         source_size = checked_size(source_size, "source_size")
 
     def view(image, seed, size):
-        """One image `[H, W, C]`, uint8 or in [0, 1], and its seed `[2]`."""
+        """Makes one view of `[H, W, C]`, uint8 or in [0, 1]; the seed is `[2]`."""
         whole = 255.0 if image.dtype == tf.uint8 else 1.0
         image = tf.cast(image, tf.float32)[None] / whole
         image = low + image * (high - low)
         if not all(layer.built for layer in layers):
-            # Building some layers takes draws, before those of the call.
+            # Building some layers draws, which must not count in the call.
             _run(layers, image, seed)
         changed = (_run(layers, image, seed) - low) / (high - low)
         changed = tf.ensure_shape(changed, [1, None, None, image.shape[3]])
         return center_crop(tf.clip_by_value(changed, 0.0, 1.0), None, size)[0]
 
-    # Always traced: where layers choose, a graph draws for each choice.
+    # Always traced, since a graph draws for each choice that a layer has.
     @tf.function
     def views(images, seeds, size):
         def one(image_and_seed):
@@ -86,7 +86,7 @@ def from_keras(layers, *, value_range=(0, 1), source_size=None):
         return _mapped(one, (images, seeds), signature)
 
     def augmentation(images, seeds, image_size):
-        """The layers of `from_keras` on each image: see there."""
+        """Applies the layers of `from_keras` to each image."""
         images = checked_images(images)
         seeds = checked_seeds(seeds, images)
         size = checked_size(image_size)
@@ -103,9 +103,9 @@ def from_keras(layers, *, value_range=(0, 1), source_size=None):
 
 
 def _flat(layers):
-    """The layers as a list, those of `keras.Sequential` one by one.
+    """Returns the layers as a list, with those of a `keras.Sequential` one by one.
 
-    (A Sequential itself would be built for the size of the first image.)
+    A Sequential itself would be built for the size of the first image.
     """
     flat = []
     for layer in layers if isinstance(layers, (list, tuple)) else [layers]:
@@ -133,10 +133,10 @@ def _flat(layers):
 
 
 def _mapped(function, elements, signature):
-    """`tf.map_fn`, which leaves nothing behind where the function raises.
+    """Calls `tf.map_fn`, and cleans up after it if the function raises.
 
-    (TensorFlow 2.21 leaves a caching device in the variable scope then, with
-    which no strategy's scope can be entered any more.)
+    TensorFlow 2.21 leaves a caching device in the variable scope then, and no
+    strategy's scope can be entered any more.
     """
     scope = tf.compat.v1.get_variable_scope()
     before = scope.caching_device
@@ -166,11 +166,12 @@ _LOCK = threading.RLock()
 
 @contextlib.contextmanager
 def _draws_from(seed):
-    """Lets what Keras and KerasCV draw in the block depend on `seed` `[2]`.
+    """Makes all draws of Keras and KerasCV in the block depend on `seed` `[2]`.
 
-    There is no public way to give a layer a seed per call: Keras' generators
-    count up, KerasCV's and its sampled factors have TensorFlow's state. So
-    the functions that they call are replaced, for this thread alone.
+    There is no public way to give a layer a seed per call. The generators of
+    Keras count up, and KerasCV's generators and sampled factors use the state
+    of TensorFlow. So this replaces the functions that they call, for this
+    thread alone.
     """
     seed = tf.cast(seed, tf.int64)
     count = 0
@@ -180,7 +181,8 @@ def _draws_from(seed):
         count += 1
         return tf.random.experimental.stateless_fold_in(seed, count)
 
-    # With the arguments of what they replace, whose seed has no effect.
+    # These have the arguments of what they replace, but their seed has no
+    # effect.
     def uniform(
         shape, minval=0, maxval=None, dtype=tf.float32, seed=None, name=None
     ):
@@ -217,7 +219,7 @@ def _draws_from(seed):
 
 
 def _in_this_thread(draw, original):
-    """`draw` where it is called in the thread of now, else `original`."""
+    """Returns `draw` for calls in the present thread, `original` for others."""
     thread = threading.get_ident()
 
     def either(*arguments, **options):

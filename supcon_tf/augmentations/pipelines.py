@@ -1,7 +1,8 @@
-"""The pipelines that change colours, too: SimCLR and the learnt policies.
+"""The pipelines that also change colours: SimCLR and the learnt policies.
 
-(images, seeds, image_size) -> one view each; for another view of the same
-images, call again with other seeds. Those that only crop are in crops.py.
+A pipeline takes (images, seeds, image_size) and makes one view of each image.
+Call it again with other seeds for another view of the same images. The
+pipelines that only crop are in crops.py.
 """
 
 from supcon_tf.augmentations import color, spatial
@@ -21,48 +22,53 @@ def simclr(
     blur_probability=None,
     additive_brightness=False,
 ):
-    """SimCLR: crop, flip, colour jitter, greyscale and blur, each random.
+    """Makes views as SimCLR: crop, flip, colour jitter, greyscale and blur.
 
-    In this order: random resized crop (`area`, ratio 3/4..4/3), flip p 0.5,
-    colour jitter p 0.8 (`strength`), greyscale p 0.2, Gaussian blur
-    (`blur_probability`, sigma 0.1..2 pixels).
+    Each step draws its parameters per image. The order is random resized crop
+    (`area`, ratio 3/4..4/3), flip with probability 0.5, colour jitter with
+    probability 0.8 (`strength`), greyscale with probability 0.2, and Gaussian
+    blur (`blur_probability`, sigma 0.1..2 pixels).
 
-    What is None comes from the published presets, by the longer output side:
+    An argument that is None takes the value of the published presets, which
+    depends on the longer side of the output:
 
         | output side       | strength | area      | blur_probability |
         | up to 32 (CIFAR)  | 0.5      | (0.2, 1)  | 0                |
         | above (ImageNet)  | 1.0      | (0.08, 1) | 0.5              |
 
     Args:
-      images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1]; C = 1 or 3,
-        statically known; B, H and W may be unknown. Or an `EncodedImage`, of
-        which B views are made.
+      images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1]. C is 1 or 3
+        and statically known; B, H and W may be unknown. It can also be an
+        `EncodedImage`, of which B views are made.
       seeds: `[B, 2]` int32 or int64. A view depends only on its own image and
         seed, up to float32 rounding.
       image_size: positive int, or (height, width), of the views.
       strength: float in [0, 2.5], of the colour jitter.
       area: (low, high) share of the image that the crop covers,
         0 < low <= high <= 1.
-      blur_probability: float in [0, 1].
-      additive_brightness: whether the jitter adds to the brightness, as
-        tf.image and the official ImageNet presets, rather than multiplies it,
-        as torchvision and the CIFAR presets.
+      blur_probability: float in [0, 1] that a view is blurred.
+      additive_brightness: if True, the jitter adds to the brightness, as
+        tf.image and the official ImageNet presets do. If False, the default, it
+        multiplies the brightness, as torchvision and the CIFAR presets do.
 
     Returns:
       `[B, height, width, C]` float32 in [0, 1].
 
     Raises:
-      ValueError: on any input not as described.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> seeds = tf.stack([tf.fill([64], epoch), tf.range(64)], axis=1)
-      >>> views = simclr(images, seeds, 32)
+      >>> epoch = 0
+      >>> seeds = tf.stack([tf.fill([8], epoch), tf.range(8)], axis=1)
+      >>> simclr(images, seeds, 32).shape
+      TensorShape([8, 32, 32, 3])
 
     Reference:
       Chen et al., A Simple Framework for Contrastive Learning of Visual
       Representations, 2020, appendix A (ImageNet: strength 1) and B.9 (CIFAR:
-      strength 0.5, no blur). Area 0.2..1, the torchvision-like jitter and
-      bilinear resizing: official SupCon code, presets for CIFAR.
+      strength 0.5, no blur). The area 0.2..1, the torchvision-like jitter and
+      the bilinear resizing are from the official SupCon code, presets for
+      CIFAR.
     """
     size = checked_size(image_size)
     strength, blur_probability = _presets(size, strength, blur_probability)
@@ -77,28 +83,33 @@ def simclr(
 
 
 def autoaugment(images, seeds, image_size, *, area=None, policy=None):
-    """AutoAugment: crop, flip, and one of 25 learnt pairs of operations.
+    """Makes views by AutoAugment: crop, flip, and one of 25 learnt pairs.
 
-    In the official SupCon code: ResNet-50 and 101 on ImageNet.
+    Each of the two operations of a pair is applied with its own probability,
+    on 8-bit values. The official SupCon code uses AutoAugment for ResNet-50 and
+    ResNet-101 on ImageNet.
 
     Args:
-      images: as for `simclr`.
-      seeds: `[B, 2]` int32 or int64, as for `simclr`.
+      images: as in `simclr`.
+      seeds: `[B, 2]` int32 or int64, as in `simclr`.
       image_size: positive int, or (height, width), of the views.
       area: (low, high) share of the image that the crop covers,
         0 < low <= high <= 1; None as in `simclr`.
-      policy: "imagenet", "cifar10" or "v0", see
-        `policies.random_autoaugment`. None: "cifar10" for an output of up to
-        32 pixels, else "imagenet"; the official SupCon code takes "v0".
+      policy: "imagenet" or "cifar10", the tables of the paper's appendix, or
+        "v0", another one learnt on ImageNet. The Model Garden takes "v0" by
+        default, and so does the official SupCon code. None takes "cifar10" for
+        an output of up to 32 pixels, else "imagenet".
 
     Returns:
-      `[B, height, width, C]` float32 in [0, 1].
+      `[B, height, width, C]` float32, multiples of 1 / 255 in [0, 1].
 
     Raises:
-      ValueError: on any input not as described.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> views = autoaugment(images, seeds, 224, policy="v0")
+      >>> seeds = tf.stack([tf.zeros(8, tf.int32), tf.range(8)], axis=1)
+      >>> autoaugment(images, seeds, 24, policy="v0").shape
+      TensorShape([8, 24, 24, 3])
 
     Reference:
       Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data,
@@ -115,29 +126,39 @@ def autoaugment(images, seeds, image_size, *, area=None, policy=None):
 def randaugment(
     images, seeds, image_size, *, magnitude=10, num_layers=2, area=None
 ):
-    """RandAugment: crop, flip, and some operations of one magnitude.
+    """Makes views by RandAugment: crop, flip, and operations of one magnitude.
+
+    The operations are drawn uniformly, per image, from 17: identity, auto
+    contrast, equalize, invert, posterize, solarize, solarize add, colour,
+    contrast, brightness, sharpness, shear and translate in x and y, rotate, and
+    cutout. They work on 8-bit values.
 
     Args:
-      images: as for `simclr`.
-      seeds: `[B, 2]` int32 or int64, as for `simclr`.
+      images: as in `simclr`.
+      seeds: `[B, 2]` int32 or int64, as in `simclr`.
       image_size: positive int, or (height, width), of the views.
-      magnitude: float in [0, 30], see `policies.random_randaugment`.
-      num_layers: int >= 1, operations per image.
+      magnitude: float in [0, 30]. It is 10 in the official code, and 9 to 28 on
+        this scale for the paper's models. Two operations, posterize and
+        solarize, change an image less when the magnitude is higher.
+      num_layers: int >= 1, operations per image; 2 in the official code.
       area: (low, high) share of the image that the crop covers,
         0 < low <= high <= 1; None as in `simclr`.
 
     Returns:
-      `[B, height, width, C]` float32 in [0, 1].
+      `[B, height, width, C]` float32, multiples of 1 / 255 in [0, 1].
 
     Raises:
-      ValueError: on any input not as described.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> views = randaugment(images, seeds, 32, magnitude=5)
+      >>> seeds = tf.stack([tf.zeros(8, tf.int32), tf.range(8)], axis=1)
+      >>> randaugment(images, seeds, 32, magnitude=5).shape
+      TensorShape([8, 32, 32, 3])
 
     Reference:
       Cubuk et al., RandAugment: Practical Automated Data Augmentation with a
-      Reduced Search Space, 2020.
+      Reduced Search Space, 2020. The list of operations is the Model Garden's;
+      the paper has no invert, solarize add and cutout.
     """
     size = checked_size(image_size)
     planes = random_crop(images, seeds, size, area=area, flip=True)
@@ -159,18 +180,18 @@ def stacked_randaugment(
     blur_probability=None,
     additive_brightness=False,
 ):
-    """Stacked RandAugment: `simclr` with RandAugment after its colour jitter.
+    """Makes views as `simclr`, with RandAugment after the colour jitter.
 
-    In this order: crop, flip, colour jitter p 0.8, RandAugment, greyscale
-    p 0.2, blur. The strongest of the pipelines; in the official SupCon code:
-    ResNet-200 on ImageNet.
+    The order is crop, flip, colour jitter with probability 0.8, RandAugment,
+    greyscale with probability 0.2, and blur. This is the strongest of the
+    pipelines. The official SupCon code uses it for ResNet-200 on ImageNet.
 
     Args:
-      images: as for `simclr`.
-      seeds: `[B, 2]` int32 or int64, as for `simclr`.
+      images: as in `simclr`.
+      seeds: `[B, 2]` int32 or int64, as in `simclr`.
       image_size: positive int, or (height, width), of the views.
       strength: float in [0, 2.5], of the colour jitter; None as in `simclr`.
-      magnitude: float in [0, 30], see `policies.random_randaugment`.
+      magnitude: float in [0, 30], as in `randaugment`.
       num_layers: int >= 1, operations of RandAugment per image.
       area: (low, high) share of the image that the crop covers,
         0 < low <= high <= 1; None as in `simclr`.
@@ -181,14 +202,16 @@ def stacked_randaugment(
       `[B, height, width, C]` float32 in [0, 1].
 
     Raises:
-      ValueError: on any input not as described.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> views = stacked_randaugment(images, seeds, 224, magnitude=5)
+      >>> seeds = tf.stack([tf.zeros(8, tf.int32), tf.range(8)], axis=1)
+      >>> stacked_randaugment(images, seeds, 48, magnitude=5).shape
+      TensorShape([8, 48, 48, 3])
 
     Reference:
-      Tian et al., What Makes for Good Views for Contrastive Learning?, 2020;
-      the order as in the official SupCon code.
+      Tian et al., What Makes for Good Views for Contrastive Learning?, 2020.
+      The order is that of the official SupCon code.
     """
     size = checked_size(image_size)
     strength, blur_probability = _presets(size, strength, blur_probability)
@@ -206,7 +229,7 @@ def stacked_randaugment(
 
 
 def _presets(size, strength, blur_probability):
-    """What is None, by the size: see `simclr`."""
+    """Replaces what is None by the preset for the size, as in `simclr`."""
     if strength is None:
         strength = 0.5 if is_small(size) else 1.0
     if blur_probability is None:

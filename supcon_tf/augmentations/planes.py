@@ -1,8 +1,9 @@
 """What every augmentation needs: random numbers per image, planes and back.
 
 An operation takes a batch and draws its parameters per image. It works on
-planes `[B, C, H, W]`: contiguous channels are faster than interleaved ones.
-Made for tf.data on the CPU (`on_some` has a dynamic shape, so no XLA).
+planes `[B, C, H, W]`, since contiguous channels are faster than interleaved
+ones. All is made for tf.data on the CPU. XLA cannot compile it, since `on_some`
+has a dynamic shape.
 """
 
 import zlib
@@ -12,22 +13,24 @@ import tensorflow as tf
 
 
 def uniform(seeds, draw, count):
-    """Uniform numbers that depend on nothing but the seed and the draw.
+    """Returns uniform numbers that depend on nothing but the seed and the draw.
 
-    `tf.random.stateless_*` takes one seed per call; this takes one per image:
-    the SplitMix64 generator, started at a hash of (draw, seed).
+    `tf.random.stateless_*` takes one seed per call, and this one per image. It
+    is the SplitMix64 generator, started at a hash of (draw, seed).
 
     Args:
       seeds: `[B, 2]` int32 or int64, one row per image.
-      draw: string, what the numbers decide. Other names, other numbers; the
-        same name and seed, the same numbers.
+      draw: string that names what the numbers decide. Another name gives other
+        numbers; the same name and seed give the same numbers.
       count: positive int, how many numbers per image.
 
     Returns:
       `[B, count]` float32 in [0, 1), multiples of 2**-24.
 
     Example:
-      >>> flips = uniform(seeds, "flip", 1)[:, 0] < 0.5
+      >>> uniform([[0, 1], [0, 2]], "flip", 3).numpy().round(3)
+      array([[0.245, 0.333, 0.119],
+             [0.551, 0.194, 0.355]], dtype=float32)
 
     Reference:
       Steele, Lea, Flood, Fast Splittable Pseudorandom Number Generators, 2014
@@ -35,7 +38,7 @@ def uniform(seeds, draw, count):
     """
     golden = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, odd
     start = zlib.crc32(draw.encode()) * golden % 2**64
-    # NumPy's uint64: tf.function rounds a list of such ints to float64.
+    # NumPy's uint64, since tf.function rounds a list of such ints to float64.
     steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(golden)
     first, second = tf.unstack(
         tf.bitcast(tf.cast(seeds, tf.int64), tf.uint64), axis=1
@@ -59,7 +62,10 @@ def on_some(chosen, operation, planes, *parameters):
       `[B, C, H, W]`, like `planes`.
 
     Example:
-      >>> planes = on_some(uniform(seeds, "x", 1)[:, 0] < 0.2, op, planes)
+      >>> planes = tf.ones([2, 3, 32, 32])
+      >>> darker = on_some([True, False], lambda x: 0.5 * x, planes)
+      >>> darker[:, 0, 0, 0].numpy()
+      array([0.5, 1. ], dtype=float32)
     """
     rows = tf.where(chosen)  # [chosen, 1]
     changed = operation(
@@ -69,7 +75,7 @@ def on_some(chosen, operation, planes, *parameters):
 
 
 def clip(planes):
-    """Clips to [0, 1], in one pass: `tf.clip_by_value` takes two.
+    """Clips to [0, 1] in one pass, where `tf.clip_by_value` takes two.
 
     Args:
       planes: floats of any shape.
@@ -78,7 +84,8 @@ def clip(planes):
       Floats in [0, 1] of the same shape.
 
     Example:
-      >>> clip(tf.constant([-0.5, 0.5, 1.5]))  # [0, 0.5, 1]
+      >>> clip(tf.constant([-0.5, 0.5, 1.5])).numpy()
+      array([0. , 0.5, 1. ], dtype=float32)
     """
     return tf.raw_ops.ClipByValue(
         t=planes, clip_value_min=0.0, clip_value_max=1.0
@@ -86,7 +93,7 @@ def clip(planes):
 
 
 def to_planes(images):
-    """Images with the channels last to float planes.
+    """Converts images with the channels last to float planes.
 
     Args:
       images: `[B, H, W, C]` uint8 in 0..255, or floats in [0, 1].
@@ -98,14 +105,16 @@ def to_planes(images):
       >>> to_planes(tf.zeros([8, 32, 48, 3], tf.uint8)).shape
       TensorShape([8, 3, 32, 48])
     """
-    planes = tf.transpose(images, [0, 3, 1, 2])  # before the cast: 1 byte each
+    planes = tf.transpose(
+        images, [0, 3, 1, 2]
+    )  # before the cast, at 1 byte each
     if planes.dtype == tf.uint8:
         return tf.cast(planes, tf.float32) / 255.0
     return tf.cast(planes, tf.float32)
 
 
 def to_images(planes):
-    """Planes `[B, C, H, W]` to images `[B, H, W, C]`, values untouched.
+    """Converts planes to images with the channels last, and keeps the values.
 
     Args:
       planes: `[B, C, H, W]` of any dtype.
@@ -121,7 +130,7 @@ def to_images(planes):
 
 
 def _mix(bits):
-    """The finaliser of SplitMix64, on uint64 that wrap around."""
+    """Finalises bits as SplitMix64 does, in uint64 that wraps around."""
     bits = (bits ^ _right_shift(bits, 30)) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ _right_shift(bits, 27)) * np.uint64(0x94D049BB133111EB)
     return bits ^ _right_shift(bits, 31)

@@ -1,31 +1,23 @@
-"""The resize of one large image, in blocks: what a view of a file needs."""
+"""The resize of one large image, in blocks, for the views of a file.
+
+It computes what `spatial.crop_and_resize` computes for a window that is the
+whole image, in a third of the time for a photograph. There, the matrix of each
+axis has a zero for each input pixel that an output does not see.
+"""
 
 import tensorflow as tf
 
 from supcon_tf.augmentations.planes import clip
 
-# Output rows, or columns, that are computed together. They take about as many
-# rows of the input, times the scale: without blocks, each takes all.
+# So many output rows, or columns, are computed together. They take about as
+# many input rows, times the scale. Without blocks, each output takes all rows.
 _BLOCK = 16
 
 
 def resize(pixels, flip, *, size):
-    """Resizes an image and mirrors it if told.
+    """Resizes an image, and mirrors it left to right if `flip` is true.
 
-    What `spatial.crop_and_resize` computes of a window that is the whole
-    image, in a third of the time for a photograph: there the matrix of each
-    axis has a zero for each input pixel that an output does not see.
-
-    Args:
-      pixels: `[H, W, C]` uint8; H and W may be unknown.
-      flip: boolean scalar, whether to mirror left to right.
-      size: (height, width) of the output, positive ints.
-
-    Returns:
-      `[C, height, width]` float32 in [0, 1].
-
-    Example:
-      >>> plane = resize(photograph, tf.constant(False), size=(224, 224))
+    `[H, W, C]` uint8, H and W maybe unknown -> `[C, *size]` float32 in [0, 1].
     """
     channels = pixels.shape[2]
     rows, weights = _blocks(tf.shape(pixels)[0], size[0], tf.constant(False))
@@ -35,15 +27,14 @@ def resize(pixels, flip, *, size):
     values = _weighted(values, columns, weights)[: size[1]]
     planes = tf.transpose(values, [2, 1, 0])
     planes = tf.ensure_shape(planes, [channels, *size])
-    return clip(planes)  # (only undoes rounding)
+    return clip(planes)  # only undoes rounding
 
 
 def _blocks(pixels, outputs, mirrored):
-    """What each block of outputs takes along an axis, and how much of it.
+    """Computes which pixels each block of outputs takes, with which weights.
 
-    Returns:
-      Positions `[blocks, K]` int32 and weights `[blocks, outputs of a block,
-      K]`. The last outputs are there twice where the blocks hold too many.
+    Returns positions `[blocks, K]` int32 and weights `[blocks, _BLOCK, K]`. If
+    the blocks hold too many outputs, the last output is there several times.
     """
     count = -(-outputs // _BLOCK)
     length = tf.cast(pixels, tf.float32)
@@ -53,7 +44,7 @@ def _blocks(pixels, outputs, mirrored):
     centres = (tf.cast(output, tf.float32) + 0.5) * scale
     centres = tf.where(mirrored, length - centres, centres)
     centres = tf.reshape(centres, [count, _BLOCK])
-    # As many as the outputs of a block see, and one for rounding.
+    # As many pixels as the outputs of a block see, and one for rounding.
     seen = tf.math.ceil((_BLOCK - 1) * scale + 2 * widened) + 1
     seen = tf.minimum(tf.cast(seen, tf.int32), pixels)
     first = tf.floor(tf.reduce_min(centres, axis=1) - widened)
@@ -66,7 +57,7 @@ def _blocks(pixels, outputs, mirrored):
 
 
 def _weighted(values, positions, weights):
-    """Sums `[H, W, C]` along the first axis: `[blocks * outputs, W, C]`."""
+    """Sums `[H, W, C]` along the first axis to `[blocks * outputs, W, C]`."""
     width, channels = tf.shape(values)[1], values.shape[2]
     taken = tf.cast(tf.gather(values, positions), tf.float32)
     taken = tf.reshape(

@@ -1,8 +1,9 @@
-"""Crop, flip, resize and blur, parameters drawn per image.
+"""Crop, flip, resize and blur, with parameters drawn per image.
 
-All work on planes `[B, C, H, W]`, float32 in [0, 1] (see ops.py), as
-rows @ plane @ columns^T with one pair of matrices per image: one batched
-matrix product for the rows, one for the columns, whatever each image draws.
+All work on planes `[B, C, H, W]`, float32 in [0, 1], as planes.py tells. They
+compute rows @ plane @ columns^T with one pair of matrices per image. That is
+one batched matrix product for the rows and one for the columns, whatever each
+image draws.
 """
 
 import math
@@ -15,31 +16,17 @@ from supcon_tf.augmentations.planes import clip, on_some, uniform
 def random_windows(
     seeds, height, width, *, area=(0.08, 1.0), ratio=(3 / 4, 4 / 3)
 ):
-    """Draws the windows of a random resized crop, one per image.
+    """Draws one window of a random resized crop for each seed.
 
-    Ten candidates per image, area uniform and ratio log-uniform; the first
-    that fits is placed uniformly. If none fits: the largest centred window
-    with the nearest allowed ratio.
-
-    Args:
-      seeds: `[B, 2]` integers.
-      height: int or integer scalar tensor, of the images.
-      width: as height.
-      area: (low, high) share of the image's area, 0 < low <= high <= 1.
-        (0.08, 1) for ImageNet, (0.2, 1) for CIFAR in SimCLR and SupCon.
-      ratio: (low, high) of width / height, 0 < low <= high.
-
-    Returns:
-      `[B, 4]` int32: top, left, height, width.
-
-    Example:
-      >>> windows = random_windows(seeds, 256, 256, area=(0.2, 1.0))
-
-    Reference:
-      Szegedy et al., Going Deeper with Convolutions, 2015; the ten attempts
-      and the centred window as in torchvision's RandomResizedCrop.
+    Returns `[B, 4]` int32: top, left, height, width. `area` is the share of the
+    image's area, and `ratio` is width / height, as (low, high) each.
     """
-    # In float64: a last bit of exp or log must not move the window by a pixel.
+    # Each image has ten candidates, with uniform area and log-uniform ratio. The
+    # first that fits is placed uniformly. If none fits, the window is the
+    # largest centred one with the nearest allowed ratio. The crop is from Szegedy
+    # et al., Going Deeper with Convolutions, 2015; the ten attempts and the
+    # centred window are from torchvision's RandomResizedCrop.
+    # float64, since a last bit of exp or log must not move the window by a pixel.
     draws = uniform(seeds, "crop", 22)  # 10 areas, 10 ratios, 2 positions
     draws = tf.cast(draws, tf.float64)
     height = tf.cast(height, tf.float64)
@@ -56,7 +43,7 @@ def random_windows(
     )
     largest_height = tf.round(tf.minimum(height, width / ratio[0]))
     largest_width = tf.round(tf.minimum(width, height * ratio[1]))
-    # An eleventh candidate that always fits: argmax finds the first that does.
+    # The eleventh candidate always fits. argmax finds the first that does.
     last = tf.ones_like(draws[:, :1])
     fits = tf.concat([fits, last > 0], 1)
     heights = tf.concat([heights, last * tf.maximum(largest_height, 1.0)], 1)
@@ -74,21 +61,10 @@ def random_windows(
 
 
 def center_window(height, width, *, size, padding=0):
-    """The largest centred window with the ratio of the output, or its centre.
+    """Returns the largest centred window with the output's ratio, or its centre.
 
-    Args:
-      height: int or integer scalar tensor, of the images.
-      width: as height.
-      size: (height, width) of the output, positive ints.
-      padding: int >= 0. The window is the centre, of `size`, of what would
-        have the sides `size + padding`; 0 cuts nothing off.
-
-    Returns:
-      `[1, 4]` int32: top, left, height, width; one for the whole batch.
-
-    Example:
-      >>> center_window(40, 60, size=(32, 32)).numpy()
-      array([[ 0, 10, 40, 40]], dtype=int32)
+    It is `[1, 4]` int32, for the whole batch: top, left, height, width. `padding`
+    keeps the centre of `size` of what would have the sides `size + padding`.
     """
     padded = size[0] + padding, size[1] + padding
     fitting_height = tf.maximum(width * padded[0] // padded[1], 1)
@@ -106,17 +82,9 @@ def center_window(height, width, *, size, padding=0):
 
 
 def random_flips(seeds, *, probability=0.5):
-    """Draws which images to mirror left to right.
+    """Draws which images to mirror left to right, `[B]` booleans.
 
-    Args:
-      seeds: `[B, 2]` integers.
-      probability: float in [0, 1]; 0.5 everywhere in the literature.
-
-    Returns:
-      `[B]` booleans, the `flips` of `crop_and_resize`.
-
-    Example:
-      >>> flips = random_flips(seeds)
+    The probability is 0.5 everywhere in the literature.
     """
     return uniform(seeds, "flip", 1)[:, 0] < probability
 
@@ -124,22 +92,24 @@ def random_flips(seeds, *, probability=0.5):
 def crop_and_resize(planes, windows, flips=None, *, size):
     """Cuts a window out of each image, mirrors it if told, and resizes it.
 
-    Equals `tf.image.resize(window, size, "bilinear", antialias=True)`: a
-    triangle, widened when shrinking, that sees no pixel outside the window.
+    It equals `tf.image.resize(window, size, "bilinear", antialias=True)`. The
+    kernel is a triangle, widened when it shrinks the window, and it sees no
+    pixel outside the window.
 
     Args:
       planes: `[B, C, H, W]` float32 in [0, 1].
-      windows: `[B, 4]` or `[1, 4]` int32: top, left, height, width, inside
-        the image and not empty.
-      flips: `[B]` booleans, mirror left to right; None mirrors none.
+      windows: `[B, 4]` or `[1, 4]` int32: top, left, height, width. They lie
+        inside the image and are not empty.
+      flips: `[B]` booleans, whether to mirror left to right; None mirrors none.
       size: (height, width) of the output, positive ints.
 
     Returns:
       `[B, C, height, width]` float32 in [0, 1].
 
     Example:
-      >>> windows = tf.constant([[0, 10, 40, 40]])
-      >>> crop_and_resize(planes, windows, size=(32, 32))
+      >>> windows = tf.constant([[0, 10, 20, 20]])  # the same for all images
+      >>> crop_and_resize(tf.zeros([8, 3, 32, 32]), windows, size=(16, 16)).shape
+      TensorShape([8, 3, 16, 16])
     """
     top, left, heights, widths = tf.unstack(windows, axis=1)
     rows = _resize_matrix(top, heights, tf.shape(planes)[2], size[0])
@@ -150,26 +120,15 @@ def crop_and_resize(planes, windows, flips=None, *, size):
 
 
 def random_blur(planes, seeds, *, probability=0.5, sigma=(0.1, 2.0)):
-    """Gaussian blur of some of the images, sigma uniform, drawn per image.
+    """Blurs some of the planes by a Gaussian, with sigma uniform, drawn per image.
 
-    Args:
-      planes: `[B, C, H, W]` float32 in [0, 1]; H and W statically known.
-      seeds: `[B, 2]` integers.
-      probability: float in [0, 1] of a blur. 0.5 in SimCLR.
-      sigma: (low, high) in pixels, 0 < low <= high. (0.1, 2) in SimCLR.
-
-    Returns:
-      `[B, C, H, W]` float32 in [0, 1]; kernel size as in SimCLR, a tenth of
-      the shorter side made odd: 3 at 32 pixels, 23 at 224.
-
-    Example:
-      >>> planes = random_blur(planes, seeds, probability=0.5)
-
-    Reference:
-      Chen et al., SimCLR, 2020, appendix A.
+    `[B, C, H, W]` float32 in [0, 1], H and W statically known -> the same. Sigma
+    is in pixels, 0 < low <= high. Defaults: Chen et al., SimCLR, 2020, appendix A.
     """
     draws = uniform(seeds, "blur", 2)
     sigmas = sigma[0] + draws[:, 1] * (sigma[1] - sigma[0])
+    # As in SimCLR, the kernel is a tenth of the shorter side, made odd: 3 at 32
+    # pixels, 23 at 224.
     radius = min(planes.shape[2:]) // 10 // 2
 
     def blurred(planes, sigmas):
@@ -179,21 +138,10 @@ def random_blur(planes, seeds, *, probability=0.5, sigma=(0.1, 2.0)):
 
 
 def blur(planes, sigmas, *, radius):
-    """Gaussian blur, one sigma per image.
+    """Blurs planes `[B, C, H, W]` by a Gaussian, sigmas `[B]` > 0 in pixels.
 
-    At the border the kernel is cut off and normalised again. (SimCLR pads with
-    zeros, which darkens the border; torchvision reflects.)
-
-    Args:
-      planes: `[B, C, H, W]` float32 in [0, 1].
-      sigmas: `[B]` positive floats, in pixels.
-      radius: int >= 0; the kernel has 2 * radius + 1 taps.
-
-    Returns:
-      `[B, C, H, W]` float32 in [0, 1].
-
-    Example:
-      >>> blur(planes, tf.fill([8], 1.5), radius=11)
+    The kernel has 2 * radius + 1 taps. It is cut off at the border and normalised
+    again. SimCLR pads with zeros, which darkens the border; torchvision reflects.
     """
     height, width = tf.unstack(tf.shape(planes)[2:])
     rows = _blur_matrix(sigmas, height, radius)
@@ -205,16 +153,19 @@ def blur(planes, sigmas, *, radius):
 
 
 def _rounded_share(length, part, whole):
-    """Length * part / whole, rounded, at least 1; integers."""
+    """Returns length * part / whole, rounded, at least 1, for integers."""
     return tf.maximum((2 * length * part + whole) // (2 * whole), 1)
 
 
 def _resize_matrix(starts, lengths, pixels, outputs):
-    """`[B, outputs, pixels]` weights that resize pixels starts..+lengths."""
+    """Returns weights that resize the pixels from starts to starts + lengths.
+
+    They are `[B, outputs, pixels]`.
+    """
     starts = tf.cast(starts, tf.float32)[:, None]  # [B, 1]
     lengths = tf.cast(lengths, tf.float32)[:, None]
     scale = lengths / outputs
-    # Where the output pixels' centres lie in the source.  [B, outputs, 1]
+    # The centres of the output pixels, in the source.  [B, outputs]
     centres = starts + (tf.range(outputs, dtype=tf.float32) + 0.5) * scale
     source = tf.range(tf.cast(pixels, tf.float32)) + 0.5  # [pixels]
     distance = tf.abs(source - centres[:, :, None])
@@ -225,7 +176,10 @@ def _resize_matrix(starts, lengths, pixels, outputs):
 
 
 def _blur_matrix(sigmas, pixels, radius):
-    """`[B, pixels, pixels]` Gaussian weights of the pixels within radius."""
+    """Returns the Gaussian weights of the pixels within radius.
+
+    They are `[B, pixels, pixels]`.
+    """
     position = tf.range(tf.cast(pixels, tf.float32))
     distance = position - position[:, None]
     gaussian = tf.exp(-((distance / sigmas[:, None, None]) ** 2) / 2)
@@ -237,7 +191,7 @@ def _normalized(weights):
 
 
 def _rows_and_columns(planes, rows, columns):
-    """Multiplies from both sides; the clip only undoes rounding."""
+    """Multiplies planes from both sides. The clip only undoes rounding."""
     batch = tf.shape(planes)[:2]
     planes = tf.matmul(_broadcast(rows, batch), planes)  # [B, C, h, W]
     planes = tf.matmul(planes, _broadcast(columns, batch), transpose_b=True)
@@ -245,10 +199,10 @@ def _rows_and_columns(planes, rows, columns):
 
 
 def _broadcast(matrices, batch):
-    """`[B or 1, n, m]` to `[B, C, n, m]`.
+    """Broadcasts `[B or 1, n, m]` to `[B, C, n, m]`.
 
-    By hand because tf.matmul of TensorFlow 2.21 corrupts memory where it
-    broadcasts itself (oneDNN; github.com/tensorflow/tensorflow/issues/123109).
+    tf.matmul of TensorFlow 2.21 corrupts memory where it broadcasts itself
+    (oneDNN; github.com/tensorflow/tensorflow/issues/123109).
     """
     shape = tf.concat([batch, tf.shape(matrices)[1:]], axis=0)
     return tf.broadcast_to(matrices[:, None], shape)

@@ -8,6 +8,7 @@ import zipfile
 import keras
 import numpy as np
 
+from supcon_tf.errors import check_int
 from supcon_tf.files import written_whole
 
 
@@ -40,10 +41,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     def __init__(self, folder, keep=2):
         super().__init__()
-        if not isinstance(keep, int) or keep < 1:
-            raise ValueError(
-                f"`keep` must be an int >= 1. Received: keep={keep!r}"
-            )
+        check_int("keep", keep, 1)
         self.folder = pathlib.Path(folder)
         self.keep = keep
 
@@ -69,12 +67,13 @@ class EpochCheckpoint(keras.callbacks.Callback):
             checkpoints[number].unlink()
 
 
-def restore_checkpoint(folder, model):
+def restore_checkpoint(folder, model, read=None):
     """Sets a built and compiled model to the state in the newest checkpoint.
 
     Args:
       folder: where `EpochCheckpoint` wrote, or will write.
       model: the model as it was when the checkpoint was written.
+      read: function that reads the checkpoint, by default `read_checkpoint`.
 
     Returns:
       The number of finished epochs; 0, and the model untouched, if there is no
@@ -83,7 +82,7 @@ def restore_checkpoint(folder, model):
     Raises:
       ValueError: as `read_checkpoint`; the model is untouched.
     """
-    finished_epochs, values = read_checkpoint(folder, model)
+    finished_epochs, values = (read or read_checkpoint)(folder, model)
     if values is None:
         return 0
     for value, variable in zip(

@@ -6,6 +6,7 @@ import pathlib
 
 import keras
 
+from supcon_tf.errors import RunStoppedError
 from supcon_tf.files import written_whole
 
 
@@ -54,7 +55,7 @@ class EpochHistory(keras.callbacks.Callback):
             writer.writerows(self.rows)
 
 
-class DivergedError(Exception):
+class DivergedError(RunStoppedError):
     """The loss is no longer finite."""
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from supcon_tf.data.views import image_batches
+from supcon_tf.errors import check_int
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.neighbors import check_neighbors, knn_accuracy
 from supcon_tf.models.supcon_model import SupConModel
@@ -59,11 +60,8 @@ class KNNCallback(keras.callbacks.Callback):
         every=1,
     ):
         super().__init__()
-        for name, value in (("batch_size", batch_size), ("every", every)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be an int >= 1. Received: {name}={value}"
-                )
+        check_int("batch_size", batch_size, 1)
+        check_int("every", every, 1)
         num_images = _num_images("train_data", train_data)
         if num_images is not None:
             check_neighbors(neighbors, num_images)

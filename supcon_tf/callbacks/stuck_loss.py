@@ -6,6 +6,8 @@ import warnings
 import keras
 import numpy as np
 
+from supcon_tf.errors import check_int
+
 
 class StuckLoss(UserWarning):
     """The contrastive loss stays at the value of total collapse."""
@@ -44,10 +46,7 @@ class StuckLossWarning(keras.callbacks.Callback):
 
     def __init__(self, steps=200, tolerance=0.01):
         super().__init__()
-        if not isinstance(steps, numbers.Integral) or steps < 1:
-            raise ValueError(
-                f"`steps` must be an int >= 1. Received: steps={steps}"
-            )
+        check_int("steps", steps, 1)
         if not isinstance(tolerance, numbers.Real) or not 0 < tolerance < 1:
             raise ValueError(
                 "`tolerance` must lie between 0 and 1. "

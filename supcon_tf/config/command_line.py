@@ -1,17 +1,29 @@
 """What the commands share: a flag for each setting, errors in one line."""
 
+import contextlib
 import dataclasses
+import os
+import re
 import sys
+import tempfile
 import typing
 
 from absl import flags
 
-from supcon_tf.config.settings import plain_type
+from supcon_tf.config.settings import check_setting, plain_type
+from supcon_tf.errors import RunStoppedError
 
 _NONE = "none"
+# INFO of absl's C++ log, the warning that it starts, what a CPU build says of
+# GPUs and of its instructions.
+_START_UP_LINE = re.compile(
+    r"I\d{4} |\d{4}-\d\d-\d\d [\d:.]+: I |WARNING: All log messages before"
+    r"|To enable the following instructions|.*cuInit: |\s*from pkg_resources"
+    r"|.*pkg_resources is deprecated"
+)
 
 
-def define_flags(config_class, values):
+def define_flags(config_class, values, choices=None):
     """Defines a flag for each field; a flag not given is None.
 
     A setting that may be None is set to that by `--NAME=none`.
@@ -19,8 +31,14 @@ def define_flags(config_class, values):
     Args:
       config_class: dataclass whose fields are `setting`s.
       values: the `absl.flags.FlagValues` to define them in.
+      choices: dict of the names of settings to what they may be, in words, for
+        the help texts that leave a place for it.
     """
+    choices = choices or {}
     for field in dataclasses.fields(config_class):
+        text = field.metadata["help"].format(
+            choices=choices.get(field.name, "a name")
+        )
         kind = plain_type(field)
         parser = {
             str: flags.ArgumentParser,
@@ -30,15 +48,13 @@ def define_flags(config_class, values):
             tuple: flags.ListParser,
         }[typing.get_origin(kind) or kind]()
         if kind is bool:
-            flags.DEFINE_bool(
-                field.name, None, field.metadata["help"], flag_values=values
-            )
+            flags.DEFINE_bool(field.name, None, text, flag_values=values)
             continue
         flags.DEFINE(
             _OrNone(parser) if kind is not field.type else parser,
             field.name,
             None,
-            field.metadata["help"],
+            text,
             flag_values=values,
         )
 
@@ -85,7 +101,7 @@ def given_settings(config, values):
       Dict of names to values.
 
     Raises:
-      ValueError: if one of a tuple is no number.
+      ValueError: if a value is not allowed.
     """
     given = {}
     for field in dataclasses.fields(config):
@@ -104,15 +120,18 @@ def given_settings(config, values):
                     f"`{field.name}` must be comma-separated numbers "
                     f"({number.__name__}). Received: {field.name}={value}"
                 ) from None
+        check_setting(field, value)
         given[field.name] = value
     return given
 
 
-def run_command(program, usage, values, prepare, argv=None, *, failures=()):
+def run_command(program, usage, values, prepare, argv=None):
     """Runs a command: parses, prepares, runs.
 
     What is wrong with the input comes out while it prepares, as one line on
-    stderr; a mistake of ours keeps its traceback.
+    stderr; a mistake of ours keeps its traceback. A `RunStoppedError` is one
+    line, too, also of the run: it is no mistake in the input, and has another
+    status.
 
     Args:
       program: name of the command.
@@ -122,13 +141,12 @@ def run_command(program, usage, values, prepare, argv=None, *, failures=()):
       prepare: function of the parsed flags that checks everything, writes
         nothing, and returns the function that does the work.
       argv: the arguments after the program's name; `sys.argv[1:]` by default.
-      failures: exceptions that are one line, too, also of the run; they are
-        no mistake in the input, and have another status.
 
     Returns:
       The exit status.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 0 is all
     if {"--help", "-h", "--helpfull"} & set(argv):
         print(f"{usage.strip()}\n\nFlags of {program}:\n")
         print(values.get_help(include_special_flags=False))
@@ -139,14 +157,15 @@ def run_command(program, usage, values, prepare, argv=None, *, failures=()):
             raise ValueError(
                 f"{program} takes flags alone. Received: {positional}"
             )
-        run = prepare(values)
-    except failures as error:
+        with _without_start_up_lines():
+            run = prepare(values)
+    except RunStoppedError as error:
         return _refused(program, error, status=1)
     except (ValueError, OSError, flags.Error) as error:
         return _refused(program, error, status=2)
     try:
         run()
-    except failures as error:
+    except RunStoppedError as error:
         return _refused(program, error, status=1)
     return 0
 
@@ -155,3 +174,37 @@ def _refused(program, error, status):
     line = " ".join(str(error).split())
     print(f"{program}: error: {line}", file=sys.stderr)
     return status
+
+
+@contextlib.contextmanager
+def _without_start_up_lines():
+    """Keeps TensorFlow's first lines from standard error.
+
+    It writes some before it has read its own log level, and from C++, past
+    Python's `sys.stderr`. What is written meanwhile is looked through and
+    passed on without lines below the level of warnings.
+    """
+    if "tensorflow" in sys.modules or not hasattr(os, "dup2"):
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept, _duplicate_of(2) as stderr:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            kept.seek(0)
+            for line in kept.read().decode(errors="replace").splitlines():
+                if not _START_UP_LINE.match(line):
+                    print(line, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _duplicate_of(descriptor):
+    duplicate = os.dup(descriptor)
+    try:
+        yield duplicate
+    finally:
+        os.close(duplicate)

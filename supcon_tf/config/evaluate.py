@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from supcon_tf.config.settings import Checked, setting
+from supcon_tf.config.settings import Checked, refuse_unused, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.corruptions import CORRUPTIONS
 
@@ -124,3 +124,13 @@ class EvaluateConfig(Checked):
         "Refuse an encoder that holds code, as one does that started from a "
         "SavedModel; --nosafe_mode trusts whom it is from.",
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        for setting_name, names in (
+            ("corruptions", ("severities", "corrupted")),
+            ("transfer_dataset", ("transfer_data_dir", "transfer_max_samples")),
+        ):
+            if getattr(self, setting_name) is None:
+                reason = f"{setting_name}=None"
+                refuse_unused(self, dict.fromkeys(names, reason))

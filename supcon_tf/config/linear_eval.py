@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from supcon_tf.config.settings import setting
+from supcon_tf.config.settings import refuse_unused, setting
 from supcon_tf.config.training import (
     ALL_POSITIVE,
     AT_LEAST_0,
@@ -91,11 +91,4 @@ class LinearEvalConfig(TrainingConfig):
             unused |= {"augmentation", "base_learning_rates", "weight_decay"}
             unused |= {"kernel_initializer"}
             unused -= {"safe_mode"}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name in unused and value != field.default:
-                raise ValueError(
-                    f"`{field.name}` must be left out with method="
-                    f"{self.method!r}, which has no such thing. "
-                    f"Received: {field.name}={value}"
-                )
+        refuse_unused(self, dict.fromkeys(unused, f"method={self.method!r}"))

@@ -19,6 +19,22 @@ from supcon_tf.config.training import (
     TrainingConfig,
 )
 
+# Where and with what leave a run is trained is not part of what it is.
+MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")
+_KERAS_CV = "keras_cv:"
+
+
+def start_of(settings):
+    """Where the trained weights are that settings start from, or None.
+
+    Args:
+      settings: dict of names of settings to values.
+    """
+    where, encoder = settings.get("initial_encoder"), settings.get("encoder")
+    if where is None and (encoder or "").startswith(_KERAS_CV):
+        return encoder
+    return where
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainConfig(TrainingConfig):
@@ -26,9 +42,7 @@ class PretrainConfig(TrainingConfig):
 
     objective: str = setting(
         "supcon",
-        "What the encoder learns from: supcon, the labels by contrast; simclr, "
-        "views by contrast, without labels; cross_entropy; or max_margin, "
-        "additive-margin softmax.",
+        "What the encoder learns from, by its name in OBJECTIVES: {choices}.",
     )
     dataset: str = setting(
         "digits",
@@ -273,22 +287,6 @@ class PretrainConfig(TrainingConfig):
                 f"batch_size={self.batch_size}, for two classes or more. "
                 f"Received: samples_per_class={self.samples_per_class}"
             )
-        if self.objective == "simclr" and self.num_views < 2:
-            raise ValueError(
-                "`num_views` must be >= 2 with objective='simclr': an image's "
-                "only positives are its other views. "
-                f"Received: num_views={self.num_views}"
-            )
-        for name, objectives in (
-            ("queue_size", ("supcon", "simclr")),
-            ("label_smoothing", ("cross_entropy",)),
-            ("cutmix_alpha", ("cross_entropy", "max_margin")),
-        ):
-            if getattr(self, name) and self.objective not in objectives:
-                raise ValueError(
-                    f"`{name}` must be 0 with objective={self.objective!r}. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
         if self.encoder_momentum is not None and not self.queue_size:
             raise ValueError(
                 "`encoder_momentum` must be None without a queue, "
@@ -301,6 +299,11 @@ class PretrainConfig(TrainingConfig):
                 f"queue_size={self.queue_size}. "
                 f"Received: positives_cap={self.positives_cap}"
             )
+
+    @property
+    def starts_from(self):
+        """Where the trained weights are that it starts from, or None."""
+        return start_of(vars(self))
 
     @property
     def peak_learning_rate(self):

@@ -29,14 +29,53 @@ class Checked:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            _check_type(field, value)
-            allowed = field.metadata["allowed"]
-            if allowed is not None and not allowed[0](value):
-                raise ValueError(
-                    f"`{field.name}` must be {allowed[1]}. "
-                    f"Received: {field.name}={value!r}"
-                )
+            check_setting(field, getattr(self, field.name))
+
+
+def check_setting(field, value):
+    """Refuses a value that is not of a setting's type, or not allowed.
+
+    Args:
+      field: of a dataclass, made by `setting`.
+      value: what it is to be.
+
+    Raises:
+      ValueError: if it is so.
+    """
+    _check_type(field, value)
+    allowed = field.metadata["allowed"]
+    if allowed is not None and not allowed[0](value):
+        raise ValueError(
+            f"`{field.name}` must be {allowed[1]}. "
+            f"Received: {field.name}={value!r}"
+        )
+
+
+def refuse_unused(config, unused, given=None):
+    """Refuses settings that somebody gave although they have no effect.
+
+    Args:
+      config: a dataclass of `setting`s.
+      unused: dict of the names of settings without effect to what makes them
+        so, such as `"schedule='cosine'"`.
+      given: dict of the settings that were given. None: those of the config
+        that are not their defaults.
+
+    Raises:
+      ValueError: if one is so.
+    """
+    for field in dataclasses.fields(config):
+        if field.name not in unused:
+            continue
+        if given is None:
+            value, nothing = getattr(config, field.name), field.default
+        else:
+            value, nothing = given.get(field.name), None
+        if value != nothing:
+            raise ValueError(
+                f"`{field.name}` must be left out with {unused[field.name]}, "
+                f"which has no such thing. Received: {field.name}={value}"
+            )
 
 
 def to_json(config):

@@ -1,7 +1,7 @@
 """Corrupted images, to measure robustness: 12 of the 19 kinds of CIFAR-10-C.
 
-To add one, write it in noises.py, or in ops.py if it draws nothing, and name it
-here.
+To add a kind, write it in noises.py, or in ops.py if it draws nothing, and name
+it here.
 """
 
 import numbers
@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 
 from supcon_tf.corruptions import noises, ops
+from supcon_tf.errors import check_int
 
 CORRUPTIONS = {
     "gaussian_noise": noises.gaussian_noise,
@@ -26,7 +27,7 @@ CORRUPTIONS = {
     "jpeg_compression": ops.jpeg_compression,
 }
 
-# The other kinds of CIFAR-10-C, and why they are not here.
+# These are the other kinds of CIFAR-10-C, and why they are not here.
 LEFT_OUT = {
     "frost": "pastes photographs of frost that come with the authors' code",
     "snow": "needs the motion blur of ImageMagick",
@@ -38,23 +39,23 @@ LEFT_OUT = {
 }
 
 _DRAW = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise")
-# How many images at once of the kinds that draw nothing: faster than all, for
-# they stay in the cache, and there is memory for them.
+# The kinds that draw nothing take so many images at once. That is faster than all
+# images at once, for they stay in the cache, and it needs little memory.
 _AT_ONCE = 64
 
 
 def corrupted(images, name, severity, *, seed=0, offset=0):
-    """Images as CIFAR-10-C would have them.
+    """Corrupts images as CIFAR-10-C does.
 
-    The random numbers of an image depend on `seed`, `name`, `severity` and its
-    index in the set alone, so that parts of a set, one after the other, give
-    what the whole gives at once. (They are other draws of the same
-    distributions than in the published files.)
+    The random numbers of an image depend only on `seed`, `name`, `severity` and
+    the index of the image in its set. So the parts of a set, one after the
+    other, give the same as the whole set at once. The published files have
+    other draws of the same distributions.
 
     Args:
       images: `[n, H, W, 3]` uint8, H and W at least 2. The severities are
-        those for 32 x 32 pixels: of a larger image the same blur, in pixels,
-        is weaker in effect, and the published ImageNet-C has other constants.
+        those for 32 x 32 pixels. On a larger image the same blur, in pixels,
+        has a weaker effect, and the published ImageNet-C has other constants.
       name: string, a key of `CORRUPTIONS`.
       severity: int, 1 (weak) to 5.
       seed: int >= 0, default 0.
@@ -64,12 +65,15 @@ def corrupted(images, name, severity, *, seed=0, offset=0):
       `[n, H, W, 3]` uint8, a new array.
 
     Raises:
-      ValueError: if an argument is none of the above.
+      ValueError: if an argument is not as described.
 
     Example:
-      >>> _, test = load_dataset("cifar10")
-      >>> for severity in range(1, 6):
-      ...     images = corrupted(test.images, "shot_noise", severity)
+      >>> noisy = corrupted(test.images, "shot_noise", severity=3)
+      >>> noisy.shape, noisy.dtype
+      ((100, 8, 8, 3), dtype('uint8'))
+      >>> part = corrupted(test.images[90:], "shot_noise", severity=3, offset=90)
+      >>> np.array_equal(part, noisy[90:])
+      True
 
     Reference:
       Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to
@@ -103,7 +107,9 @@ def _check(images, name, severity, **counts):
             "`images` must be uint8 of shape [n, H, W, 3], H and W at least 2. "
             f"Received: {images.dtype} of shape {images.shape}"
         )
-    if name not in list(CORRUPTIONS):  # a list: it need not be hashable
+    if name not in list(
+        CORRUPTIONS
+    ):  # a list, since a name may not be hashable
         reasons = [why for kind, why in LEFT_OUT.items() if kind == name]
         why = f", which is left out: it {reasons[0]}" if reasons else ""
         raise ValueError(
@@ -112,8 +118,4 @@ def _check(images, name, severity, **counts):
         )
     ops.check_severity(severity)
     for argument, value in counts.items():
-        if not isinstance(value, numbers.Integral) or value < 0:
-            raise ValueError(
-                f"`{argument}` must be an int >= 0. "
-                f"Received: {argument}={value!r}"
-            )
+        check_int(argument, value, 0)

@@ -1,9 +1,10 @@
 """The kinds of corruption that draw no random numbers, one function each.
 
-All take `(images, severity, rng)` and return images of the same shape. The
-constants are those of make_cifar_c.py, with which the authors of CIFAR-10-C
-made it (https://github.com/hendrycks/robustness, ImageNet-C/create_c). Those
-of ImageNet-C, for larger images, are others.
+All take images `[n, H, W, 3]` uint8, a severity from 1 to 5 and `rng`, which
+they do not use, and return images of the same shape and dtype. The constants
+are those of make_cifar_c.py, with which the authors of CIFAR-10-C made it
+(https://github.com/hendrycks/robustness, ImageNet-C/create_c). ImageNet-C, for
+larger images, has other constants.
 """
 
 import io
@@ -15,15 +16,9 @@ from scipy import ndimage
 
 
 def gaussian_blur(images, severity, rng):
-    """Blurs with a Gaussian, cut off at 4 standard deviations.
+    """Blurs with a Gaussian, with a std of 0.4 to 1 pixels.
 
-    Args:
-      images: `[n, H, W, 3]` uint8; the pixels at the edge go on beyond it.
-      severity: int, 1 to 5: standard deviation of 0.4 to 1 pixels.
-      rng: not used.
-
-    Returns:
-      `[n, H, W, 3]` uint8.
+    The kernel is cut off at 4 stds. The pixels at the edge go on beyond it.
     """
     std = constant(severity, (0.4, 0.6, 0.7, 0.8, 1))
     x = images / 255
@@ -35,15 +30,10 @@ def gaussian_blur(images, severity, rng):
 def defocus_blur(images, severity, rng):
     """Blurs with a disk that is itself blurred a little.
 
-    Args:
-      images: `[n, H, W, 3]` uint8; mirrored at the edge, which is not doubled.
-      severity: int, 1 to 5: a disk of radius 0.3 (one pixel), 0.4, 0.5, 1 (a
-        cross of five) or 1.5 (a square of nine).
-      rng: not used.
-
-    Returns:
-      `[n, H, W, 3]` uint8.
+    The image is mirrored at its edge, and the edge pixels are not doubled.
     """
+    # The disk is one pixel up to a radius of 0.5, a cross of five pixels at 1, and
+    # a square of nine at 1.5.
     radius, std = constant(
         severity, ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
     )
@@ -52,22 +42,16 @@ def defocus_blur(images, severity, rng):
 
 
 def zoom_blur(images, severity, rng):
-    """The mean of the image and of its centre, zoomed in step by step.
+    """Averages the image and its centre, zoomed in step by step.
 
-    Args:
-      images: `[n, H, W, 3]` uint8.
-      severity: int, 1 to 5: up to 1.06, 1.11, 1.15, 1.20 or 1.25 times, in
-        steps of 0.01.
-      rng: not used.
-
-    Returns:
-      `[n, H, W, 3]` uint8.
+    The zoom goes up to 1.06, 1.11, 1.15, 1.20 or 1.25 times, in steps of 0.01.
     """
     end = constant(severity, (1.06, 1.11, 1.16, 1.21, 1.26))
     # The first factor is 1, so the image counts twice. The end is not meant to
-    # be one of them, but 1.06 and 1.11 are: np.arange rounds, as it did there.
+    # be a factor, but 1.06 and 1.11 are, since np.arange rounds, as it did in
+    # make_cifar_c.py.
     factors = np.arange(1, end, 0.01)
-    # In float32, as there, but for the sums of a zoom.
+    # In float32, as there, except for the sums within a zoom.
     x = (images / 255).astype(np.float32)
     exact, total = x.astype(np.float64), np.zeros_like(x)
     for factor in factors:
@@ -77,34 +61,17 @@ def zoom_blur(images, severity, rng):
 
 
 def brightness(images, severity, rng):
-    """Adds to the value of HSV.
-
-    Args:
-      images: `[n, H, W, 3]` uint8.
-      severity: int, 1 to 5: 5 % to 30 % of the range.
-      rng: not used.
-
-    Returns:
-      `[n, H, W, 3]` uint8.
-    """
+    """Adds 5 % to 30 % of the range to the value of HSV."""
     addition = constant(severity, (0.05, 0.1, 0.15, 0.2, 0.3))
     hue, saturation, value = _to_hsv(images / 255)
     return to_pixels(_to_rgb(hue, saturation, np.clip(value + addition, 0, 1)))
 
 
 def saturate(images, severity, rng):
-    """Changes the saturation of HSV, s: to 0.3 s, 0.1 s, 1.5 s, 2 s + 0.1 ...
+    """Changes the saturation of HSV.
 
-    Severities 1 and 2 take colour away, the others add some. Grey is of hue 0:
-    at severities 4 and 5 it turns red.
-
-    Args:
-      images: `[n, H, W, 3]` uint8.
-      severity: int, 1 to 5; 5 is 2.5 s + 0.2.
-      rng: not used.
-
-    Returns:
-      `[n, H, W, 3]` uint8.
+    Severities 1 and 2 take colour away, the others add some. Grey has hue 0, so
+    it turns red at severities 4 and 5, which add to the saturation.
     """
     factor, addition = constant(
         severity, ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2))
@@ -117,13 +84,7 @@ def saturate(images, severity, rng):
 def contrast(images, severity, rng):
     """Moves the values towards the mean of their image and channel.
 
-    Args:
-      images: `[n, H, W, 3]` uint8.
-      severity: int, 1 to 5: to 75 % down to 15 % of the distance.
-      rng: not used.
-
-    Returns:
-      `[n, H, W, 3]` uint8.
+    The distance to the mean shrinks to 75 % at severity 1, and to 15 % at 5.
     """
     factor = constant(severity, (0.75, 0.5, 0.4, 0.3, 0.15))
     x = images / 255
@@ -134,13 +95,7 @@ def contrast(images, severity, rng):
 def pixelate(images, severity, rng):
     """Shrinks and enlarges with the box filter of Pillow.
 
-    Args:
-      images: `[n, H, W, 3]` uint8.
-      severity: int, 1 to 5: to 95 % down to 65 % of the side.
-      rng: not used.
-
-    Returns:
-      `[n, H, W, 3]` uint8.
+    The side shrinks to 95 % at severity 1, and to 65 % at severity 5.
     """
     factor = constant(severity, (0.95, 0.9, 0.85, 0.75, 0.65))
     size = images.shape[2], images.shape[1]  # Pillow: width, height
@@ -154,15 +109,9 @@ def pixelate(images, severity, rng):
 
 
 def jpeg_compression(images, severity, rng):
-    """Compresses with Pillow's JPEG, colours at half the resolution.
+    """Compresses with Pillow's JPEG, of quality 80 down to 40.
 
-    Args:
-      images: `[n, H, W, 3]` uint8.
-      severity: int, 1 to 5: quality 80 down to 40.
-      rng: not used.
-
-    Returns:
-      `[n, H, W, 3]` uint8.
+    The colours have half the resolution.
     """
     quality = constant(severity, (80, 65, 58, 50, 40))
 
@@ -175,7 +124,19 @@ def jpeg_compression(images, severity, rng):
 
 
 def check_severity(severity):
-    """Raises a ValueError unless it is an int from 1 to 5."""
+    """Raises a ValueError unless a severity is an int from 1 to 5.
+
+    Args:
+      severity: any value; a bool is refused, too.
+
+    Raises:
+      ValueError: if it is not an int from 1 to 5.
+
+    Example:
+      >>> check_severity(6)
+      Traceback (most recent call last):
+      ValueError: `severity` must be an int from 1 to 5. Received: severity=6
+    """
     if (
         not isinstance(severity, numbers.Integral)
         or isinstance(severity, bool)
@@ -188,21 +149,47 @@ def check_severity(severity):
 
 
 def constant(severity, constants):
-    """The one of five constants that belongs to a severity."""
+    """Returns the one of five constants that belongs to a severity.
+
+    Args:
+      severity: int, 1 to 5.
+      constants: sequence of five.
+
+    Returns:
+      Constant number `severity`, counted from 1.
+
+    Raises:
+      ValueError: if severity is not an int from 1 to 5.
+
+    Example:
+      >>> constant(2, (0.4, 0.6, 0.7, 0.8, 1))
+      0.6
+    """
     check_severity(severity)
     return constants[severity - 1]
 
 
 def to_pixels(x):
-    """Floats to uint8. Fractions are cut off, as in the published files."""
+    """Converts floats to uint8. Fractions are cut off, as in the published files.
+
+    Args:
+      x: floats of any shape, with white at 1; clipped to [0, 1].
+
+    Returns:
+      uint8 of the same shape, in 0..255.
+
+    Example:
+      >>> to_pixels(np.array([-0.1, 0.5, 1.0]))
+      array([  0, 127, 255], dtype=uint8)
+    """
     return (np.clip(x, 0, 1) * 255).astype(np.uint8)
 
 
 def _disk(radius, std):
-    """`[5, 5]`, sum 1: a disk of radius < 2, blurred over three pixels.
+    """Returns a disk of radius < 2, blurred over three pixels, `[5, 5]` of sum 1.
 
-    In float32, as OpenCV computes it: where fractions are cut off, a sum of
-    1 - 1e-8 would make white 254.
+    It is float32, as OpenCV computes it. `to_pixels` cuts off fractions, so a sum
+    of 1 - 1e-8 would make white 254.
     """
     squares = np.arange(-2, 3) ** 2
     disk = (squares[:, None] + squares <= radius**2).astype(np.float32)
@@ -215,10 +202,10 @@ def _disk(radius, std):
 
 
 def _zoomed(x, axis, factor):
-    """The centre of an axis, zoomed to its length.
+    """Zooms the centre of an axis to the length of the axis.
 
-    Which pixels are the centre, and that its first and last pixel remain so,
-    is `scipy.ndimage.zoom` of order 1, cropped before and after.
+    It does so as `scipy.ndimage.zoom` of order 1, cropped before and after. That
+    decides which pixels are the centre; its first and last pixel remain so.
     """
     length = x.shape[axis]
     size = int(np.ceil(length / factor))
@@ -234,7 +221,7 @@ def _zoomed(x, axis, factor):
 
 
 def _to_hsv(x):
-    """Hue, saturation and value in [0, 1], each `[n, H, W]`; hue 0 is red."""
+    """Returns hue, saturation, value in [0, 1], `[n, H, W]` each; hue 0 is red."""
     red, green, blue = np.moveaxis(x, -1, 0)
     value = x.max(axis=-1)
     spread = value - x.min(axis=-1)
@@ -253,7 +240,7 @@ def _to_hsv(x):
 
 
 def _to_rgb(hue, saturation, value):
-    """`[n, H, W, 3]`, the inverse of `_to_hsv`."""
+    """Returns `[n, H, W, 3]`, as the inverse of `_to_hsv`."""
     sixth = np.floor(hue * 6)
     part = hue * 6 - sixth
     low = value * (1 - saturation)

@@ -1,1 +1,1 @@
-"""Data sets: from where images lie to batches of views."""
+"""Loads and splits labelled images and makes batches of their views."""

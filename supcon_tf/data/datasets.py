@@ -1,4 +1,8 @@
-"""Labelled images by name: the embedded digits, TFDS, folders of one's own."""
+"""Loads labelled images by the name of their data set.
+
+The names are those of the embedded digits, of tensorflow-datasets (TFDS) and
+`folder`, for the user's own images.
+"""
 
 import dataclasses
 import functools
@@ -27,38 +31,55 @@ def load_dataset(
     label_noise=0.0,
     test_fraction=TEST_FRACTION,
 ):
-    """Training and test images of a data set, by its name in `DATASETS`.
+    """Loads the training and test images of a data set by its name.
 
-    What does not fit into memory is a stream of files; see `tfds_images`.
+    The names are the keys of `DATASETS` and those of tensorflow-datasets:
+
+        digits              1,797 digits of 8 x 8 pixels, from scikit-learn
+        cifar10, cifar100,  as tensorflow-datasets prepares them
+        imagenet2012
+        imagenette          the same, in the largest size that is there
+        tfds:NAME           any other image classification set of
+        tfds:NAME/CONFIG    tensorflow-datasets
+        tfds:NAME/CONFIG:VERSION
+        folder              the user's own images in `data_dir`
+
+    A folder has one of two layouts. The folder of a class gives it its name,
+    and classes are numbered in alphabetical order:
+
+        PATH/CLASS/*.jpg|jpeg|png
+        PATH/train/CLASS/*.jpg|jpeg|png and PATH/test/CLASS/...
+
+    The folder `test` may also be called `val` or `validation`, or be absent.
+    Every file of a folder is decoded once. Files that cannot be decoded are
+    logged by name and left out. If they are more than 1 % of the files, the
+    folder is refused.
 
     Args:
-      name: `"digits"`, embedded in scikit-learn; `"cifar10"`, `"cifar100"`,
-        `"imagenette"` (of its sizes the largest that is there), and
-        `"imagenet2012"`, as tensorflow-datasets prepares them, and any other of
-        its image classification sets as `"tfds:NAME"`, `"tfds:NAME/CONFIG"` or
-        `"tfds:NAME/CONFIG:VERSION"`; `"folder"`, one's own images as
-        `image_folder.find_images` describes.
-      data_dir: folder of the images; for tensorflow-datasets, its data_dir
-        (default: `$TFDS_DATA_DIR`, or ~/tensorflow_datasets).
+      name: one of the names above.
+      data_dir: path of the folder of the images. For tensorflow-datasets, it
+        is its data_dir, by default `$TFDS_DATA_DIR` or ~/tensorflow_datasets.
       download: whether tensorflow-datasets may download and prepare the data
         set if it is not in data_dir.
-      validation_fraction: float in (0, 1): this part of the training images
-        takes the place of the test images, to choose settings without a look
-        at these; see `split`. None: the data set's own test images; where it
-        has none, `test_fraction` of its images.
-      seed: integer that decides which part that is, and the label noise.
-      max_samples: int N >= 1: the first N of the training images that are left,
-        in the order of their files; of a folder, whose files lie class by
-        class, as large a part of each class. None: all.
-      label_noise: float in [0, 1], probability that a training label is
-        replaced by a class drawn uniformly, which may be the true one. It is
-        decided once, by the seed and the position of an image. Test images and
-        those held out keep their labels.
-      test_fraction: float in (0, 1), see `validation_fraction`.
+      validation_fraction: float in (0, 1). This part of the training images is
+        held out and takes the place of the test images, so that settings are
+        chosen without a look at the test images. None gives the data set's own
+        test images or, if it has none, `test_fraction` of its images.
+      seed: integer. It decides which images are held out, which labels are
+        replaced and which images of a folder `max_samples` keeps.
+      max_samples: int N >= 1. It keeps the first N of the remaining training
+        images, in the order of their files. The files of a folder lie class by
+        class, so there it keeps the same part of each class. None keeps all.
+      label_noise: float in [0, 1], the probability that a training label is
+        replaced by a class drawn uniformly, which may be the true one. The
+        seed and the position of the image decide it once. Test images and
+        images held out keep their labels.
+      test_fraction: float in (0, 1), the part of the images that is held out
+        if the data set has no test images and validation_fraction is None.
 
     Returns:
-      `(train, test)`, two `LabelledImages`, or two `StreamedImages` where they
-      are too large for memory.
+      `(train, test)`, two `LabelledImages`, or two `StreamedImages` if a data
+      set of tensorflow-datasets takes more than 2 GiB.
 
     Raises:
       ValueError: if the name is unknown, the data is not where it should be, or
@@ -99,7 +120,7 @@ def load_dataset(
 
 
 def _digits(*, data_dir, download):
-    """1,797 scanned digits of 8 x 8 pixels (UCI, in scikit-learn), as RGB."""
+    """Loads 1,797 scanned 8 x 8 digits (UCI, from scikit-learn) as RGB."""
     del data_dir, download
     digits = sklearn.datasets.load_digits()
     grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
@@ -111,7 +132,7 @@ def _digits(*, data_dir, download):
 
 
 def _folder(*, data_dir, download):
-    """The user's own images: PATH/CLASS/*.jpg or PATH/train/CLASS/*.jpg."""
+    """Finds the user's images, PATH/CLASS/*.jpg or PATH/train/CLASS/*.jpg."""
     del download
     class_names, parts = image_folder.find_images(data_dir)
     train, test = (
@@ -129,6 +150,7 @@ def _folder(*, data_dir, download):
 
 
 def _first(source, size, is_class_by_class, seed):
+    """Keeps `size` images: the first ones, or the same part of each class."""
     if not 1 <= size <= len(source):
         raise ValueError(
             "`max_samples` must be from 1 to the number of training images, "
@@ -138,7 +160,8 @@ def _first(source, size, is_class_by_class, seed):
         return source.part(0, size)
     if not is_class_by_class:
         return source.take(np.arange(size))
-    # The i-th of n images of a class, in random order, stands at (i + 1/2) / n.
+    # Image i of the n images of a class, in random order, gets the place
+    # (i + 1/2) / n. So the first places hold the same part of every class.
     places = np.empty(len(source))
     random = np.random.default_rng(seed)
     for label in np.unique(source.labels):
@@ -149,6 +172,7 @@ def _first(source, size, is_class_by_class, seed):
 
 
 def _with_noise(source, probability, seed):
+    """Replaces labels at random, as in `noisy_labels`."""
     if isinstance(source, StreamedImages):
         return dataclasses.replace(
             source, label_noise=probability, noise_seed=seed

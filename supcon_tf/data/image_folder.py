@@ -1,4 +1,4 @@
-"""One's own images in folders: finding, checking and decoding them."""
+"""Finds, checks and decodes the user's own images in folders."""
 
 import concurrent.futures
 import pathlib
@@ -8,41 +8,24 @@ import tensorflow as tf
 from absl import logging
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-MAX_UNREADABLE = 0.01  # share of the files; more means something else is wrong
+# The share of the files that may be unreadable. If more are, something else is
+# wrong.
+MAX_UNREADABLE = 0.01
 _TEST_NAMES = ("test", "val", "validation")
 
 
 class LabelledFiles(NamedTuple):
-    """Paths of images, and the label of each."""
+    """The paths of images and their labels."""
 
     paths: list[str]
     labels: list[int]
 
 
 def find_images(folder):
-    """Finds the labelled images of a folder and leaves out the unreadable.
+    """Finds the labelled images of a folder, laid out as for `load_dataset`.
 
-    Two layouts are known. The name of a class is that of its folder, and
-    classes are numbered in alphabetical order:
-
-        PATH/CLASS/*.jpg|jpeg|png
-        PATH/train/CLASS/*.jpg|jpeg|png, with PATH/test/CLASS/... (or val)
-
-    Every file is decoded once. Files that cannot be are logged by name and
-    left out; past 1 % of all the folder is refused.
-
-    Args:
-      folder: path of the folder.
-
-    Returns:
-      `(class_names, (train, test))`: a tuple of names and two `LabelledFiles`,
-      the second of which is None if the folder has no test images.
-
-    Raises:
-      ValueError: if there is no such folder, if it holds fewer than two
-        classes, if a class of the test images has no training images, if a
-        folder for test images has none, or if more than 1 % of its files are
-        unreadable.
+    Returns `(class_names, (train, test))`: a tuple of names and two
+    `LabelledFiles`. `test` is None if the folder has no test images.
     """
     path = pathlib.Path(folder or "").expanduser()
     if not folder or not path.is_dir():
@@ -85,14 +68,7 @@ def find_images(folder):
 
 
 def decode_file(path):
-    """Reads one file: grey and RGBA become RGB.
-
-    Args:
-      path: scalar string tensor.
-
-    Returns:
-      `[H, W, 3]` uint8.
-    """
+    """Decodes a file to `[H, W, 3]` uint8. Grey and RGBA images become RGB."""
     return tf.io.decode_image(
         tf.io.read_file(path), channels=3, expand_animations=False
     )
@@ -128,6 +104,7 @@ def _labelled_files(root, class_names):
 
 
 def _readable(files, root):
+    """Decodes every file once. It logs and leaves out the unreadable ones."""
     with concurrent.futures.ThreadPoolExecutor() as threads:
         keep = list(threads.map(_is_readable, files.paths))
     bad = [p for p, ok in zip(files.paths, keep, strict=True) if not ok]

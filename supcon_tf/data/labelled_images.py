@@ -15,18 +15,23 @@ class LabelledImages:
 
     Attributes:
       images: `[n, H, W, C]` uint8 (0 to 255) or float (0 to 1), or `[n]`
-        strings of which `decode` makes images or `read` the files of images.
+        strings that `decode` turns into images or `read` into image files.
       labels: `[n]` integers.
-      class_names: names of the classes; label i is `class_names[i]`.
-      decode: None, or a function of TensorFlow from one string to an image
-        `[H, W, C]`; the images may differ in size.
-      read: None, or a function of TensorFlow from one string to the contents
-        of a JPEG, PNG, GIF or BMP file: `tf.io.read_file` where the strings are
-        paths, `tf.identity` where they are contents. Of a JPEG file our
-        augmentations decode their crop alone, which is faster than `decode`.
+      class_names: names of the classes. Label i is `class_names[i]`.
+      decode: None, or a TensorFlow function from one string to an image
+        `[H, W, C]`. The images may differ in size.
+      read: None, or a TensorFlow function from one string to the contents of a
+        JPEG, PNG, GIF or BMP file. It is `tf.io.read_file` for paths and
+        `tf.identity` for contents. This package's augmentations decode only
+        their crop of a JPEG file, which is faster than `decode`.
 
     Raises:
       ValueError: if both `decode` and `read` are given.
+
+    Example:
+      >>> pets = LabelledImages(images, labels, ("cat", "dog", "cow", "hen"))
+      >>> len(pets), pets.images.shape
+      (8, (8, 32, 32, 3))
     """
 
     images: np.ndarray
@@ -46,7 +51,18 @@ class LabelledImages:
         return len(self.labels)
 
     def take(self, indices):
-        """The images at `indices`."""
+        """Selects images by their positions.
+
+        Args:
+          indices: `[m]` integers.
+
+        Returns:
+          `LabelledImages` of the m images at these positions.
+
+        Example:
+          >>> train.take(np.arange(5)).labels.shape
+          (5,)
+        """
         return dataclasses.replace(
             self,
             images=self.images[indices],
@@ -60,18 +76,20 @@ def noisy_labels(labels, numbers, *, num_classes, probability, seed):
     Args:
       labels: `[n]` integers.
       numbers: `[n]` integers that tell the images apart. The same number and
-        seed, the same decision: in each epoch, in memory and in a stream.
-      num_classes: int C >= 1; the class drawn is below it, and the true one in
-        one of C cases.
-      probability: float in [0, 1] that a label is replaced.
+        seed give the same decision in every epoch, in memory and in a stream.
+      num_classes: int C >= 1. The class drawn is in [0, C), and in one of C
+        cases it is the true one.
+      probability: float in [0, 1], the probability that a label is replaced.
       seed: int.
 
     Returns:
-      `[n]`, of the dtype of `labels`.
+      `[n]` labels of the dtype of `labels`.
 
     Example:
-      >>> noisy_labels(labels, tf.range(len(labels)), num_classes=10,
-      ...     probability=0.2, seed=0)
+      >>> noisy_labels(
+      ...     labels, tf.range(8), num_classes=4, probability=0.5, seed=0
+      ... ).numpy().tolist()
+      [0, 1, 3, 3, 1, 1, 2, 0]
 
     Reference:
       `label_noise_prob` of the official SupCon code.
@@ -82,7 +100,7 @@ def noisy_labels(labels, numbers, *, num_classes, probability, seed):
         axis=1,
     )
     draws = uniform(seeds, "label noise", 2)
-    # (float64: no product of a number below 1 is rounded up to C.)
+    # In float64, a number below 1 times C is never rounded up to C.
     drawn = tf.cast(draws[:, 1], tf.float64) * num_classes
     drawn = tf.cast(drawn, labels.dtype)
     return tf.where(draws[:, 0] < probability, drawn, labels)

@@ -1,8 +1,9 @@
-"""In which order images pass by: pure functions of a seed and an epoch.
+"""The order in which images pass by, as pure functions of a seed and an epoch.
 
-All sort random numbers. (`tf.random.experimental.index_shuffle` would need no
-table, but TensorFlow 2.21 reads the lowest byte of a seed alone: the order of
-epoch 256 is that of epoch 0, and that of seed 256 that of seed 0.)
+Every order comes from sorting random numbers.
+`tf.random.experimental.index_shuffle` would need no table, but TensorFlow 2.21
+reads only the lowest byte of its seed: epoch 256 would have the order of
+epoch 0, and seed 256 that of seed 0.
 """
 
 import numpy as np
@@ -10,35 +11,31 @@ import tensorflow as tf
 
 
 def permutation(size, seed):
-    """The numbers below `size` in random order, all orders equally likely.
+    """The numbers below `size` in random order. All orders are equally likely.
 
     Args:
-      size: int >= 0 or scalar integer tensor n.
-      seed: `[2]` int64.
+      size: n, an int >= 0 or a scalar integer tensor.
+      seed: `[2]` int64, such as a seed and an epoch.
 
     Returns:
       `[n]` int64.
 
     Example:
-      >>> permutation(5, [0, 1])  # of epoch 1
+      >>> permutation(5, [0, 1]).numpy().tolist()
+      [3, 1, 4, 2, 0]
     """
     return tf.cast(tf.argsort(_bits([size], seed, tf.int64)), tf.int64)
 
 
 def shuffled_order(size, *, batch_size, seed):
-    """Every image once an epoch, but for those that fill no whole batch.
+    """An order with every image once an epoch, except those left over.
 
-    Args:
-      size: int n, number of images.
-      batch_size: int B, 1 <= B <= n.
-      seed: int or scalar int64 tensor.
-
-    Returns:
-      A function of TensorFlow, epoch (scalar int64) -> `[n // B, B]` int64,
-      the images of each of its batches.
+    Returns a TensorFlow function from an epoch (scalar int64) to the images of
+    its batches, `[n // B, B]` int64.
 
     Example:
-      >>> shuffled_order(10, batch_size=3, seed=0)(epoch=4).shape
+      >>> order = shuffled_order(10, batch_size=3, seed=0)
+      >>> order(tf.constant(4, tf.int64)).shape
       TensorShape([3, 3])
     """
     steps = size // batch_size
@@ -53,34 +50,26 @@ def shuffled_order(size, *, batch_size, seed):
 def balanced_order(
     labels, *, batch_size, samples_per_class, seed, class_names=()
 ):
-    """Batches of P classes with K images of each, P = B / K.
+    """An order with P classes in each batch and K images of each, P = B / K.
 
-    An epoch consists of rounds of `C // P` batches, for which the C classes are
-    dealt out without replacement; those left over (C mod P) sit the round out.
-    So each class is drawn equally often, however many images it has, and a
-    small class's images come more often. Those of a class pass by in random
-    order, K at a time, and in another order when they have; the fewer than K
-    left over at the end of a pass sit this one out. The images of a batch
-    stand in random order, for replicas that each take a part of it.
+    Returns a function as `shuffled_order` does. An epoch consists of rounds of
+    `C // P` batches. In a round, the C classes are dealt out to the batches
+    without replacement, and the C mod P classes left over sit the round out.
+    So each class is drawn equally often, however many images it has, and the
+    images of a small class come more often.
 
-    Args:
-      labels: `[n]` integers.
-      batch_size: int B, 1 <= B <= n, divisible by K.
-      samples_per_class: int K >= 1.
-      seed: int or scalar int64 tensor.
-      class_names: names of the classes, for messages; may be empty.
-
-    Returns:
-      As `shuffled_order` does.
-
-    Raises:
-      ValueError: if B is not divisible by K, there are fewer than P classes,
-        or a class has fewer than K images.
+    The images of a class pass by in random order, K at a time. Each pass has
+    another order, and the fewer than K images left over at its end sit it out.
+    The images of a batch stand in random order, since each replica takes a part
+    of the batch. `class_names` are for error messages only.
 
     Example:
-      >>> order = balanced_order(labels, batch_size=256, samples_per_class=16,
-      ...     seed=0)
-      >>> labels[order(epoch=0)[0]]  # 16 labels, each 16 times
+      >>> order = balanced_order(
+      ...     labels, batch_size=4, samples_per_class=2, seed=0
+      ... )
+      >>> batches = order(tf.constant(0, tf.int64))
+      >>> sorted(labels[batches.numpy()[0]].tolist())
+      [0, 0, 2, 2]
 
     Reference:
       The P x K batches of Hermans et al., In Defense of the Triplet Loss for
@@ -123,7 +112,7 @@ def balanced_order(
         epoch_seed = tf.stack([tf.cast(seed, tf.int64), epoch])
         fold_in = tf.random.experimental.stateless_fold_in
         bits = _bits(tf.shape(images), fold_in(epoch_seed, 0), tf.uint32)
-        # Sorted by segment, within a segment at random.
+        # The sort keeps the segments in order and shuffles within each.
         within = tf.argsort(segments + tf.cast(bits, tf.int64))
         dealt = tf.argsort(
             _bits([num_rounds, len(present)], fold_in(epoch_seed, 1), tf.int64)
@@ -141,11 +130,10 @@ def balanced_order(
 
 
 def _passes(classes, counts, num_rounds, samples_per_class):
-    """The images of each pass through a class, and which a round takes.
+    """The images of each pass through a class, and those that a round takes.
 
-    Returns:
-      A list of `[count]` arrays, one a pass, classes one after the other; and
-      `[C, rounds, K]` positions in their concatenation.
+    Returns one `[count]` array per pass, class after class, and the positions
+    `[C, rounds, K]` in their concatenation.
     """
     members = np.split(np.argsort(classes, kind="stable"), np.cumsum(counts))
     passes, groups, start = [], [], 0

@@ -1,4 +1,4 @@
-"""What a source of labelled images may be, and how its images are reached."""
+"""The forms that a source of labelled images may have, and how it is read."""
 
 import dataclasses
 import functools
@@ -11,24 +11,30 @@ from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.labels import refuse_names
 
-# Images that are augmented in one call: enough to spread the cost of an op,
-# few enough to stay in a core's cache.
+# The number of images that are augmented in one call. It is large enough to
+# spread the cost of an op and small enough for a core's cache.
 _CHUNK = 64
 
 
 def checked(source):
-    """Labelled images of any form, checked.
+    """Checks a source of labelled images and brings it into one form.
 
     Args:
       source: `(images, labels)`, `LabelledImages`, `StreamedImages` or a finite
-        `tf.data.Dataset` of single `(image, label)` pairs, which is read.
+        `tf.data.Dataset` of single `(image, label)` pairs, which is read into
+        memory.
 
     Returns:
-      `LabelledImages`, or the `StreamedImages`.
+      `LabelledImages`, or the `StreamedImages` as they are.
 
     Raises:
-      ValueError: if labels are not integers, float images leave [0, 1], or a
-        Dataset is infinite or of batches.
+      ValueError: if labels are not integers, float images leave [0, 1], images
+        are strings without `read` or `decode`, or a Dataset is empty, infinite
+        or of batches.
+
+    Example:
+      >>> checked((images, labels[:, None])).labels.shape
+      (8,)
     """
     if isinstance(source, StreamedImages):
         return source
@@ -38,23 +44,31 @@ def checked(source):
 
 
 def image_reader(source, augmentation):
-    """A function from a string of a source to the images of an augmentation.
+    """Makes the function that turns a source's string into an image.
 
     Args:
       source: `LabelledImages` of strings, or `StreamedImages`.
-      augmentation: the augmentation that takes them.
+      augmentation: the augmentation that takes the image.
 
     Returns:
-      A function of TensorFlow, from a string (of a stream: the contents of a
-      file) to an `EncodedImage` where the augmentation is one of ours and takes
-      it, else to the decoded image `[1, H, W, C]`.
+      A TensorFlow function from a string, which for a stream is the contents of
+      a file. It returns an `EncodedImage` if the source has no `decode` and the
+      augmentation is in `AUGMENTATIONS`, also inside a `functools.partial`.
+      Otherwise it returns the decoded image `[1, H, W, C]`.
+
+    Example:
+      >>> string = tf.io.encode_png(np.zeros((5, 4, 3), np.uint8)).numpy()
+      >>> source = LabelledImages(np.array([string]), np.array([0]), ("cat",),
+      ...     read=tf.identity)
+      >>> image_reader(source, lambda images, seeds, size: images)(string).shape
+      TensorShape([1, 5, 4, 3])
     """
     if getattr(source, "decode", None) is not None:
         return lambda string: source.decode(string)[None]
     while isinstance(augmentation, functools.partial):
         augmentation = augmentation.func
     takes_files = augmentation in AUGMENTATIONS.values()
-    # (A stream has contents already.)
+    # A stream has no `read`, since it yields contents already.
     read = getattr(source, "read", tf.identity)
 
     def image(string):
@@ -65,18 +79,11 @@ def image_reader(source, augmentation):
 
 
 def chunks(source, order, *, rows, first_epoch):
-    """Endless chunks of images in memory, epoch after epoch.
+    """Endless chunks of images in memory, in the `order` of each epoch.
 
-    Args:
-      source: `LabelledImages`.
-      order: function as `orders.shuffled_order` makes it.
-      rows: range, the rows of each batch to yield.
-      first_epoch: int >= 0.
-
-    Returns:
-      A `tf.data.Dataset` of `(images, labels, numbers)`, of up to 64 images
-      that divide the rows of a batch; the numbers `[b]` int64 are the positions
-      in the whole stream, of all rows and epochs.
+    A chunk is `(images, labels, numbers)` of b <= 64 images, where b divides
+    the number of `rows` to yield of each batch. `numbers` `[b]` int64 are the
+    images' positions in the whole stream of all rows and epochs.
     """
     chunk = _largest_divisor(len(rows), _CHUNK)
     labels = source.labels
@@ -106,7 +113,7 @@ def chunks(source, order, *, rows, first_epoch):
 
 
 def check_dataset(dataset):
-    """Raises a ValueError unless a Dataset is of single labelled images."""
+    """Refuses a Dataset that is infinite or not of single labelled images."""
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(
             "A tf.data.Dataset must be finite: leave out .repeat(). "
@@ -130,7 +137,7 @@ def check_dataset(dataset):
 
 
 def _in_memory(dataset):
-    """A Dataset of pairs as `LabelledImages`, which can be shuffled whole."""
+    """Reads a Dataset of pairs into `LabelledImages`, to shuffle it whole."""
     check_dataset(dataset)
     spec, _ = dataset.element_spec
     decode = None
@@ -156,7 +163,7 @@ def _in_memory(dataset):
 
 
 def _checked_images(source):
-    """`(images, labels)` or `LabelledImages` -> checked `LabelledImages`."""
+    """Checks `(images, labels)` or `LabelledImages`; returns the latter."""
     if not isinstance(source, LabelledImages):
         images, labels = source
         source = LabelledImages(images, labels, ())

@@ -1,4 +1,4 @@
-"""Training images and held-out ones, class by class."""
+"""Splits labelled images into training images and held-out ones."""
 
 import math
 
@@ -7,17 +7,21 @@ from sklearn.model_selection import train_test_split
 
 from supcon_tf.data.streamed_images import StreamedImages
 
-TEST_FRACTION = 0.2  # of the images of a data set without test images
+# The share that is held out of a data set without test images.
+TEST_FRACTION = 0.2
 
 
 def split(source, fraction, *, seed):
-    """Splits labelled images class by class; a stream, at a place in its files.
+    """Splits labelled images into two parts, class by class.
+
+    A stream is split at a place in its files instead, since its labels are not
+    known beforehand. Its second part is its end.
 
     Args:
-      source: `LabelledImages`, two or more of each class; or `StreamedImages`,
-        whose labels nobody has read: the second part is the end of it.
+      source: `LabelledImages`, with two or more images of each class, or
+        `StreamedImages`.
       fraction: float in (0, 1), the share of the second part.
-      seed: integer; the same seed gives the same split. Ignored by a stream.
+      seed: integer. The same seed gives the same split. A stream ignores it.
 
     Returns:
       Two sources of the same kind.
@@ -25,29 +29,69 @@ def split(source, fraction, *, seed):
     Raises:
       ValueError: if a class has a single image, or a part would have fewer
         images than there are classes.
+
+    Example:
+      >>> first, second = split(train, 0.25, seed=0)
+      >>> len(first), len(second)
+      (150, 50)
     """
-    num_classes = len(source.class_names)
-    second_size = math.ceil(fraction * len(source))
-    if not num_classes <= second_size <= len(source) - num_classes:
-        raise ValueError(
-            f"`validation_fraction` must leave {num_classes} images, one a "
-            f"class, or more in both parts of {len(source)}. "
-            f"Received: validation_fraction={fraction}"
-        )
     if isinstance(source, StreamedImages):
-        first_size = len(source) - second_size
-        return source.part(0, first_size), source.part(first_size, len(source))
-    counts = np.bincount(source.labels, minlength=num_classes)
+        size = len(source)
+        first_size = size - _second_size(size, fraction, source.class_names)
+        return source.part(0, first_size), source.part(first_size, size)
+    first, second = split_labels(
+        source.labels, fraction, class_names=source.class_names, seed=seed
+    )
+    return source.take(first), source.take(second)
+
+
+def split_labels(labels, fraction, *, class_names, seed):
+    """Splits images into two parts, class by class, given only their labels.
+
+    Args:
+      labels: `[n]` integers, two or more of each class.
+      fraction: float in (0, 1), the share of the second part.
+      class_names: names of the classes.
+      seed: integer. The same seed gives the same split.
+
+    Returns:
+      Two sorted integer arrays, the positions of the images of each part.
+
+    Raises:
+      ValueError: as in `split`.
+
+    Example:
+      >>> first, second = split_labels(
+      ...     labels, 0.5, class_names="abcd", seed=0
+      ... )
+      >>> np.sort(labels[first]).tolist()
+      [0, 1, 2, 3]
+    """
+    _second_size(len(labels), fraction, class_names)
+    counts = np.bincount(labels, minlength=len(class_names))
     if (counts == 1).any():
-        name = source.class_names[int((counts == 1).argmax())]
+        name = class_names[int((counts == 1).argmax())]
         raise ValueError(
             "A class must have two or more images to be split. Received: one "
             f"image of class {name!r}"
         )
     first, second = train_test_split(
-        np.arange(len(source)),
+        np.arange(len(labels)),
         test_size=fraction,
         random_state=seed,
-        stratify=source.labels,
+        stratify=labels,
     )
-    return source.take(np.sort(first)), source.take(np.sort(second))
+    return np.sort(first), np.sort(second)
+
+
+def _second_size(size, fraction, class_names):
+    """The size of the second part. Each part needs one image per class."""
+    second_size = math.ceil(fraction * size)
+    num_classes = len(class_names)
+    if not num_classes <= second_size <= size - num_classes:
+        raise ValueError(
+            f"`validation_fraction` must leave {num_classes} images, one a "
+            f"class, or more in both parts of {size}. "
+            f"Received: validation_fraction={fraction}"
+        )
+    return second_size

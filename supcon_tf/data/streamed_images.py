@@ -1,4 +1,4 @@
-"""Labelled images that stay in TFRecord files, read as they pass by."""
+"""Labelled images that stay in TFRecord files and are read as they pass by."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -9,10 +9,10 @@ import tensorflow as tf
 from supcon_tf.data.labelled_images import noisy_labels
 from supcon_tf.data.orders import permutation
 
-# Files that are read at the same time, a record of each in turn.
+# The number of files that are read at the same time, a record of each in turn.
 _OPEN_FILES = 16
-# Records that are shuffled together: 0.9 GB of files of 110 kB, as ImageNet's
-# are on average, and as much again of those read ahead.
+# The number of records that are shuffled together. With files of 110 kB, the
+# average of ImageNet, they take 0.9 GB, and those read ahead as much again.
 _WINDOW = 8192
 
 
@@ -23,20 +23,27 @@ class StreamedImages:
     Attributes:
       files: paths of the files.
       lengths: number of records in each of them.
-      parse: function of TensorFlow from one record to `(contents, label)`,
-        the contents of an image file and an integer.
-      class_names: names of the classes; label i is `class_names[i]`.
-      start: int, the number of the first record that belongs to it, counted
-        through the files in order.
-      stop: int, that of the first one after it; None: there is none.
-      label_noise: float in [0, 1], probability that a label is replaced by a
-        class drawn uniformly, as `noisy_labels` does by a record's number.
-      noise_seed: int.
+      parse: TensorFlow function from one record to `(contents, label)`, the
+        contents of an image file and an integer.
+      class_names: names of the classes. Label i is `class_names[i]`.
+      start: int, the number of the first record of the stream. Records are
+        counted through the files in order.
+      stop: int, the number of the first record after the stream. None means the
+        end of the files.
+      label_noise: float in [0, 1], the probability that a label is replaced by
+        a class drawn uniformly, as in `noisy_labels`. The number of the record
+        decides it.
+      noise_seed: int, the seed of the label noise.
 
     Example:
-      >>> stream = StreamedImages(paths, lengths, parse, ("cat", "dog"))
-      >>> views = view_batches(stream, augmentations.simclr, num_views=2,
-      ...     batch_size=256, image_size=224, seed=0)
+      >>> with tf.io.TFRecordWriter("cats.tfrecord") as file:
+      ...     for image in tf.cast(255 * images, tf.uint8):
+      ...         file.write(tf.io.encode_png(image).numpy())
+      >>> stream = StreamedImages(
+      ...     ["cats.tfrecord"], [8], lambda record: (record, 0), ("cat",)
+      ... )
+      >>> len(stream), len(stream.part(2, 5))
+      (8, 3)
     """
 
     files: Sequence[str]
@@ -55,20 +62,29 @@ class StreamedImages:
         )
 
     def part(self, start, stop):
-        """The images from number `start` up to `stop`, as a stream."""
+        """The images from number `start` up to `stop`, as a stream.
+
+        Args:
+          start: int >= 0, counted from the start of this stream.
+          stop: int > start, likewise.
+
+        Returns:
+          `StreamedImages` of the same files.
+        """
         return dataclasses.replace(
             self, start=self.start + start, stop=self.start + stop
         )
 
     def load(self, record, number):
-        """One record as the contents of its file, and its label.
+        """Parses one record and applies the label noise.
 
         Args:
           record: scalar string tensor.
-          number: scalar int64 tensor, of the record.
+          number: scalar int64 tensor, the number of the record.
 
         Returns:
-          A scalar string and a scalar integer tensor.
+          `(contents, label)`: the contents of an image file, a scalar string
+          tensor, and a scalar integer tensor.
         """
         contents, label = self.parse(record)
         if self.label_noise:
@@ -82,10 +98,10 @@ class StreamedImages:
         return contents, label
 
     def in_order(self):
-        """One pass in file order.
+        """One pass over the records in the order of the files.
 
         Returns:
-          A finite `tf.data.Dataset` of `(record, number)`.
+          A finite `tf.data.Dataset` of `(record, number)`, as for `load`.
         """
         with tf.device("CPU"):
             records = tf.data.Dataset.from_tensor_slices(self._spans())
@@ -93,23 +109,15 @@ class StreamedImages:
         return records.apply(tf.data.experimental.assert_cardinality(len(self)))
 
     def epochs(self, *, batch_size, rows, seed, first_epoch):
-        """Records in an order that (seed, epoch) decide, endless.
+        """Endless records, in an order that the seed and the epoch decide.
 
-        The files pass by in random order, 16 at a time and a record of each in
-        turn, and what they yield is shuffled in windows of 8192 records. Each
-        image passes by once an epoch, but for those that fill no whole batch.
+        The files pass by in random order, 16 at a time with a record of each in
+        turn. Their records are shuffled in windows of 8192. Each image passes
+        by once an epoch, except those left over that fill no whole batch.
 
-        All records are read whatever the rows, and none is decoded here.
-
-        Args:
-          batch_size: int B >= 1.
-          rows: range, the rows of each batch to yield.
-          seed: int or scalar int64 tensor.
-          first_epoch: int >= 0.
-
-        Returns:
-          A `tf.data.Dataset` of `(record, number, position)`; the position is
-          that in the whole stream, of all rows and epochs.
+        All records are read, whichever `rows` of each batch are yielded, and
+        none is decoded here. The `tf.data.Dataset` has `(record, number,
+        position)`, the last in the whole stream of all rows and epochs.
         """
         seed = tf.cast(seed, tf.int64)
         epoch_size = len(self) // batch_size * batch_size
@@ -144,8 +152,8 @@ class StreamedImages:
             is_wanted &= positions < epoch_size
             order = permutation(size, window_seed)[is_wanted]
             positions = epoch * epoch_size + positions[is_wanted]
-            # (A map of single records would cost more than reading them does;
-            # one of the window, a second copy of it.)
+            # Chunks, since a map of single records would cost more than reading
+            # them does, and a map of the window would make a second copy of it.
             chunks = tf.data.Dataset.from_tensor_slices((order, positions))
             chunks = chunks.batch(64).map(
                 lambda i, positions: (
@@ -160,7 +168,7 @@ class StreamedImages:
         return epochs.flat_map(of_epoch)
 
     def _spans(self):
-        """Of each file: path, number of its first record; where to read."""
+        """Path, number of the first record, start and stop of each file."""
         lengths = np.array(self.lengths, np.int64)
         firsts = np.cumsum(lengths) - lengths
         start = np.maximum(self.start - firsts, 0)
@@ -171,7 +179,7 @@ class StreamedImages:
 
 
 def _records(file, first, start, stop):
-    """Records `start` up to `stop` of a file, with their numbers."""
+    """The records `start` up to `stop` of a file and their numbers."""
     records = tf.data.TFRecordDataset(file, buffer_size=2**20)
     numbers = tf.data.Dataset.range(first + start, first + stop)
     records = records.skip(start).take(stop - start)

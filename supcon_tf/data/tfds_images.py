@@ -1,4 +1,4 @@
-"""Labelled images that tensorflow-datasets has prepared on disk."""
+"""Loads labelled images that tensorflow-datasets (TFDS) has prepared."""
 
 import fnmatch
 import json
@@ -14,39 +14,43 @@ from absl import logging
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
 
-# A data set of more bytes is read from its files as it is needed. (One in
-# memory takes twice as much: TensorFlow makes a copy.)
+# A larger data set is read from its files as it is needed. A data set in memory
+# takes twice its size, since TensorFlow makes a copy.
 MAX_BYTES_IN_MEMORY = 2 * 2**30
 _TEST_SPLITS = ("test", "validation", "val")
 
 
 def load_tfds(name, *, data_dir, download, configs=()):
-    """Training and test images of a data set of tensorflow-datasets.
+    """Loads the training and test images of a data set of tensorflow-datasets.
 
-    Images of one size are decoded into memory; those of many stay encoded, in
-    memory up to 2 GiB, else in their TFRecord files. They are in the order of
-    the files. Grey ones become RGB.
+    Images of one size are decoded into memory if they take at most 2 GiB.
+    Others stay encoded, in memory if the files take at most 2 GiB and otherwise
+    in their TFRecord files. The order is that of the files. Grey images become
+    RGB.
 
     Args:
-      name: `NAME`, `NAME/CONFIG`, `NAME:VERSION` or `NAME/CONFIG:VERSION`, of
-        a data set with the features `image` and `label`. A version may have
-        wildcards, as `5.*.*`; the newest there is taken.
-      data_dir: its data_dir; None: `$TFDS_DATA_DIR` or ~/tensorflow_datasets.
-      download: whether it may be downloaded and prepared if it is not there.
-      configs: names of configs, the best first, to go with a bare NAME: the
-        first that is there is taken, the first of all is downloaded. By default
-        the only one there, or the one that tensorflow-datasets has as default.
+      name: `NAME`, `NAME/CONFIG`, `NAME:VERSION` or `NAME/CONFIG:VERSION` of a
+        data set with the features `image` and `label`. A version may have
+        wildcards, such as `5.*.*`, and the newest one there is taken.
+      data_dir: as in `data_dir_of`.
+      download: whether the data set may be downloaded and prepared if it is not
+        there.
+      configs: names of configs for a bare NAME, the best first. The first of
+        those that are there is taken, and the first of all is downloaded. By
+        default, it is the only config that is there or the default config of
+        tensorflow-datasets.
 
     Returns:
-      `(train, test)`, both `LabelledImages` or both `StreamedImages`. Test is
-      the split test, validation or val, the first of these that has labels (of
-      ImageNet, validation); None if there is none.
+      `(train, test)`, both `LabelledImages` or both `StreamedImages`. `test` is
+      the first split of test, validation and val that has labels (validation
+      for ImageNet), or None if there is none.
 
     Raises:
       ValueError: if the data set is not there, not whole or not of labelled
         images.
     """
-    import tensorflow_datasets as tfds  # seconds, and only needed here
+    # Imported here, since it takes seconds and only this function needs it.
+    import tensorflow_datasets as tfds
 
     if not re.fullmatch(r"\w+(/[^/:]+)?(:[\w.*]+)?", name):
         raise ValueError(
@@ -82,13 +86,18 @@ def load_tfds(name, *, data_dir, download, configs=()):
 
 
 def data_dir_of(data_dir):
-    """The folder in which tensorflow-datasets has its data sets.
+    """The folder in which tensorflow-datasets keeps its data sets.
 
     Args:
-      data_dir: path of it; None: `$TFDS_DATA_DIR` or ~/tensorflow_datasets.
+      data_dir: path of the folder. None stands for `$TFDS_DATA_DIR` or, without
+        it, ~/tensorflow_datasets.
 
     Returns:
-      `pathlib.Path`.
+      The `pathlib.Path` of the folder, with `~` expanded.
+
+    Example:
+      >>> data_dir_of("data_sets").name
+      'data_sets'
     """
     return pathlib.Path(
         data_dir
@@ -107,7 +116,7 @@ def _downloaded(tfds, name, data_dir):
         ) from error
     try:
         builder.download_and_prepare()
-    except AssertionError as error:  # it wants files that it may not fetch
+    except AssertionError as error:  # a data set of files it may not fetch
         raise ValueError(
             "`dataset` must be one whose files tensorflow-datasets may fetch. "
             f"Received: dataset={name!r}, {_one_line(error)}"
@@ -158,7 +167,7 @@ def _version_numbers(folder):
 
 
 def _checked_features(tfds, info):
-    """The features image and label, alone."""
+    """Checks that the data set is usable and returns its two features."""
     features = info.features
     features = (
         features if isinstance(features, tfds.features.FeaturesDict) else {}
@@ -191,6 +200,8 @@ def _checked_features(tfds, info):
 
 
 def _train_and_test(tfds, info, features):
+    """Reads `(train, test)`, decoded, encoded or as streams by their size."""
+
     def parse(record):
         example = features.deserialize_example(
             record, decoders={"image": tfds.decode.SkipDecoding()}
@@ -234,6 +245,7 @@ def _train_and_test(tfds, info, features):
 
 
 def _stream(info, split, parse, class_names):
+    """One split as `StreamedImages`, once all its files are found."""
     split = info.splits[split]
     files = [str(path) for path in split.filepaths]
     for file in files:
@@ -246,12 +258,13 @@ def _stream(info, split, parse, class_names):
 
 
 def _has_labels(stream):
-    """Whether the first label is one: TFDS' -1 stands for none."""
+    """Whether the first label is a class. TFDS writes -1 for no label."""
     record, number = next(iter(stream.part(0, 1).in_order()))
     return stream.load(record, number)[1] >= 0
 
 
 def _in_memory(stream, load, read):
+    """Reads a stream into `LabelledImages`; `load` makes `(image, label)`."""
     dataset = stream.in_order().map(load, num_parallel_calls=tf.data.AUTOTUNE)
     images, labels = (
         np.concatenate(part)

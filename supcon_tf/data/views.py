@@ -1,4 +1,4 @@
-"""Batches of views for pretraining, batches of images for evaluation."""
+"""Makes batches of views for pretraining and of images for evaluation."""
 
 import tensorflow as tf
 
@@ -21,41 +21,44 @@ def view_batches(
     shard=0,
     samples_per_class=None,
 ):
-    """Augmented views of labelled images, shuffled anew each epoch, endless.
+    """Endless batches of augmented views, shuffled anew each epoch.
 
-    The batches are a pure function of `(source, seed)`: an epoch is
-    `n // batch_size` batches in an order that `(seed, epoch)` decide, and in
-    which no image comes twice; the remainder is dropped. View v of the image at
-    position k of the stream has the augmentation seed
-    `(seed, k * num_views + v)`. A run that starts
-    again with `first_epoch=e` goes on with the very batches of epoch e.
+    The batches are a pure function of `(source, seed)`. An epoch is
+    `n // batch_size` batches of the n images, in an order that `(seed, epoch)`
+    decide. No image comes twice in it, and the remainder is dropped. View v of
+    the image at position k of the stream has the augmentation seed
+    `(seed, k * num_views + v)`. A run that starts again with `first_epoch=e`
+    goes on with exactly the batches of epoch e.
 
-    Several workers share the work as shards: each computes its rows of every
-    batch, and one after the other they are the batch of the whole stream. (Of
-    `StreamedImages`, each reads all records but decodes only its own.)
+    Several workers share the work as shards. Each computes its rows of every
+    batch, and the rows of all shards, one after the other, are the batch of the
+    whole stream. With `StreamedImages`, every shard reads all records but
+    decodes only its own.
 
     Args:
       source: `(images, labels)`, `LabelledImages`, `StreamedImages` or a finite
         `tf.data.Dataset` of single `(image, label)` pairs, which is read into
-        memory. Images: `[H, W, C]`, uint8 (0 to 255) or float (0 to 1), all of
-        one size or, in a Dataset, of many. Labels: integers; None, in
-        `(images, None)`, yields views without labels.
+        memory. The images are `[H, W, C]`, uint8 (0 to 255) or float (0 to 1),
+        all of one size or, in a Dataset, of many sizes. The labels are
+        integers. `(images, None)` yields views without labels.
       augmentation: function `(images [B, H, W, C], seeds [B, 2], image_size)
-        -> [B, h, w, C]` such as `augmentations.simclr`. For image files, those
-        in `AUGMENTATIONS`, also in a `functools.partial`, get an `EncodedImage`
-        and decode their crop alone; others get the decoded image.
-      num_views: int V >= 1, views of each image.
-      batch_size: int B >= 1, images in a batch, at most those of the source.
-      image_size: int, or (height, width), of the views.
-      seed: integer.
+        -> [B, h, w, C]`, such as `augmentations.simclr`. For image files, an
+        augmentation in `AUGMENTATIONS`, also inside a `functools.partial`, gets
+        an `EncodedImage` and decodes only its crop. Any other gets the decoded
+        image.
+      num_views: int V >= 1, the number of views of each image.
+      batch_size: int B >= 1, the number of images in a batch, at most the
+        number of images in the source.
+      image_size: int or (height, width) of the views, in pixels.
+      seed: integer that decides the order and the views.
       first_epoch: int >= 0, the epoch to start with.
-      num_shards: int S >= 1 that divides B: each shard yields B / S images of
-        a batch.
-      shard: int >= 0 and < S, which of them to yield: rows `shard * B / S` up
-        to `(shard + 1) * B / S`.
-      samples_per_class: int K >= 1 that divides B: a batch holds K images of
-        each of B / K classes, as `orders.balanced_order` deals them, and an
-        image may come twice in an epoch. None: batches of random images.
+      num_shards: int S >= 1 that divides B. Each shard yields B / S images of a
+        batch.
+      shard: int in [0, S), the shard to yield. It has the rows `shard * B / S`
+        up to `(shard + 1) * B / S`.
+      samples_per_class: int K >= 1 that divides B. A batch then holds K images
+        of each of B / K classes, as `orders.balanced_order` deals them, and an
+        image may come twice in an epoch. None gives batches of random images.
 
     Returns:
       An infinite `tf.data.Dataset` of `([B / S, V, h, w, C] float32 in [0, 1],
@@ -67,9 +70,13 @@ def view_batches(
         classes, or images of a class, than there are.
 
     Example:
-      >>> views = view_batches((images, labels), augmentations.simclr,
-      ...     num_views=2, batch_size=256, image_size=32, seed=0)
-      >>> model.fit(views, epochs=10, steps_per_epoch=len(images) // 256)
+      >>> batches = view_batches(
+      ...     (images, labels), augmentations.crop_flip, num_views=2,
+      ...     batch_size=4, image_size=32, seed=0,
+      ... )
+      >>> batches.element_spec[0].shape
+      TensorShape([4, 2, 32, 32, 3])
+      >>> history = model.fit(batches, steps_per_epoch=2, verbose=0)
     """
     for name, value, least in (
         ("num_views", num_views, 1),
@@ -147,8 +154,9 @@ def view_batches(
     dataset = chunks(source, order, rows=own_rows, first_epoch=first_epoch)
     if source.images.ndim > 1:
         dataset = dataset.map(views_of_chunk, **parallel)
-        # (It never ends, and repeat says so. A strategy, besides, undoes a
-        # rebatch at the end of a pipeline, as if it were its own.)
+        # The dataset never ends, and `repeat` says so. It also protects the
+        # rebatch: a strategy undoes one at the end of a pipeline, as if it were
+        # its own.
         dataset = dataset.rebatch(rows, drop_remainder=True).repeat()
     else:
         dataset = dataset.unbatch().map(views_of_one, **parallel)
@@ -159,15 +167,18 @@ def view_batches(
 
 
 def image_batches(source, *, image_size, batch_size=256, augmentation=None):
-    """One pass over labelled images, in order, brought to one size.
+    """One pass over labelled images in their order, all brought to one size.
 
     Args:
-      source: as for `view_batches`, with labels; a Dataset is streamed.
-      image_size: int, or (height, width); None keeps the images' size.
-      batch_size: int >= 1; the last batch may be smaller.
+      source: as in `view_batches`, but with labels. A Dataset is streamed
+        rather than read into memory.
+      image_size: int or (height, width), in pixels. None keeps the size of the
+        images.
+      batch_size: int >= 1. The last batch may be smaller.
       augmentation: function `(images [B, H, W, C], None, image_size) ->
         [B, h, w, C]` without randomness, such as
-        `augmentations.resize_then_crop`. None: `augmentations.center_crop`.
+        `augmentations.resize_then_crop`. None stands for
+        `augmentations.center_crop`.
 
     Returns:
       A finite `tf.data.Dataset` of `([b, h, w, C] float32 in [0, 1],
@@ -176,6 +187,13 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
     Raises:
       ValueError: if labels are not integers, a Dataset is infinite or of
         batches, or image files have no image_size.
+
+    Example:
+      >>> batches = image_batches(
+      ...     (images, labels), image_size=16, batch_size=5
+      ... )
+      >>> [batch.shape[0] for batch, _ in batches]
+      [5, 3]
     """
     augmentation = augmentation or augmentations.center_crop
     if isinstance(source, tf.data.Dataset):
@@ -213,9 +231,9 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
 
 
 def _prefetched(dataset):
-    """With one thread for each call of a map, since many calls run at once.
+    """Prefetches, with one thread for each of the many parallel map calls.
 
-    Where a call has more, they wait for each other: views of 224 pixels took
+    With more threads, the calls wait for each other: views of 224 pixels took
     twice the time.
     """
     options = tf.data.Options()
@@ -224,7 +242,7 @@ def _prefetched(dataset):
 
 
 def _in_order(source):
-    """A Dataset of images or strings with labels; whether of images."""
+    """A Dataset of labelled images or strings, and whether it has images."""
     if isinstance(source, StreamedImages):
         return source.in_order().map(source.load), False
     if source.labels is None:
@@ -239,7 +257,7 @@ def _in_order(source):
 
 
 def _order(source, batch_size, samples_per_class, seed):
-    """A function from an epoch to the images of its batches."""
+    """The function from an epoch to the images of its batches."""
     if samples_per_class is None:
         return shuffled_order(
             len(source.images), batch_size=batch_size, seed=seed

@@ -8,6 +8,8 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from supcon_tf.errors import RunStoppedError
+
 # What TF_CONFIG calls those that train.
 JOBS = ("chief", "worker")
 
@@ -15,7 +17,7 @@ JOBS = ("chief", "worker")
 _MESSAGE_SIZE = 2**24
 
 
-class WorkerStoppedError(Exception):
+class WorkerStoppedError(RunStoppedError):
     """Another worker has stopped, so that this one cannot go on."""
 
 

@@ -24,22 +24,8 @@ ENCODERS = {
     "vit_b16": vit_b16,
 }
 
-# Which settings of the commands an encoder has, besides `mean` and `std`.
-OPTIONS = {
-    "resnet18": ("width", "stem", "zero_gamma"),
-    "resnet34": ("width", "stem", "zero_gamma"),
-    "resnet50": ("width", "stem", "zero_gamma"),
-    "resnet101": ("width", "stem", "zero_gamma"),
-    "resnet152": ("width", "stem", "zero_gamma"),
-    "resnet200": ("width", "stem", "zero_gamma"),
-    "vit_ti16": ("patch_size",),
-    "vit_s16": ("patch_size",),
-    "vit_b16": ("patch_size",),
-}
-
 __all__ = [
     "ENCODERS",
-    "OPTIONS",
     "from_keras",
     "from_keras_cv",
     "resnet18",

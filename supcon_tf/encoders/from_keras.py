@@ -1,4 +1,4 @@
-"""Models of keras.applications, and any Keras model of images, as encoders."""
+"""Turns models of keras.applications, or any Keras model, into encoders."""
 
 import keras
 import numpy as np
@@ -8,25 +8,25 @@ POOLINGS = ("avg", "max")
 
 
 def from_keras(model, preprocess=None, *, input_shape=None, pooling="avg"):
-    """A Keras model of images, without its classifier, as an encoder.
+    """Turns a Keras model of images without its classifier into an encoder.
 
-    The encoder takes images in [0, 1], as all encoders do, and gives them to
-    the model as the model expects them: 255 times as large, and then as
-    `preprocess` changes them. That is done by layers of Keras, which are saved
-    with the encoder; to find them, `preprocess` is tried on a few images.
+    The encoder takes images in [0, 1], as all encoders do. It multiplies them
+    by 255 and changes them as `preprocess` does, which is what the model
+    expects. Keras layers do this and are saved with the encoder. To find these
+    layers, `preprocess` is tried on a few images.
 
-    The encoder shares the model's weights: to train one is to train both.
+    The encoder shares the model's weights, so training one trains both.
 
     Args:
       model: `keras.Model`, RGB images `[B, height, width, 3]` -> maps
         `[B, h, w, R]` or representations `[B, R]`, such as
         `keras.applications.ResNet50(include_top=False)`.
-      preprocess: None, for a model that takes images in [0, 255] as they are,
-        or a function of NumPy images in [0, 255] that scales, shifts or
+      preprocess: a function of NumPy images in [0, 255] that scales, shifts or
         reorders the channels, such as
-        `keras.applications.resnet50.preprocess_input`.
-      input_shape: `(height, width, 3)` of the images; by default the model's.
-      pooling: `"avg"` or `"max"`, of maps over height and width.
+        `keras.applications.resnet50.preprocess_input`. None is for a model that
+        takes images in [0, 255] as they are.
+      input_shape: `(height, width, 3)` of the images, by default the model's.
+      pooling: `"avg"` or `"max"`, how maps are pooled over height and width.
 
     Returns:
       A `keras.Model`: float32 RGB images `[B, height, width, 3]` in [0, 1] ->
@@ -39,11 +39,11 @@ def from_keras(model, preprocess=None, *, input_shape=None, pooling="avg"):
 
     Example:
       >>> encoder = from_keras(
-      ...     keras.applications.ResNet50(include_top=False),
-      ...     keras.applications.resnet50.preprocess_input,
+      ...     keras.applications.MobileNetV2(include_top=False, weights=None),
+      ...     keras.applications.mobilenet_v2.preprocess_input,
       ... )
       >>> encoder.output_shape
-      (None, 2048)
+      (None, 1280)
     """
     order, scale, offset = [0, 1, 2], [255.0] * 3, [0.0] * 3
     if preprocess is not None:
@@ -68,17 +68,17 @@ def pooled_encoder(
     pooling="avg",
     name=None,
 ):
-    """A Keras model behind its preprocessing and before a global pooling.
+    """Puts preprocessing before a Keras model and global pooling after it.
 
     The model's channel c is `scale[c] * images[..., order[c]] + offset[c]`.
 
     Args:
-      model: as for `from_keras`.
-      order: three ints, which channel of the images each of the model's is.
-      scale: three floats.
-      offset: three floats.
-      input_shape: as for `from_keras`.
-      pooling: as for `from_keras`.
+      model: as in `from_keras`.
+      order: three ints, the channel of the images for each of the model's.
+      scale: three floats, by which the channels are multiplied.
+      offset: three floats, which are added.
+      input_shape: as in `from_keras`.
+      pooling: as in `from_keras`.
       name: name of the encoder, by default the model's.
 
     Returns:
@@ -86,6 +86,13 @@ def pooled_encoder(
 
     Raises:
       ValueError: if an argument is out of its range.
+
+    Example:
+      >>> model = keras.applications.MobileNetV2(
+      ...     include_top=False, weights=None
+      ... )
+      >>> pooled_encoder(model, offset=(-0.5, -0.5, -0.5)).output_shape
+      (None, 1280)
     """
     _check(model, input_shape, pooling)
     images = keras.Input(input_shape or model.input_shape[1:], name="images")
@@ -106,15 +113,15 @@ def pooled_encoder(
 
 
 def _without_its_class(model):
-    """The model of the same layers, if all are Keras' own.
+    """The same layers as a plain `keras.Model`, if all are Keras' own.
 
-    Then whoever loads the encoder need not be able to import the class, as
-    KerasCV's are.
+    Whoever loads the encoder then need not be able to import the model's class,
+    such as one of KerasCV.
     """
     for layer in model.layers:
         is_own = type(layer).__module__.startswith("keras.")
-        # (KerasCV has lambdas, which are not loaded in safe mode, in classes
-        # which are.)
+        # KerasCV has lambdas in some of its classes. Safe mode loads these
+        # classes, but it would not load the lambdas by themselves.
         if not is_own or isinstance(layer, layers.Lambda):
             return model
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
@@ -151,37 +158,60 @@ def _check(model, input_shape, pooling):
         )
 
 
+class ImageSizeError(ValueError):
+    """A model does not take images of the size that was asked for.
+
+    Args:
+      own: `(height, width, 3)` that the model takes, with None for any size.
+      given: `(height, width, 3)` that was asked for.
+      is_image_size: whether the caller gave the `image_size` of square images
+        rather than an `input_shape`, so that the message speaks of it.
+    """
+
+    def __init__(self, own, given, is_image_size=False):
+        self.own, self.given = own, given
+        if is_image_size:
+            text = (
+                f"`image_size` must be that of {own}, which the model was made "
+                f"for. Received: image_size={given[0]}"
+            )
+        else:
+            text = (
+                f"`input_shape` must be {own}, which the model was made for. "
+                f"Received: input_shape={given}"
+            )
+        super().__init__(text)
+
+
 def check_image_shape(own, input_shape):
     """Refuses images of a size that a model does not take.
 
     Args:
-      own: `(None, height, width, 3)` of the model, None where it takes any.
+      own: `(None, height, width, 3)` of the model, with None for any size.
       input_shape: `(height, width, 3)` of the images.
 
     Raises:
-      ValueError: if they differ where the model's is known.
+      ImageSizeError: if the two differ in a size that the model fixes.
     """
     own, wanted = tuple(own), (None, *input_shape)
     if len(wanted) != len(own) or any(
         size is not None and size != other
         for size, other in zip(own, wanted, strict=True)
     ):
-        raise ValueError(
-            f"`input_shape` must be {own[1:]}, which the model was made for. "
-            f"Received: input_shape={tuple(input_shape)}"
-        )
+        raise ImageSizeError(own[1:], tuple(input_shape))
 
 
 def _found(preprocess):
-    """Order, scale and offset of what a function does to 255 * images."""
+    """Finds order, scale and offset of `preprocess` applied to 255 * images."""
 
     def applied(images):
-        images = np.array(images, "float64")  # a copy: some change their input
+        # A copy, since some functions change their input.
+        images = np.array(images, "float64")
         result = preprocess(255 * images)
         return np.asarray(ops.convert_to_numpy(result), "float64")
 
     random = np.random.default_rng(0).random((2, 4, 5, 3))
-    # Black, and one image for each channel in which it alone is 1.
+    # A black image and, for each channel, an image in which only it is 1.
     probes = np.zeros((4, 1, 1, 3)) + np.eye(4, 3, -1)[:, None, None]
     values = applied(probes)
     received = applied(random)
@@ -192,7 +222,7 @@ def _found(preprocess):
         scale = matrix[order, range(3)]
         expected = scale * random[..., order] + offset
         if np.allclose(received, expected, rtol=1e-5, atol=1e-3):
-            # (Rounded: 255 is found as 255 + 3e-14.)
+            # Rounded to float32, since 255 is found as 255 + 3e-14.
             return (
                 order.tolist(),
                 np.float32(scale).tolist(),

@@ -1,4 +1,4 @@
-"""KerasCV's backbones as encoders, and its pretrained ones by name."""
+"""Turns KerasCV's backbones and its pretrained presets into encoders."""
 
 import pathlib
 
@@ -15,26 +15,27 @@ def from_keras_cv(
     std=None,
     name=None,
 ):
-    """A KerasCV backbone as an encoder.
+    """Turns a KerasCV backbone into an encoder.
 
-    A backbone made with `include_rescaling=True` takes images in [0, 255],
-    another one images in [0, 1]; those with pretrained weights are of the first
-    kind. The encoder takes images in [0, 1] in either case.
+    A backbone made with `include_rescaling=True` takes images in [0, 255], as
+    those with pretrained weights do. Any other takes images in [0, 1]. The
+    encoder takes images in [0, 1] in either case.
 
-    The encoder shares the backbone's weights: to train one is to train both.
-    Saved, it needs KerasCV to be loaded only if the backbone has layers of
-    KerasCV's own (MobileNetV3, CSPDarkNet, ViTDet and others have).
+    The encoder shares the backbone's weights, so training one trains both. A
+    saved encoder needs KerasCV to be loaded only if the backbone has layers of
+    KerasCV's own, as MobileNetV3, CSPDarkNet, ViTDet and others have.
 
     Args:
       backbone: `keras_cv.models.Backbone` of images, such as
         `keras_cv.models.ResNetBackbone(...)`.
-      input_shape: `(height, width, 3)` of the images; by default the
+      input_shape: `(height, width, 3)` of the images, by default the
         backbone's.
-      pooling: `"avg"` or `"max"`, of the last map over height and width.
-      mean: None, or three floats, the RGB mean of the training images, in
-        [0, 1], for a backbone without rescaling. (Few normalise by
-        themselves.)
-      std: with `mean`, three positive floats, their standard deviation.
+      pooling: `"avg"` or `"max"`, how the last map is pooled over height and
+        width.
+      mean: three floats, the RGB mean of the training images, in [0, 1]. It is
+        for a backbone without rescaling, since few of these normalise by
+        themselves. None does not normalise.
+      std: three positive floats, the standard deviation that goes with `mean`.
       name: name of the encoder, by default the backbone's.
 
     Returns:
@@ -42,16 +43,17 @@ def from_keras_cv(
       float32 representations `[B, R]`.
 
     Raises:
-      ValueError: if the backbone is none of images, or an argument out of its
-        range.
+      ValueError: if the backbone is not one of images, or an argument is out of
+        its range.
 
     Example:
-      >>> backbone = keras_cv.models.DenseNetBackbone(
-      ...     stackwise_num_repeats=[6, 12, 24, 16], include_rescaling=False
+      >>> import keras_cv
+      >>> backbone = keras_cv.models.ResNetBackbone(
+      ...     stackwise_filters=[8, 16], stackwise_blocks=[1, 1],
+      ...     stackwise_strides=[1, 2], include_rescaling=False,
       ... )
-      >>> encoder = from_keras_cv(backbone, input_shape=(64, 64, 3))
-      >>> encoder.output_shape
-      (None, 1024)
+      >>> from_keras_cv(backbone, input_shape=(64, 64, 3)).output_shape
+      (None, 64)
     """
     rescales = getattr(backbone, "include_rescaling", None)
     if rescales is None:
@@ -83,25 +85,11 @@ def from_keras_cv(
 def keras_cv_preset(name, input_shape, *, pretrained=False):
     """The encoder of a KerasCV preset, with its weights if it has any.
 
-    Args:
-      name: of a preset, such as `"resnet50_imagenet"`, the handle of one,
-        `"kaggle://..."`, or a folder that holds one. Those of Kaggle are
-        downloaded once, into the cache of kagglehub.
-      input_shape: `(height, width, 3)` of the images.
-      pretrained: whether a preset without weights is refused, rather than made
-        with random ones.
-
-    Returns:
-      A `keras.Model`, as of `from_keras_cv`.
-
-    Raises:
-      ValueError: if there is no such preset, it cannot be downloaded, has no
-        weights though they are wanted, or does not take such images.
-
-    Example:
-      >>> encoder = keras_cv_preset("resnet50_imagenet", (224, 224, 3))
+    `name` is a preset such as `"resnet50_imagenet"`, a `"kaggle://..."` handle,
+    which is downloaded once into the cache of kagglehub, or a folder. With
+    `pretrained`, a preset without weights is refused.
     """
-    # Here: it takes seconds to import.
+    # Imported here, since it takes seconds.
     from keras_cv import models
 
     cls = _preset_class(models, name)
@@ -109,7 +97,7 @@ def keras_cv_preset(name, input_shape, *, pretrained=False):
         backbone = cls.from_preset(
             name, load_weights=True if pretrained else None
         )
-    except Exception as error:  # of Kaggle's client, requests, json and h5py
+    except Exception as error:  # Kaggle's client, requests, json, h5py raise
         reason = str(_innermost(error)).strip().split("\n")[0]
         raise ValueError(
             f"The KerasCV preset{' and its weights' if pretrained else ''} "
@@ -120,9 +108,9 @@ def keras_cv_preset(name, input_shape, *, pretrained=False):
 
 
 def _innermost(error):
-    """Of a failed download the error of the system, in few words.
+    """The system's own error behind a failed download, which is short.
 
-    (What requests and urllib3 make of it has hosts, pools and tries.)
+    requests and urllib3 add hosts, pools and tries to its message.
     """
     is_download = isinstance(error, OSError)
     while is_download and (cause := error.__cause__ or error.__context__):
@@ -137,7 +125,7 @@ def _preset_class(models, name):
         for cls in vars(models).values()
         if isinstance(cls, type) and issubclass(cls, models.Backbone)
     ]
-    # (The base class knows none by name, only handles and folders.)
+    # The base class knows no preset by name, only handles and folders.
     for cls in classes:
         if name in cls.presets:
             return cls

@@ -1,4 +1,4 @@
-"""Any trained encoder, at its own image size, to be evaluated."""
+"""Loads any trained encoder at its own image size, for an evaluation."""
 
 import pathlib
 
@@ -8,61 +8,41 @@ from tensorflow.core.protobuf import saved_model_pb2
 from supcon_tf.encoders.initial import (
     FORMS,
     initial_encoder,
-    renamed,
-    with_image_size,
 )
 from supcon_tf.encoders.pretrained import PRETRAINED, unpacked
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
 
-ANY_SIZE = 32  # of an encoder that takes images of any size: CIFAR's
+# The image size for an encoder that takes any size, which is CIFAR's.
+ANY_SIZE = 32
 
 
 def frozen_encoder(where, *, image_size=None, safe_mode=True, name="encoder"):
-    """A trained encoder and the size of its images.
+    """Loads an encoder as `initial_encoder` does, but not trainable.
 
-    Args:
-      where: as for `initial_encoder`.
-      image_size: int, height and width of the images. None: the encoder's own;
-        32 pixels where it takes any size, or at a URL, which is not looked
-        into beforehand.
-      safe_mode: as for `initial_encoder`.
-      name: of the argument, for the errors.
-
-    Returns:
-      A `keras.Model`, float32 RGB images in [0, 1] -> `[B, R]`, not trainable;
-      and the (height, width) of the images.
-
-    Raises:
-      ValueError: if there is no such encoder, it is damaged or refused, or
-        takes images of another size.
-
-    Example:
-      >>> encoder, size = frozen_encoder("supcon_tf:cifar10_resnet18_w025")
-      >>> size
-      (32, 32)
+    Returns it and the (height, width) of its images, by default its own. They
+    are 32 pixels if it takes any size, or if it is a URL or a KerasCV preset,
+    which are not looked into beforehand.
     """
     if not where:
         raise ValueError(
             f"`{name}` must be {FORMS}. Received: {name}={where!r}"
         )
     size = (image_size or ANY_SIZE,) * 2
-    try:
-        if image_size is None:
-            size = _own_size(str(where), safe_mode) or size
-        encoder = initial_encoder(where, (*size, 3), safe_mode=safe_mode)
-    except ValueError as error:
-        names = {
-            "`initial_encoder`": f"`{name}`",
-            "initial_encoder=": f"{name}=",
-        }
-        message = with_image_size(renamed(str(error), names), size)
-        raise ValueError(message) from error
+    if image_size is None:
+        size = _own_size(str(where), safe_mode) or size
+    encoder = initial_encoder(
+        where,
+        (*size, 3),
+        safe_mode=safe_mode,
+        name=name,
+        is_image_size=True,
+    )
     encoder.trainable = False
     return encoder, size
 
 
 def _own_size(where, safe_mode):
-    """(height, width); None if it takes any or is not known beforehand."""
+    """(height, width), or None if any size fits or it is not known yet."""
     kind, _, name = where.partition(":")
     path = pathlib.Path(where).expanduser()
     if kind == "supcon_tf" and name in PRETRAINED:
@@ -89,12 +69,12 @@ def _shape_of(model):
 
 
 def _input_shape(folder):
-    """The shape of the images in a SavedModel's default signature."""
+    """The shape of the images in a SavedModel's default signature, or ()."""
     saved_model = saved_model_pb2.SavedModel()
     try:
         saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
         signatures = saved_model.meta_graphs[0].signature_def
         (images,) = signatures["serving_default"].inputs.values()
-    except Exception:  # damaged, or of another form: who loads it says so
+    except Exception:  # It is damaged or of another form. Its loader says so.
         return ()
     return tuple(tf.TensorShape(images.tensor_shape).as_list())

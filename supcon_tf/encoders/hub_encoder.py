@@ -1,4 +1,4 @@
-"""HubEncoder: a Keras 3 layer around a Reusable SavedModel of TF-Hub."""
+"""HubEncoder, a Keras 3 layer around a Reusable SavedModel of TF-Hub."""
 
 import pathlib
 import warnings
@@ -6,8 +6,6 @@ import warnings
 import keras
 import tensorflow as tf
 
-# Whether a file is being read that nobody vouched for: Keras tells its own
-# layers only (keras.layers.Lambda and TFSMLayer ask the same).
 from supcon_tf.encoders.pretrained import (
     PRETRAINED,
     pretrained_archive,
@@ -22,57 +20,69 @@ _OWN = "supcon_tf:"
 class HubEncoder(keras.layers.Layer):
     """An encoder from TF-Hub, to use and to fine-tune in Keras 3.
 
-    `hub.KerasLayer` is a layer of Keras 2, which Keras 3 refuses. This one
-    holds the SavedModel's variables as weights of its own: optimizers train
-    them, `trainable` freezes them, a .keras file keeps them. In training mode,
-    unless the layer is frozen, the SavedModel is in its training mode, too
-    (batch statistics, dropout). Its regularization losses are in `losses`
-    unless the layer is frozen.
+    `hub.KerasLayer` is a layer of Keras 2, which Keras 3 refuses. This layer
+    holds the SavedModel's variables as weights of its own. Optimizers train
+    them, `trainable` freezes them and a .keras file keeps them. Unless the
+    layer is frozen, `training=True` puts the SavedModel into its training mode,
+    too (batch statistics, dropout), and `losses` has its regularization losses.
 
     A .keras file has the weights but not the graph, which is loaded from the
-    handle again. A SavedModel is code: it may read and write files. Hence
-    `keras.saving.load_model` loads such a file with `safe_mode=False` only,
+    handle again. A SavedModel is code that may read and write files. Therefore
+    `keras.saving.load_model` loads such a file only with `safe_mode=False`,
     unless the handle is one of this package's own, `supcon_tf:NAME`.
 
-    Under a strategy it must be made in the strategy's scope; batch statistics
-    are each replica's own. TensorFlow only.
+    Under a strategy, the layer must be made in the strategy's scope. Each
+    replica has batch statistics of its own. The layer works with TensorFlow
+    only.
 
     Args:
-      handle: folder of a Reusable SavedModel, such as `supcon-hub-export`
-        writes; its .tar.gz archive; a URL that `tensorflow_hub.resolve`
-        accepts; or `supcon_tf:NAME`, as by `load_pretrained`.
-      trainable: whether the weights are trained; may be set later, too.
-      dtype: of the layer; the SavedModel itself gets float32 images (or
+      handle: the folder of a Reusable SavedModel, such as `supcon-hub-export`
+        writes, or its .tar.gz archive, or a URL that `tensorflow_hub.resolve`
+        accepts, or `supcon_tf:NAME` with a name as in `load_pretrained`.
+      trainable: whether the weights are trained. It may be set later, too.
+      dtype: dtype of the layer. The SavedModel itself gets float32 images (or
         integer ones, if it takes them) and computes as it was exported.
+      argument: the name that errors give to the handle.
       **kwargs: further arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
-      images: as the SavedModel takes them; by TF-Hub's convention float32 RGB
-        `[B, H, W, 3]` in [0, 1].
+      images: what the SavedModel takes. By TF-Hub's convention, that is float32
+        RGB `[B, H, W, 3]` in [0, 1].
       training: whether the SavedModel is in its training mode.
 
     Returns:
-      What the SavedModel returns; an encoder's float32 features `[B, R]`.
+      What the SavedModel returns. For an encoder, that is float32 features
+      `[B, R]`.
 
     Raises:
-      ValueError: if there is no Reusable SavedModel at the handle, or it comes
-        from a file that is read in safe mode.
+      ValueError: if there is no Reusable SavedModel at the handle, or the layer
+        comes from a file that is read in safe mode.
 
     Example:
-      >>> images = keras.Input((32, 32, 3))
-      >>> features = HubEncoder("encoder_saved_model", trainable=True)(images)
-      >>> encoder = keras.Model(images, features)
+      >>> unpack_pretrained("cifar10_resnet18_w025", "saved_model")
+      >>> inputs = keras.Input((32, 32, 3))
+      >>> features = HubEncoder("saved_model", trainable=True)(inputs)
+      >>> keras.Model(inputs, features).output_shape
+      (None, 128)
 
     Reference:
       https://www.tensorflow.org/hub/reusable_saved_models
     """
 
-    def __init__(self, handle, trainable=False, *, dtype="float32", **kwargs):
+    def __init__(
+        self,
+        handle,
+        trainable=False,
+        *,
+        dtype="float32",
+        argument="handle",
+        **kwargs,
+    ):
         super().__init__(dtype=dtype, **kwargs)
         self.handle = str(handle)
-        loaded = _load(self.handle)
-        # A closure: as an attribute, the SavedModel would be saved with this
-        # layer, its variables a second time.
+        loaded = _load(self.handle, argument)
+        # The SavedModel is in a closure, since an attribute would be saved with
+        # this layer, and with it the variables a second time.
         self._apply = lambda images, training: loaded(images, training=training)
         self.module_variables = [
             _as_weight(v, any(v is x for x in loaded.trainable_variables))
@@ -81,26 +91,27 @@ class HubEncoder(keras.layers.Layer):
         losses = list(getattr(loaded, "regularization_losses", None) or [])
         trained = self.trainable_variables
         if losses and trained:
-            # Which loss is of which variable is not in the format; only the
-            # sum matters. (As a weight's, unlike those of `add_loss`, it is
-            # counted once however a batch is divided.)
+            # The format does not tell which loss belongs to which variable, but
+            # only the sum matters. It is the regularizer of one weight, since
+            # Keras counts that once however a batch is divided, unlike a loss
+            # of `add_loss`.
             trained[0].regularizer = _SumOf(losses)
         self.trainable = trainable
         self.built = True
 
     def call(self, images, training=False):
-        """The SavedModel's features of images."""
+        """Returns the SavedModel's features of the images."""
         if images.dtype.is_floating:
             images = tf.cast(images, tf.float32)
         return self._apply(images, bool(training and self.trainable))
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns the constructor's arguments, except `argument`."""
         return {**super().get_config(), "handle": self.handle}
 
     @classmethod
     def from_config(cls, config):
-        """The inverse of `get_config`; refused while reading in safe mode."""
+        """Makes a layer from its config, except in safe mode."""
         is_own = str(config.get("handle")).startswith(_OWN)
         if in_safe_mode() and not is_own:
             raise ValueError(
@@ -113,30 +124,30 @@ class HubEncoder(keras.layers.Layer):
 
 
 def load_pretrained(name, *, image_size=None, trainable=False):
-    """An encoder that was trained with this package.
+    """Loads an encoder that was trained with this package.
 
-    The small ones come with the package: nothing is downloaded. `PRETRAINED`
-    has what each was measured to be.
+    The small encoders come with the package, so nothing is downloaded for them.
+    `PRETRAINED` has the measured accuracy of each.
 
     Args:
       name: key of `PRETRAINED`, such as `cifar10_resnet18_w025`.
-      image_size: int, height and width of the images; None for the size that it
-        was trained on.
-      trainable: whether the weights are to be trained further.
+      image_size: int, height and width of the images in pixels. None is the
+        size that the encoder was trained on.
+      trainable: whether the weights are trained further.
 
     Returns:
-      A `keras.Model` like the package's other encoders: float32 RGB `[B,
-      image_size, image_size, 3]` in [0, 1] -> features `[B, R]`. Its one layer
-      is a `HubEncoder`.
+      A `keras.Model` like the package's other encoders: float32 RGB images
+      `[B, image_size, image_size, 3]` in [0, 1] -> features `[B, R]`. Its one
+      layer is a `HubEncoder`.
 
     Raises:
-      ValueError: if the name is unknown; if an encoder that does not come with
+      ValueError: if the name is unknown, or an encoder that does not come with
         the package cannot be downloaded.
 
     Example:
       >>> encoder = load_pretrained("cifar10_resnet18_w025")
-      >>> encoder(np.zeros((2, 32, 32, 3), np.float32)).shape
-      TensorShape([2, 128])
+      >>> encoder(images).shape
+      TensorShape([8, 128])
     """
     layer = HubEncoder(f"{_OWN}{name}", trainable, name="hub_encoder")
     size = image_size or PRETRAINED[name].image_size
@@ -144,8 +155,8 @@ def load_pretrained(name, *, image_size=None, trainable=False):
     return keras.Model(images, layer(images), name=name)
 
 
-def _load(handle):
-    """The object of a Reusable SavedModel."""
+def _load(handle, argument):
+    """Loads the Reusable SavedModel at a handle."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "HubEncoder must be used with the backend tensorflow. "
@@ -154,50 +165,52 @@ def _load(handle):
     if handle.startswith(_OWN):
         archive = pretrained_archive(handle.removeprefix(_OWN))
     else:
-        path = _resolved(handle) if "://" in handle else handle
+        path = _resolved(handle, argument) if "://" in handle else handle
         archive = pathlib.Path(path).expanduser()
     if not archive.is_file():
-        return _load_folder(archive, handle)
+        return _load_folder(archive, handle, argument)
     with unpacked(archive) as folder:
-        return _load_folder(folder, handle)
+        return _load_folder(folder, handle, argument)
 
 
-def _load_folder(folder, handle):
+def _load_folder(folder, handle, argument):
     if not (folder / "saved_model.pb").is_file():
         raise ValueError(
-            "`handle` must be a folder that holds saved_model.pb, its .tar.gz "
-            "archive, or the URL of one. "
-            f"Received: handle={handle!r}"
+            f"`{argument}` must be a folder that holds saved_model.pb, its "
+            ".tar.gz archive, or the URL of one. "
+            f"Received: {argument}={handle!r}"
         )
     try:
         loaded = tf.saved_model.load(str(folder))
-    except Exception as error:  # protobuf, OpError, KeyError of unknown ops
+    except Exception as error:  # protobuf's, OpError, KeyError of unknown ops
         raise ValueError(
-            "`handle` must be a whole SavedModel of TensorFlow 2. "
-            f"Received: handle={handle!r}, {_first_line(error)}"
+            f"`{argument}` must be a whole SavedModel of TensorFlow 2. "
+            f"Received: {argument}={handle!r}, {_first_line(error)}"
         ) from error
     for name in ("__call__", "variables", "trainable_variables"):
         if not hasattr(loaded, name):
             raise ValueError(
-                "`handle` must be a Reusable SavedModel, which has __call__, "
-                "variables and trainable_variables, such as supcon-hub-export "
-                f"writes. Received: handle={handle!r}, without {name}"
+                f"`{argument}` must be a Reusable SavedModel, which has "
+                "__call__, variables and trainable_variables, such as "
+                f"supcon-hub-export writes. Received: {argument}={handle!r}, "
+                f"without {name}"
             )
     return loaded
 
 
-def _resolved(url):
-    """Where TF-Hub puts what it has downloaded."""
-    # Here: it is slow to import, loads Keras 2, and warns of pkg_resources.
+def _resolved(url, argument):
+    """Downloads a SavedModel with TF-Hub and returns the path it is at."""
+    # Imported here, since it is slow, loads Keras 2 and warns of pkg_resources.
     with warnings.catch_warnings(action="ignore"):
         import tensorflow_hub
 
     try:
         return tensorflow_hub.resolve(url)
-    except Exception as error:  # of urllib, tarfile and TensorFlow
+    except Exception as error:  # urllib, tarfile and TensorFlow raise their own
         raise ValueError(
-            "`handle` must be the URL of a SavedModel that can be downloaded. "
-            f"Received: handle={url!r}, {_first_line(error)}"
+            f"`{argument}` must be the URL of a SavedModel that can be "
+            "downloaded. "
+            f"Received: {argument}={url!r}, {_first_line(error)}"
         ) from error
 
 
@@ -207,7 +220,10 @@ def _first_line(error):
 
 
 class _SumOf(keras.regularizers.Regularizer):
-    """What functions of no argument give, whatever the weight is."""
+    """The sum of losses that are functions of no argument.
+
+    It does not depend on the weight that it belongs to.
+    """
 
     def __init__(self, losses):
         self.losses = losses
@@ -217,7 +233,7 @@ class _SumOf(keras.regularizers.Regularizer):
 
 
 def _as_weight(variable, trainable):
-    """A weight of Keras that is the variable, not a copy."""
+    """A Keras weight that is the variable itself, not a copy of it."""
     weight = keras.Variable(
         variable,
         trainable=trainable,

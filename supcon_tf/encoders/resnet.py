@@ -16,6 +16,7 @@ from supcon_tf.encoders.normalization import (
     IMAGENET_STD,
     check_normalization,
 )
+from supcon_tf.encoders.variants import variant_of
 
 STEMS = ("imagenet", "small_image")
 
@@ -131,6 +132,7 @@ def resnet(
     return keras.Model(images, x, name=name)
 
 
+@variant_of(resnet)
 def resnet18(input_shape, **options):
     """ResNet-18, 11.2 M parameters; `options` as for `resnet`."""
     return resnet(
@@ -141,6 +143,7 @@ def resnet18(input_shape, **options):
     )
 
 
+@variant_of(resnet)
 def resnet34(input_shape, **options):
     """ResNet-34, 21.3 M parameters; `options` as for `resnet`."""
     return resnet(
@@ -151,6 +154,7 @@ def resnet34(input_shape, **options):
     )
 
 
+@variant_of(resnet)
 def resnet50(input_shape, **options):
     """ResNet-50, 23.5 M parameters; `options` as for `resnet`."""
     return resnet(
@@ -161,6 +165,7 @@ def resnet50(input_shape, **options):
     )
 
 
+@variant_of(resnet)
 def resnet101(input_shape, **options):
     """ResNet-101, 42.5 M parameters; `options` as for `resnet`."""
     return resnet(
@@ -171,6 +176,7 @@ def resnet101(input_shape, **options):
     )
 
 
+@variant_of(resnet)
 def resnet152(input_shape, **options):
     """ResNet-152, 58.1 M parameters; `options` as for `resnet`."""
     return resnet(
@@ -181,6 +187,7 @@ def resnet152(input_shape, **options):
     )
 
 
+@variant_of(resnet)
 def resnet200(input_shape, **options):
     """ResNet-200, 62.6 M parameters; `options` as for `resnet`."""
     return resnet(

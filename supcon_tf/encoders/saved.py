@@ -1,4 +1,4 @@
-"""Reading the encoder that a pretraining run wrote."""
+"""Reads the encoder that a pretraining run wrote."""
 
 import pathlib
 
@@ -6,7 +6,7 @@ import keras
 
 
 def load_encoder(workdir, *, safe_mode=True):
-    """The encoder that `pretrain` wrote to a folder.
+    """Reads the encoder that `pretrain` wrote to a folder.
 
     Args:
       workdir: path of the folder.
@@ -14,14 +14,16 @@ def load_encoder(workdir, *, safe_mode=True):
         `HubEncoder`, is refused.
 
     Returns:
-      A Keras model, float32 RGB images in [0, 1] -> `[B, R]`.
+      A `keras.Model`, float32 RGB images in [0, 1] -> `[B, R]`.
 
     Raises:
       ValueError: if there is no folder, or its encoder.keras is missing,
         damaged or refused.
 
     Example:
-      >>> encoder = load_encoder("runs/digits")
+      >>> encoder.save("encoder.keras")
+      >>> load_encoder(".").output_shape
+      (None, 8)
     """
     if not workdir:
         raise ValueError(
@@ -39,17 +41,22 @@ def load_encoder(workdir, *, safe_mode=True):
 
 
 def load_keras_file(path, *, safe_mode=True):
-    """The model of a .keras file, ready to be used but not compiled.
+    """Reads the model of a .keras file. It is ready for use but not compiled.
 
     Args:
-      path: of the file, which exists.
-      safe_mode: as for `load_encoder`.
+      path: path of the file, which exists.
+      safe_mode: as in `load_encoder`.
 
     Returns:
-      A Keras model.
+      A `keras.Model`.
 
     Raises:
       ValueError: if the file is damaged or refused.
+
+    Example:
+      >>> encoder.save("encoder.keras")
+      >>> load_keras_file("encoder.keras").output_shape
+      (None, 8)
     """
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=safe_mode)
@@ -60,6 +67,6 @@ def load_keras_file(path, *, safe_mode=True):
 
 
 def _reason(error):
-    """The innermost message in one line: Keras wraps it in whole configs."""
+    """The innermost message in one line, since Keras wraps it in configs."""
     text = str(error).strip().split("Exception encountered: ")[-1]
     return f"{type(error).__name__}: {text.split(chr(10))[0]}"

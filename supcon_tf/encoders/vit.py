@@ -16,6 +16,8 @@ from supcon_tf.encoders.normalization import (
     IMAGENET_STD,
     check_normalization,
 )
+from supcon_tf.encoders.variants import variant_of
+from supcon_tf.errors import check_int
 
 # As in the paper's code.
 _BIAS_INITIALIZER = {"class_name": "RandomNormal", "config": {"stddev": 1e-6}}
@@ -114,6 +116,7 @@ def vit(
     return keras.Model(images, x, name=name)
 
 
+@variant_of(vit)
 def vit_ti16(input_shape, **options):
     """ViT-Ti, 5.5 M parameters; `options` as for `vit`."""
     return vit(
@@ -126,6 +129,7 @@ def vit_ti16(input_shape, **options):
     )
 
 
+@variant_of(vit)
 def vit_s16(input_shape, **options):
     """ViT-S, 21.7 M parameters; `options` as for `vit`."""
     return vit(
@@ -138,6 +142,7 @@ def vit_s16(input_shape, **options):
     )
 
 
+@variant_of(vit)
 def vit_b16(input_shape, **options):
     """ViT-B, 85.8 M parameters; `options` as for `vit`."""
     return vit(
@@ -208,10 +213,7 @@ def _glorot_uniform(dim):
 
 def _check(input_shape, sizes, mean, std, dropout):
     for name, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be an int >= 1. Received: {name}={value!r}"
-            )
+        check_int(name, value, 1)
     size = sizes["patch_size"]
     if (
         len(input_shape) != 3

@@ -5,6 +5,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from supcon_tf.data.views import image_batches
+from supcon_tf.errors import RunStoppedError
 
 BATCH_SIZE = 256  # images that are encoded at once
 
@@ -143,7 +144,7 @@ def _encode_on_replicas(encoder, strategy, batch_size):
     return encode
 
 
-class NotFiniteError(Exception):
+class NotFiniteError(RunStoppedError):
     """An encoder returned infinity or NaN."""
 
 

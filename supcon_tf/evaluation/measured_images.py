@@ -4,7 +4,7 @@ import numpy as np
 
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.splits import TEST_FRACTION, split
+from supcon_tf.data.splits import TEST_FRACTION, split, split_labels
 
 
 def parts_of(
@@ -76,14 +76,15 @@ def parts_of(
         random = np.random.default_rng(seed)
         test = test.take(np.sort(random.permutation(len(test))[:limit]))
         _refuse_too_few(name, train, test)
-        # Their labels stand for the images, which need not be read.
-        train_labels = LabelledImages(
-            train.labels, train.labels, train.class_names
+        fitted, _ = split_labels(
+            train.labels,
+            validation_fraction,
+            class_names=train.class_names,
+            seed=seed,
         )
     else:
         test = test.part(0, limit)
-        train_labels = train
-    fitted, _ = split(train_labels, validation_fraction, seed=seed)
+        fitted, _ = split(train, validation_fraction, seed=seed)
     if min(neighbors) > len(fitted):
         raise ValueError(
             "`neighbors` must have an int up to the number of training images "

@@ -5,8 +5,7 @@ import tensorflow as tf
 from sklearn.neighbors import NearestNeighbors
 from tqdm import tqdm
 
-from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.splits import split
+from supcon_tf.data.splits import split_labels
 from supcon_tf.data.views import image_batches
 
 _SEARCHED = 1024  # images whose neighbours are searched at a time
@@ -191,10 +190,8 @@ def choose_neighbors(
       (5, [[1, 0.972], [5, 0.986], [20, 0.979]])
     """
     classes, labels = np.unique(labels, return_inverse=True)
-    fitted, held_out = split(
-        LabelledImages(representations, labels, tuple(classes)),
-        fraction,
-        seed=seed,
+    fitted, held_out = split_labels(
+        labels, fraction, class_names=tuple(classes), seed=seed
     )
     fitting = [k for k in candidates if 1 <= k <= len(fitted)]
     if not fitting:
@@ -204,10 +201,10 @@ def choose_neighbors(
             f"Received: neighbors={tuple(candidates)}"
         )
     right = knn_accuracies(
-        fitted.images,
-        fitted.labels,
-        held_out.images,
-        held_out.labels,
+        representations[fitted],
+        labels[fitted],
+        representations[held_out],
+        labels[held_out],
         neighbors=fitting,
         title=title,
     )

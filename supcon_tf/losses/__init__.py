@@ -1,9 +1,9 @@
-"""The losses, a file a family; `supcon` has Eq. 2 and 3 of the paper.
+"""The losses. Each family has a file; `supcon` has Eq. 2 and 3 of the paper.
 
-`supcon_loss` and `SupConLoss` are in `supcon`, `AdditiveMarginLoss`, a baseline
-of the paper, in `additive_margin`. `arguments` checks what they are given,
-`reduction` makes one number of the losses of the images, on one replica and on
-many. What computes similarities and sums over pairs is in `pairs`.
+`supcon` holds `supcon_loss` and `SupConLoss`, and `additive_margin` holds
+`AdditiveMarginLoss`, a baseline of the paper. `arguments` checks what the
+losses are given. `reduction` turns the losses of the images into one number, on
+one replica and on many. `pairs` computes similarities and sums over pairs.
 """
 
 from supcon_tf.losses.additive_margin import AdditiveMarginLoss

@@ -1,23 +1,28 @@
-"""Large-margin softmax, in its additive form: the cosines and the loss."""
+"""The large-margin softmax loss in its additive form, on cosines."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class AdditiveMarginLoss(keras.losses.Loss):
-    """Large-margin softmax: the true class must win by a margin.
+    """Large-margin softmax loss: the true class must win by a margin.
 
-    In the additive form (AM-softmax, CosFace), on cosines c and a one-hot y:
+    It has the additive form (AM-softmax, CosFace). For cosines c and a one-hot
+    y
 
         loss = cross-entropy(y, softmax(scale * (c - margin * y)))
 
-    The paper compares with "large-margin softmax" (Liu et al. 2016), whose
-    margin multiplies the angle; that needs an annealed mixture to converge at
-    all, the additive form does not.
+    The paper compares with the "large-margin softmax" of Liu et al. 2016, whose
+    margin multiplies the angle. That form converges only with an annealed
+    mixture, which the additive form does not need.
 
     Args:
-      margin: float in [0, 2), in cosine.
+      margin: float in [0, 2), by how much the cosine of the true class must
+        exceed the others.
       scale: float > 0, the inverse temperature of the softmax.
+      reduction: as for any Keras loss.
+      name: name of the loss.
+      dtype: dtype of the computation, as for any Keras loss.
 
     Call arguments:
       y_true: `[..., C]` one-hot, or shares of classes that sum to 1.
@@ -27,8 +32,11 @@ class AdditiveMarginLoss(keras.losses.Loss):
       ValueError: if an argument is out of its range.
 
     Example:
+      >>> loss = AdditiveMarginLoss()
+      >>> round(float(loss([[1.0, 0.0]], [[0.6, 0.1]])), 3)
+      0.011
       >>> model = ClassificationModel(encoder, num_classes=10, cosine=True)
-      >>> model.compile(optimizer="sgd", loss=AdditiveMarginLoss())
+      >>> model.compile(optimizer="sgd", loss=loss)
 
     References:
       Wang et al. 2018, "CosFace", arXiv 1801.09414, Eq. 4, and "Additive
@@ -54,13 +62,13 @@ class AdditiveMarginLoss(keras.losses.Loss):
         self.scale = scale
 
     def call(self, y_true, y_pred):
-        """`[..., C]`, `[..., C]` -> `[...]`."""
+        """The loss of each row: `[..., C]` and `[..., C]` -> `[...]`."""
         return keras.losses.categorical_crossentropy(
             y_true, self.scale * (y_pred - self.margin * y_true), True
         )
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {
             **super().get_config(),
             "margin": self.margin,

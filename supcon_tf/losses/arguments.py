@@ -1,4 +1,4 @@
-"""The arguments of the loss: what they may be, and what goes together."""
+"""Checks the arguments of the contrastive loss, alone and in combination."""
 
 import math
 import numbers
@@ -9,7 +9,7 @@ _CHOICES = {
     "anchors": ("all", "first"),
     "implementation": ("auto", "dense", "tiled"),
 }
-# Below, float32 has no similarities over the temperature.
+# float32 cannot hold similarities divided by a smaller temperature.
 _LOWEST_TEMPERATURE = 1e-6
 
 
@@ -28,8 +28,8 @@ def check_variant(
 ):
     """Raises a ValueError unless the arguments of `supcon_loss` are allowed.
 
-    All arguments are as for `supcon_loss`; `views` is V, where it is known,
-    and the choices are summation, denominator, anchors and implementation.
+    `views` is V, if it is known. `choices` are `summation`, `denominator`,
+    `anchors` and `implementation`. All others are as for `supcon_loss`.
     """
     _check_temperature(temperature)
     _check_choices(
@@ -102,7 +102,7 @@ def _check_companions(
     denominator,
     implementation,
 ):
-    """Refuses what is allowed alone and not together."""
+    """Refuses arguments that are allowed alone but not together."""
     if positives_mask is not None:
         for name, value in in_place_of_mask.items():
             if value is not None:

@@ -1,4 +1,4 @@
-"""ContrastiveLoss: what every loss of pairs of projections shares."""
+"""ContrastiveLoss, the base class of the losses of pairs of projections."""
 
 import keras
 from keras import ops
@@ -12,22 +12,30 @@ from supcon_tf.losses.reduction import reduced
 class ContrastiveLoss(keras.losses.Loss):
     """A loss of the projections of a batch, its labels, and perhaps a queue.
 
-    It keeps integer labels exact, computes in at least float32, and reduces
-    the losses of the images as Keras says, over all replicas. What a model
-    wants to know of a contrastive loss it asks here.
+    It keeps integer labels exact, computes in at least float32, and reduces the
+    losses of the images over all replicas, in the ways that Keras names. A
+    model asks it for all that it wants to know of a contrastive loss.
 
-    A subclass has `losses_of_images`. If it has `losses_of_points` as well,
-    the values of total collapse and of the floor can be told.
+    A subclass implements `losses_of_images`. If it also implements
+    `losses_of_points`, `reference_values` gives the value of the loss at total
+    collapse and its floor.
 
     Args:
       name: name of the loss.
       reduction: as for any Keras loss, applied to the losses of the images.
-      dtype: dtype of the computation: None (`keras.backend.floatx()`, but at
-        least float32), `"float32"` or `"float64"`.
+      dtype: dtype of the computation. It is `"float32"`, `"float64"`, or None,
+        which is `keras.backend.floatx()`, but at least float32.
 
     Raises:
       ValueError: if the dtype is a half precision, in which no log-sum-exp is
         exact.
+
+    Example:
+      >>> class MeanLength(ContrastiveLoss):
+      ...     def losses_of_images(self, labels, projections, queue=None):
+      ...         return ops.mean(ops.norm(projections, axis=-1), axis=1)
+      >>> float(MeanLength()(None, [[3.0, 4.0], [0.0, 1.0]]))
+      3.0
     """
 
     unlabeled_label = None
@@ -46,8 +54,8 @@ class ContrastiveLoss(keras.losses.Loss):
         """The loss of each image.
 
         Args:
-          labels: as the subclass takes them, or None.
-          projections: `[B, V, D]` floats of the loss's dtype.
+          labels: in the form that the subclass takes, or None.
+          projections: `[B, V, D]` floats of the dtype of the loss.
           queue: None, or as for `supcon_loss`.
 
         Returns:
@@ -60,8 +68,8 @@ class ContrastiveLoss(keras.losses.Loss):
 
         Args:
           sizes: `ClassSizes` of the batch and the queue.
-          gap: by how much the similarity of two classes is below 1, that of a
-            class with itself: 0 if all points coincide.
+          gap: difference between the similarity of a class to itself, 1, and
+            that of two classes. It is 0 if all points coincide.
 
         Returns:
           `[B]` float32.
@@ -69,31 +77,32 @@ class ContrastiveLoss(keras.losses.Loss):
         raise NotImplementedError
 
     def __call__(self, y_true, y_pred, sample_weight=None, queue=None):
-        """Reduced loss.
+        """Reduces the losses of the images to one number.
 
-        (Not Keras' own: that casts integer labels to floats, which float32
-        cannot tell apart, takes the mean over the replica, and heeds a mask.)
+        Keras' own `__call__` would cast integer labels to floats, and float32
+        cannot tell large integers apart. It would also take the mean over the
+        replica alone, and apply a mask.
         """
         with keras.name_scope(self.name):
             losses = self.call(y_true, y_pred, queue=queue)
             return reduced(losses, sample_weight, self.reduction)
 
     def call(self, y_true, y_pred, queue=None):
-        """`[B]` losses of the images."""
+        """The losses of the images, `[B]`."""
         y_pred = ops.cast(as_views(y_pred), self.dtype)
         return self.losses_of_images(y_true, y_pred, queue=queue)
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {**super().get_config(), "dtype": self.dtype}
 
     def has_reference_values(self):
-        """Whether `reference_values` can be told."""
+        """Whether the subclass can compute `reference_values`."""
         own, base = type(self), ContrastiveLoss
         return own.losses_of_points is not base.losses_of_points
 
     def reference_values(self, labels, projections, queue=None):
-        """What the loss of a batch would be at total collapse, and at best.
+        """The loss of a batch at total collapse, and at best.
 
         Args:
           labels: as for the loss.
@@ -101,9 +110,10 @@ class ContrastiveLoss(keras.losses.Loss):
           queue: as for the loss.
 
         Returns:
-          Two float32 scalars, means over the images: the value if all
-          projections coincide, and the value if each class were one point and
-          all classes as far apart as can be, the corners of a simplex.
+          Two float32 scalars, means over the images. The first is the loss if
+          all projections coincide. The second is the loss if each class is one
+          point and all classes are as far apart as possible, on the corners of
+          a simplex.
         """
         projections = as_views(projections)
         if queue is not None:

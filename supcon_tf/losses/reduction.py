@@ -1,4 +1,4 @@
-"""From the losses of images to one number, on one replica and on many."""
+"""Reduces the losses of images to one number, on one replica and on many."""
 
 from keras import ops
 
@@ -6,22 +6,28 @@ from supcon_tf.distribution.collectives import part_of_sum, sum_over_replicas
 
 
 def reduced(losses, sample_weight, reduction):
-    """Weighted losses of the replica's images as Keras' reductions say.
+    """Weights and reduces the losses of the replica's images, as Keras does.
 
-    Of several replicas each has its part of the sum over the global batch,
-    over the global count.
+    On several replicas each one gets its part of the sum over the global batch,
+    divided by the global count.
 
     Args:
-      losses: `[B]` floats, those of the replica's images.
+      losses: `[B]` floats, the losses of the replica's images.
       sample_weight: `[B]`, `[B, 1]` or scalar numbers, or None.
-      reduction: "sum_over_batch_size", "sum", "mean_with_sample_weight" or
-        "none".
+      reduction: `"sum_over_batch_size"` or `"mean"`, which divide by the number
+        of images; `"mean_with_sample_weight"`, which divides by the sum of the
+        weights; `"sum"`; `"none"` or None.
 
     Returns:
-      A scalar; with "none" `[B]`.
+      A scalar, or `[B]` without a reduction.
 
     Raises:
       ValueError: if `sample_weight` has another shape.
+
+    Example:
+      >>> losses = ops.array([1.0, 3.0])
+      >>> float(reduced(losses, [1.0, 2.0], "sum_over_batch_size"))
+      3.5
     """
     weights = ops.ones_like(losses)
     if sample_weight is not None:

@@ -1,8 +1,8 @@
 """The supervised contrastive loss: a function, and a Keras loss around it.
 
-Read this file first. `supcon_loss` is Eq. 2 of Khosla et al. 2020 over the
-whole batch, with the variants of the paper and of its official code; everything
-else in the package exists to feed it.
+Read this file first. `supcon_loss` computes Eq. 2 of Khosla et al. 2020 over
+the whole batch, with the variants of the paper and of its official code.
+Everything else in the package exists to feed it.
 """
 
 import keras
@@ -40,97 +40,104 @@ def supcon_loss(
     queue=None,
     implementation="auto",
 ):
-    """Supervised contrastive loss, by default Eq. 2 of Khosla et al. 2020.
+    """The supervised contrastive loss of each image of a batch.
 
-    Every projection is an anchor `i`. Its positives `P(i)` are the other views
-    of its image and all views of the images with the same label; its negatives
-    `N(i)` are all views of the others. The loss of an anchor is the mean, over
-    its positives, of the negative log-softmax of their similarity:
+    By default it is Eq. 2 of Khosla et al. 2020. Every projection is an anchor
+    `i`. Its positives `P(i)` are the other views of its image and all views of
+    the images with the same label. Its negatives `N(i)` are all views of the
+    other images. The loss of an anchor is the mean, over its positives, of the
+    negative log-softmax of their similarity:
 
         loss_i = -1/|P(i)| * sum_{p in P(i)} log(exp(z_i.z_p / t)
                                                / sum_{a != i} exp(z_i.z_a / t))
 
-    With `labels=None` the positives are the other views of the image alone:
-    the self-supervised NT-Xent loss of SimCLR (Chen et al. 2020).
+    With `labels=None` only the other views of an image are its positives. This
+    is the self-supervised NT-Xent loss of SimCLR (Chen et al. 2020).
 
-    In a step on several replicas (`tf.distribute`) the anchors are the
-    replica's own, and contrasts are the projections of all replicas. The
-    gradient of the sum of all replicas' losses flows to each: an optimizer
-    that sums the replicas' gradients, as those of Keras do, makes the step
-    that one device would make on the global batch.
+    In a step on several replicas (`tf.distribute`) a replica's anchors are its
+    own projections, and its contrasts are the projections of all replicas. Each
+    replica receives the gradient of the sum of all replicas' losses. An
+    optimizer that sums the gradients of the replicas, as the Keras optimizers
+    do, then makes the same step that one device would make on the global batch.
 
     Args:
-      labels: ids of the classes, `[B]` or `[B, 1]` integers (whole floats,
-        too), exact over the whole int64 range; or `[B, C]`, C > 1, one-hot; or
-        None. Images with equal labels are positives of each other. In a
-        compiled step values cannot be checked: rows that are not one-hot count
-        as their largest entry there, and fractions are cut off.
-      projections: `[B, V, D]` floats, V views of each of B images; `[B, D]` is
-        one view.
-      temperature: float `t` >= 1e-6, default 0.1 as in the paper. Smaller
-        values weigh hard negatives more.
-      normalize: whether to scale each projection to unit length first (a zero
-        vector stays zero, with similarity 0 to all). Turn it off only for
-        similarities that are not cosines.
-      summation: where the sum over positives stands. `"outside"` the logarithm
-        is `L_out`, Eq. 2; `"inside"` is `L_in`, Eq. 3, never larger, and worse
-        in the paper: `-log(1/|P(i)| * sum_p exp(z_i.z_p / t) / ...)`.
-      denominator: what is summed below the fraction bar: `"all"` contrasts
-        `P(i)` and `N(i)`; `"one_positive"`, the negatives and the positive of
-        the numerator; `"only_negatives"` (the loss may then be negative).
-      anchors: `"all"` views, or the `"first"` of each image; contrasts are all
-        views either way.
-      scale_by_temperature: whether the loss is multiplied by `t`, as the
-        official code does: the size of its gradient then depends less on `t`,
-        and the learning rates of the official recipes assume it.
-      positives_cap: None, or a multiple of V: an image keeps as positives only
-        the first `positives_cap / V` other images of its class, in the order
-        of the batch, with all their views, beside its own other views. Those
-        that are cut off are not in the denominator either. With V = 2 and
-        `positives_cap=4` the third of five cats keeps the first and second,
-        that is 4 projections and its own other view.
-      unlabeled_label: None, or the label of images whose class is not known.
-        Such an image has its own views as positives and is a negative of all
-        others. (Of one-hot labels it is a column.)
-      positives_mask: `[B, B]` bool in place of labels: which images (columns)
-        are positives of which (rows), for several classes an image, or graphs.
-        The diagonal does not count: other views of the image always are. (On
-        several replicas the rows are the replica's own images, the columns
-        those of all, in the order of the replicas.)
-      queue: None, or more contrasts, which are no anchors and get no gradient:
-        `(labels [Q], projections [Q, D] floats, is_filled [Q] bool)`, such as
-        `momentum.LabelledQueue` keeps of earlier batches; rows that are not
-        filled do not count. The same on all replicas. Not with
-        `positives_cap` and `positives_mask`.
-      implementation: `"dense"` holds all N x N similarities, N = B * V;
-        `"tiled"` never does, and is for `denominator="all"` without
-        `positives_cap` and `positives_mask`; with `normalize=False` it is as
-        exact as the sums of a class, in which a vector that is 1000 times
-        longer hides the others' digits. `"auto"` is tiled where that is
-        possible, but dense below N = 4096 with `normalize=False` or a
-        temperature below 0.025, where that is faster, and below 8192 with
-        `anchors="first"` and V > 1.
+      labels: the classes of the images, as `[B]` or `[B, 1]` integer ids (whole
+        floats are allowed, too), or as `[B, C]` one-hot rows, C > 1, or None.
+        Images with equal labels are positives of each other. Ids are exact over
+        the whole int64 range. In a compiled step the values cannot be checked:
+        a row that is not one-hot then counts as its largest entry, and the
+        fraction of an id is cut off.
+      projections: `[B, V, D]` floats, V views of each of B images. `[B, D]` is
+        one view of each.
+      temperature: float `t` >= 1e-6. The default is 0.1, as in the paper. A
+        smaller temperature gives more weight to hard negatives.
+      normalize: whether each projection is scaled to unit length first. A zero
+        vector stays zero and has similarity 0 to all others. Turn this off only
+        for similarities that are not cosines.
+      summation: whether the sum over the positives stands outside or inside the
+        logarithm. `"outside"` is `L_out`, Eq. 2. `"inside"` is `L_in`, Eq. 3,
+        `-log(1/|P(i)| * sum_p exp(z_i.z_p / t) / sum_a exp(z_i.z_a / t))`; it
+        is never larger than `L_out`, and did worse in the paper.
+      denominator: which contrasts the denominator sums. `"all"` sums `P(i)` and
+        `N(i)`. `"one_positive"` sums `N(i)` and the positive of the numerator.
+        `"only_negatives"` sums `N(i)` alone; the loss may then be negative.
+      anchors: `"all"` makes every view an anchor, `"first"` only the first view
+        of each image. The contrasts are all views in both cases.
+      scale_by_temperature: whether the loss is multiplied by `t`, as in the
+        official code. The size of its gradient then depends less on `t`. The
+        learning rates of the official recipes assume it.
+      positives_cap: None, or a multiple of V that limits the positives of an
+        image. It keeps its own other views and, in the order of the batch, the
+        first `positives_cap / V` other images of its class with all their
+        views. The rest of its class is left out of the denominator, too. For
+        example, with V = 2 and `positives_cap=4` the third of five cats keeps
+        the first and the second cat, 4 projections, and its own other view.
+      unlabeled_label: None, or the label of the images whose class is not known
+        (for one-hot labels, the index of a column). The positives of such an
+        image are its own other views, and it is a negative of all others.
+      positives_mask: None, or `[B, B]` bool, which takes the place of labels:
+        row i tells which images (columns) are positives of image i. It is meant
+        for images of several classes, or for graphs. The diagonal does not
+        count, since the other views of an image are always its positives. On
+        several replicas the rows are the replica's own images and the columns
+        are the images of all replicas, in the order of the replicas.
+      queue: None, or more contrasts, which are no anchors and get no gradient,
+        such as the projections of earlier batches that `LabelledQueue` keeps.
+        It is a tuple `(labels [Q], projections [Q, D] floats, is_filled [Q]
+        bool)`, the same on all replicas. Rows that are not filled do not count.
+        It cannot be combined with `positives_cap` or `positives_mask`.
+      implementation: `"dense"` holds all N x N similarities, N = B * V.
+        `"tiled"` never does. It needs `denominator="all"`, and neither
+        `positives_cap` nor `positives_mask`. With `normalize=False` it is only
+        as exact as the sum of the vectors of a class, in which a vector that is
+        1000 times longer hides the digits of the others. `"auto"` takes
+        `"tiled"` where that is possible, with two exceptions. It is dense below
+        N = 4096 with `normalize=False` or a temperature below 0.025, where
+        dense is faster, and below N = 8192 with `anchors="first"` and V > 1.
 
     Returns:
-      `[B]` floats: for each image, the mean over its anchors. At least
-      float32, whatever the dtype of `projections` (float64 stays float64). An
-      anchor without positives contributes 0, as does one without negatives
-      with `"only_negatives"`. Value and gradient are finite (with
-      `normalize=False` as far as the similarities are).
+      `[B]` floats, for each image the mean over its anchors. The dtype is at
+      least float32, whatever that of `projections` is (float64 stays float64).
+      An anchor without positives has the loss 0, and so has an anchor without
+      negatives with `"only_negatives"`. Value and gradient are finite; with
+      `normalize=False` they are so as far as the similarities are.
 
     Raises:
-      ValueError: if an argument is none of the above, or if the shapes or the
+      ValueError: if an argument is not one of the above, or if the shapes or
         dtypes of labels and projections do not fit.
 
     Example:
-      >>> z = keras.random.normal((4, 2, 128))     # 4 images, 2 views
-      >>> supcon_loss([0, 1, 0, 1], z).shape
+      >>> projections = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+      >>> np.round(supcon_loss([0, 0, 1], projections, temperature=1.0), 4)
+      array([0.3133, 0.3133, 0.    ], dtype=float32)
+      >>> views = keras.random.normal((4, 2, 128))  # 2 views of 4 images
+      >>> supcon_loss([0, 1, 0, 1], views).shape
       TensorShape([4])
 
-    Reference:
+    References:
       Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020,
-      https://arxiv.org/abs/2004.11362; the variants: its official code,
-      https://github.com/google-research/google-research/tree/master/supcon
+      https://arxiv.org/abs/2004.11362. The variants are those of its official
+      code, https://github.com/google-research/google-research/tree/master/supcon
     """
     projections = as_views(projections)  # [B, V, D]
     check_variant(
@@ -166,8 +173,8 @@ def supcon_loss(
         implementation == "tiled"
         or (implementation == "auto" and are_tiles_better(contrasts))
     )
-    # (Sums over a class are exact if no vector of it is far longer than the
-    # others.)
+    # `_losses_of_anchors` uses the sum of each class, which is exact as long as
+    # no vector of a class is far longer than the others. Unit vectors are safe.
     if in_tiles or (has_tiles and normalize):
         losses = _losses_of_anchors(contrasts, summation, in_tiles)
     else:
@@ -207,53 +214,62 @@ def _losses_of_anchors(contrasts, summation, in_tiles):
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class SupConLoss(ContrastiveLoss):
-    """Supervised contrastive loss for `model.compile`: see `supcon_loss`.
+    """Supervised contrastive loss for `model.compile`.
 
-    The model's output is `[B, V, D]` (V views of each image) or `[B, D]`. Works
-    on any Keras model with such an output; `SupConModel` is the one that folds
-    views into the batch. `model.fit(x)` without labels trains with NT-Xent.
-    Under a `tf.distribute` strategy contrasts are those of the global batch:
-    loss and weights are those of one device, also where replicas have unequal
-    parts. (`"none"` reduces nothing: the losses are of the replica's own
-    images.) Not so in `train_on_batch`, for which Keras gives every replica
-    the whole batch: an image is then contrasted with its own copies.
+    It is `supcon_loss`, which describes every option, reduced to one number:
 
         loss_i = -1/|P(i)| * sum_{p in P(i)} log(exp(z_i.z_p / t)
                                                / sum_{a != i} exp(z_i.z_a / t))
 
+    The output of the model is `[B, V, D]` (V views of each image) or `[B, D]`.
+    Any Keras model with such an output can be trained with this loss;
+    `SupConModel` is the one that folds the views into the batch. `model.fit(x)`
+    without labels trains with NT-Xent.
+
+    Under a `tf.distribute` strategy the contrasts are those of the global
+    batch. Loss and weights are then the same as on one device, even where the
+    replicas have parts of different sizes. The reduction `"none"` gives each
+    replica the losses of its own images. An exception is `train_on_batch`:
+    there Keras gives every replica the whole batch, so that an image is
+    contrasted with its own copies.
+
     Args:
-      temperature: positive float `t`, default 0.1 as in the paper.
-      normalize: whether to scale each projection to unit length first.
+      temperature: positive float `t`. The default is 0.1, as in the paper.
+      normalize: whether each projection is scaled to unit length first.
       summation: `"outside"` (`L_out`, Eq. 2) or `"inside"` (`L_in`, Eq. 3).
       denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
-      anchors: `"all"` views or the `"first"` of each image.
+      anchors: `"all"` views or the `"first"` view of each image.
       scale_by_temperature: whether the loss is multiplied by `t`, as in the
         official code.
-      positives_cap: None, or how many projections of other images an image
-        keeps as positives, at most; a multiple of V.
-      unlabeled_label: None, or the label of images whose class is not known.
+      positives_cap: None, or the most projections of other images that an image
+        keeps as positives, a multiple of V.
+      unlabeled_label: None, or the label of the images whose class is not
+        known.
       implementation: `"auto"`, `"dense"` or `"tiled"`.
-      reduction: as for any Keras loss, applied to the `[B]` losses of the
-        images: `"sum_over_batch_size"` (default), `"sum"`, `"mean"`,
+      reduction: how the `[B]` losses of the images are reduced, as for any
+        Keras loss: `"sum_over_batch_size"` (default), `"sum"`, `"mean"`,
         `"mean_with_sample_weight"`, `"none"` or None.
       name: name of the loss.
-      dtype: dtype of the computation: None (`keras.backend.floatx()`, but at
-        least float32), `"float32"` or `"float64"`.
+      dtype: dtype of the computation. It is `"float32"`, `"float64"`, or None,
+        which is `keras.backend.floatx()`, but at least float32.
 
     Call arguments:
-      y_true: `[B]` or `[B, 1]` integer labels, `[B, C]` one-hot ones, or None.
-        Labels stay integers: 16777216 and 16777217 are two classes, though
-        float32 has one value for both.
+      y_true: `[B]` or `[B, 1]` integer labels, `[B, C]` one-hot labels, or
+        None. Integers are not cast to floats: 16777216 and 16777217 are two
+        classes, although float32 has one value for both.
       y_pred: `[B, V, D]` or `[B, D]` floats.
       sample_weight: optional `[B]` weights of the images.
       queue: as for `supcon_loss`.
 
     Raises:
-      ValueError: if an argument is none of the above, or the dtype is a half
-        precision, in which no log-sum-exp is exact.
+      ValueError: if an argument is not one of the above, or if the dtype is a
+        half precision, in which no log-sum-exp is exact.
 
     Example:
-      >>> model.compile(optimizer="sgd", loss=SupConLoss(temperature=0.1))
+      >>> loss = SupConLoss(temperature=0.1)
+      >>> loss(labels, projections).shape
+      TensorShape([])
+      >>> model.compile(optimizer="sgd", loss=loss)
 
     Reference:
       Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, Eq. 2,
@@ -289,11 +305,14 @@ class SupConLoss(ContrastiveLoss):
         check_variant(**self.variant)
 
     def losses_of_images(self, labels, projections, queue=None):
-        """`[B]` losses of the images: `supcon_loss`."""
+        """The `supcon_loss` of each image, `[B]`."""
         return supcon_loss(labels, projections, queue=queue, **self.variant)
 
     def losses_of_points(self, sizes, gap):
-        """`[B]` losses if each class were a point, `gap` from every other."""
+        """The loss of each image, `[B]`, if each class were one point.
+
+        Every two classes have the similarity `1 - gap`.
+        """
         others = sizes.same - 1
         if self.positives_cap is not None:
             others = ops.minimum(others, self.positives_cap // sizes.views)
@@ -315,7 +334,7 @@ class SupConLoss(ContrastiveLoss):
 
     @property
     def variant(self):
-        """The arguments of `supcon_loss`, by name."""
+        """The keyword arguments that it passes to `supcon_loss`."""
         return {
             "temperature": self.temperature,
             "normalize": self.normalize,
@@ -329,10 +348,10 @@ class SupConLoss(ContrastiveLoss):
         }
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {**super().get_config(), **self.variant}
 
 
 def _log(counts):
-    """Log of counts, very low for 0."""
+    """The log of counts, very low where a count is 0."""
     return ops.where(counts > 0, ops.log(ops.maximum(counts, 1e-9)), -1e30)

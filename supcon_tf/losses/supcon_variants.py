@@ -1,7 +1,7 @@
-"""Variants of Eq. 2 and 3 that need to know of each pair what it is.
+"""Variants of Eq. 2 and 3 that need a matrix of what each pair is.
 
-Another denominator, a cap on the positives, a mask in place of labels: which
-pairs are positives, and which negatives, is then a matrix.
+These are another denominator, a cap on the positives, and a mask in place of
+labels. A matrix then tells which pairs are positives and which are negatives.
 """
 
 from keras import ops
@@ -13,17 +13,9 @@ from supcon_tf.losses.pairs.positives import is_same_by_mask, pair_masks
 def variant_losses(
     contrasts, *, positives_mask, positives_cap, summation, denominator
 ):
-    """The loss of each anchor, with all similarities in memory.
+    """The loss of each anchor, `[M]`, with all similarities in memory.
 
-    Args:
-      contrasts: `Contrasts`.
-      positives_mask: as for `supcon_loss`, as are the next ones.
-      positives_cap: see there.
-      summation: see there.
-      denominator: see there.
-
-    Returns:
-      `[M]` floats.
+    `contrasts` is a `Contrasts`; the others are as for `supcon_loss`.
     """
     if positives_mask is None:
         is_same = is_same_class(contrasts)
@@ -50,20 +42,10 @@ def variant_losses(
 def pair_losses(
     anchors, contrasts, is_positive, is_negative, *, summation, denominator
 ):
-    """The loss of each anchor, from masks of its positives and negatives.
+    """The loss of each anchor, `[M]`, from masks of the kinds of pairs.
 
-    Args:
-      anchors: `[M, D]` floats.
-      contrasts: `[C, D]` floats.
-      is_positive: `[M, C]` bool. The anchor itself is neither positive nor
-        negative.
-      is_negative: `[M, C]` bool.
-      summation: as for `supcon_loss`.
-      denominator: as for `supcon_loss`.
-
-    Returns:
-      `[M]` floats, 0 for anchors without positives, and with
-      `"only_negatives"` also for those without negatives.
+    `anchors` is `[M, D]`, `contrasts` `[C, D]`, and the masks are `[M, C]`
+    bool. An anchor is neither a positive nor a negative of itself.
     """
     similarities = ops.matmul(anchors, ops.transpose(contrasts))  # [M, C]
     zeros = ops.zeros_like(similarities)
@@ -71,7 +53,7 @@ def pair_losses(
     counts = ops.maximum(positives, 1)
     is_valid = positives > 0
 
-    # log(exp(positive similarity) / denominator), of each pair or of the anchor
+    # [M, C]: log(exp(similarity) / denominator)
     if denominator == "one_positive":
         log_negatives = log_sum_exp(similarities, is_negative)
         log_ratios = -ops.softplus(log_negatives[:, None] - similarities)

@@ -5,12 +5,12 @@ import numpy as np
 from keras import ops
 
 
-def top_1_accuracy(scores, labels):
+def top_1_accuracy(labels, scores):
     """Share of the images whose highest score is their label's.
 
     Args:
-      scores: `[B, C]` floats.
       labels: `[B]` integers in [0, C).
+      scores: `[B, C]` floats.
 
     Returns:
       A Python float in [0, 1].

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from supcon_tf.errors import check_int
 from supcon_tf.labels import known_values
 from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.losses.reduction import reduced
@@ -69,11 +70,7 @@ class ClassificationModel(EncoderModel):
         num_microbatches=1,
         **kwargs,
     ):
-        if not isinstance(num_classes, int) or num_classes < 2:
-            raise ValueError(
-                "`num_classes` must be an int >= 2. "
-                f"Received: num_classes={num_classes}"
-            )
+        check_int("num_classes", num_classes, 2)
         super().__init__(
             encoder,
             normalize_representation=normalize_representation,

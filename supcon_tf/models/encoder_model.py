@@ -10,6 +10,7 @@ from supcon_tf.distribution.collectives import (
     part_of_sum,
     sum_over_replicas,
 )
+from supcon_tf.errors import check_int
 from supcon_tf.keras_internals import BuiltFromSpecs
 from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.models.gradient_cache import cached_gradients
@@ -318,11 +319,7 @@ def check_tensorflow_int(name, value, least):
     Raises:
       ValueError: if it is so.
     """
-    is_int = isinstance(value, int) and not isinstance(value, bool)
-    if not is_int or value < least:
-        raise ValueError(
-            f"`{name}` must be an int >= {least}. Received: {name}={value}"
-        )
+    check_int(name, value, least)
     backend = keras.backend.backend()
     if value != least and backend != "tensorflow":
         raise ValueError(

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from supcon_tf.distribution.collectives import sum_over_replicas
+from supcon_tf.errors import check_int
 
 
 def cached_gradients(
@@ -118,15 +119,7 @@ class _Pieces:
     """A batch in pieces, and the state before and after each of them."""
 
     def __init__(self, call, inputs, state, num_microbatches):
-        if (
-            not isinstance(num_microbatches, int)
-            or isinstance(num_microbatches, bool)
-            or num_microbatches < 1
-        ):
-            raise ValueError(
-                "`num_microbatches` must be an int >= 1. "
-                f"Received: num_microbatches={num_microbatches!r}"
-            )
+        check_int("num_microbatches", num_microbatches, 1)
         self.call = call
         self.inputs = ops.convert_to_tensor(inputs)
         self.state = state

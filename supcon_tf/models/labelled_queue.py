@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from supcon_tf.errors import check_int
+
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class LabelledQueue(keras.layers.Layer):
@@ -36,15 +38,8 @@ class LabelledQueue(keras.layers.Layer):
 
     def __init__(self, size, dim, **kwargs):
         super().__init__(**kwargs)
-        for name, value in (("size", size), ("dim", dim)):
-            if (
-                not isinstance(value, int)
-                or isinstance(value, bool)
-                or value < 1
-            ):
-                raise ValueError(
-                    f"`{name}` must be an int >= 1. Received: {name}={value!r}"
-                )
+        check_int("size", size, 1)
+        check_int("dim", dim, 1)
         self.size = size
         self.dim = dim
 

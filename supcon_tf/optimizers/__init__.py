@@ -1,4 +1,4 @@
-"""Optimizers and learning rate schedules, by name."""
+"""Optimizers and learning-rate schedules, by name."""
 
 import functools
 
@@ -36,17 +36,18 @@ __all__ = [
 def make_optimizer(
     name, learning_rate, *, l2=0.0, momentum=0.9, rho=0.9, epsilon=None
 ):
-    """An optimizer by name.
+    """Makes an optimizer by name.
 
     Args:
       name: one of OPTIMIZERS: `"sgd"`, `"nesterov"`, `"lars"`, `"rmsprop"`,
         `"adam"` or `"adamw"`.
       learning_rate: float or `LearningRateSchedule`.
-      l2: float >= 0, the weight decay: L2 in the gradient, but decoupled
-        (`weight_decay`) for adamw.
-      momentum: float in [0, 1]; adam and adamw have none and ignore it.
+      l2: float >= 0, the weight decay. It is L2 in the gradient, except for
+        adamw, where it is decoupled (`weight_decay`).
+      momentum: float in [0, 1], and below 1 for rmsprop. adam and adamw have
+        none and ignore it.
       rho: float in [0, 1), of rmsprop; the others ignore it.
-      epsilon: float >= 0, of rmsprop, adam and adamw; None for the
+      epsilon: float >= 0, of rmsprop, adam and adamw; None takes the
         optimizer's own.
 
     Returns:
@@ -58,6 +59,8 @@ def make_optimizer(
 
     Example:
       >>> optimizer = make_optimizer("lars", 4.8, l2=1e-4)
+      >>> optimizer.name, optimizer.l2
+      ('lars', 0.0001)
     """
     if name not in OPTIMIZERS:
         raise ValueError(

@@ -1,6 +1,6 @@
-"""Optimizers of the papers' recipes, by name.
+"""The Keras optimizers of the papers' recipes, with the recipes' weight decay.
 
-In all of them vectors (biases, BatchNormalization) are not decayed.
+None of them decays vectors (biases, BatchNormalization).
 """
 
 import keras
@@ -14,7 +14,7 @@ from supcon_tf.optimizers.weight_decay import (
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class SGD(L2InGradient, keras.optimizers.SGD):
-    """SGD with momentum and the papers' weight decay: L2 in the gradient.
+    """SGD with momentum and the papers' weight decay, which is L2 in the gradient.
 
     With g the gradient plus `l2 * w`, and v the momentum:
         v = momentum * v - learning_rate * g
@@ -30,35 +30,42 @@ class SGD(L2InGradient, keras.optimizers.SGD):
       ValueError: if `l2` is negative.
 
     Example:
-      >>> model.compile(optimizer=SGD(0.5, momentum=0.9, l2=1e-4), loss=loss)
+      >>> weight = keras.Variable([[2.0]])
+      >>> SGD(0.5, l2=0.1).apply([tf.constant([[1.0]])], [weight])
+      >>> round(float(weight[0, 0]), 4)  # 2 - 0.5 * (1 + 0.1 * 2)
+      1.4
     """
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class RMSprop(L2InGradient, keras.optimizers.RMSprop):
-    """RMSprop of TensorFlow 1, in which the official code trains classifiers.
+    """RMSprop of TensorFlow 1, with which the official code trains classifiers.
 
     With g the gradient plus `l2 * w`, s the mean square and v the momentum:
         s = rho * s + (1 - rho) * g^2
         v = momentum * v + learning_rate * g / sqrt(s + epsilon)
         w = w - v
-    Here s starts at 1. In Keras' own it starts at 0, where with a small epsilon
-    the first step is `learning_rate / sqrt(1 - rho)`, however small g.
+    Here s starts at 1. In Keras' own RMSprop it starts at 0, and with a small
+    epsilon the first step is then `learning_rate / sqrt(1 - rho)`, however small
+    g is.
 
     Args:
       learning_rate: float or `LearningRateSchedule`.
       l2: float >= 0, the weight decay; vectors are not decayed.
       rho: float in [0, 1).
       momentum: float in [0, 1).
-      epsilon: float >= 0, inside the root. Officially 0.001 for the linear
-        classifier, 1.0 for pretraining.
+      epsilon: float >= 0, inside the root. The official code has 0.001 for the
+        linear classifier and 1.0 for pretraining.
       **kwargs: as for `keras.optimizers.RMSprop`.
 
     Raises:
       ValueError: if an argument is out of its range.
 
     Example:
-      >>> optimizer = RMSprop(1.2, epsilon=0.001, l2=1e-6)
+      >>> weight = keras.Variable([[2.0]])
+      >>> RMSprop(0.5, epsilon=0.001).apply([tf.constant([[1.0]])], [weight])
+      >>> round(float(weight[0, 0]), 3)  # 2 - 0.5 / sqrt(1 + 0.001)
+      1.5
     """
 
     def __init__(
@@ -89,7 +96,7 @@ class RMSprop(L2InGradient, keras.optimizers.RMSprop):
     def add_optimizer_variables(
         self, trainable_variables, name, initializer="zeros"
     ):
-        """As Keras' own; the mean squares (there "velocity") start at 1."""
+        """Does as Keras, but starts the mean squares ("velocity" there) at 1."""
         if name == "velocity":
             initializer = "ones"
         return super().add_optimizer_variables(
@@ -104,14 +111,15 @@ class Adam(L2InGradient, keras.optimizers.Adam):
     Args:
       learning_rate: float or `LearningRateSchedule`.
       l2: float >= 0, the weight decay; vectors are not decayed. Adam divides
-        it by the gradients' size, too: `AdamW` does not.
+        it by the size of the gradients, too, which `AdamW` does not.
       **kwargs: as for `keras.optimizers.Adam`.
 
     Raises:
       ValueError: if `l2` is negative.
 
     Example:
-      >>> optimizer = Adam(1e-3, l2=1e-4)
+      >>> Adam(1e-3, l2=1e-4).l2
+      0.0001
     """
 
 
@@ -121,15 +129,16 @@ class AdamW(keras.optimizers.AdamW):
 
     Args:
       learning_rate: float or `LearningRateSchedule`.
-      weight_decay: float >= 0; vectors are not decayed. (They take the place
-        of what `exclude_from_weight_decay` was told before.)
+      weight_decay: float >= 0; vectors are not decayed. They replace what
+        `exclude_from_weight_decay` was told before.
       **kwargs: as for `keras.optimizers.AdamW`.
 
     Raises:
       ValueError: if `weight_decay` is negative.
 
     Example:
-      >>> optimizer = AdamW(1e-3, weight_decay=0.05)
+      >>> AdamW(1e-3, weight_decay=0.05).weight_decay
+      0.05
 
     Reference:
       Loshchilov & Hutter 2019, arXiv 1711.05101, Algorithm 2.
@@ -140,7 +149,7 @@ class AdamW(keras.optimizers.AdamW):
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
 
     def build(self, variables):
-        """Makes the optimizer's variables."""
+        """Makes the optimizer's variables, and excludes vectors from decay."""
         if not self.built:
             self.exclude_from_weight_decay(filter(is_vector, variables))
         super().build(variables)

@@ -18,11 +18,11 @@ class LARS(L2InGradient, keras.optimizers.SGD):
         v = momentum * v - learning_rate * trust * g
         w = w + v
     Vectors (biases, BatchNormalization) have trust 1 and are not decayed. So
-    the learning rate is theirs, too: about 1 to 10 in the recipes.
+    the learning rate, about 1 to 10 in the recipes, is theirs, too.
 
-    As in the official code |g| is the norm of the sum; in the paper it is
-    |gradient| + l2 * |w|. That code excludes BatchNormalization alone: the
-    biases of its head's hidden layers are decayed and adapted.
+    |g| is the norm of the sum, as in the official code. In the paper it is
+    |gradient| + l2 * |w|. The official code excludes only BatchNormalization,
+    so the biases of its head's hidden layers are decayed and adapted.
 
     Args:
       learning_rate: float or `LearningRateSchedule`.
@@ -35,7 +35,10 @@ class LARS(L2InGradient, keras.optimizers.SGD):
       ValueError: if an argument is out of its range.
 
     Example:
-      >>> optimizer = LARS(4.8, momentum=0.9, l2=1e-4)
+      >>> weight = keras.Variable([[3.0, 4.0]])  # of norm 5
+      >>> LARS(10.0).apply([tf.constant([[0.0, 7.0]])], [weight])
+      >>> weight.numpy().round(4)  # moved by 10 * 0.001 * 5
+      array([[3.  , 3.95]], dtype=float32)
 
     Reference:
       You et al. 2017, "Large Batch Training of Convolutional Networks", arXiv
@@ -62,20 +65,20 @@ class LARS(L2InGradient, keras.optimizers.SGD):
         self.trust_coefficient = trust_coefficient
 
     def effective_gradient(self, gradient, variable):
-        """The gradient plus L2, times the trust."""
+        """Returns the gradient plus L2, times the trust."""
         # The squares of small float16 gradients would be 0.
         dtype = keras.backend.result_type(variable.dtype, "float32")
         weight = ops.cast(variable, dtype)
         gradient = super().effective_gradient(ops.cast(gradient, dtype), weight)
         weight_norm, gradient_norm = _norm(weight), _norm(gradient)
         has_trust = ops.logical_and(weight_norm > 0, gradient_norm > 0)
-        # (Without a division by 0, whose NaN `where` would hide.)
+        # This avoids a division by 0, whose NaN the last `where` would hide.
         divisor = ops.where(has_trust, gradient_norm, 1)
         trust = self.trust_coefficient * weight_norm / divisor
         return gradient * ops.where(has_trust, trust, 1)
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         config = super().get_config()
         del config["nesterov"]
         return {**config, "trust_coefficient": self.trust_coefficient}

@@ -1,4 +1,4 @@
-"""Learning-rate schedules of the papers' recipes, by name."""
+"""The learning-rate schedules of the papers' recipes, by name."""
 
 import itertools
 import math
@@ -11,16 +11,18 @@ SCHEDULES = ("cosine", "constant", "exponential", "steps")
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from 0 before another schedule, which starts after it.
+    """A linear warm-up from 0, followed by another schedule.
 
     Args:
-      schedule: `LearningRateSchedule`, or a float, to follow the warm-up.
-      warmup_steps: int >= 0; at this step the schedule's first value is
-        reached.
+      schedule: `LearningRateSchedule` that starts after the warm-up, or a
+        float.
+      warmup_steps: int >= 0, the step at which the first value of the schedule
+        is reached.
 
     Example:
-      >>> WarmUp(0.5, warmup_steps=10)(5)
-      <tf.Tensor: shape=(), dtype=float32, numpy=0.25>
+      >>> schedule = WarmUp(0.5, warmup_steps=10)
+      >>> [float(schedule(step)) for step in (0, 5, 10, 11)]
+      [0.0, 0.25, 0.5, 0.5]
 
     Reference:
       Goyal et al. 2017, arXiv 1706.02677, Sec. 2.2.
@@ -32,7 +34,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps = warmup_steps
 
     def __call__(self, step):
-        """Learning rate at `step`."""
+        """Returns the learning rate at `step`."""
         step = ops.cast(step, "float32")
         progress = step / max(self.warmup_steps, 1)
         return ops.where(
@@ -47,7 +49,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return ops.convert_to_tensor(self.schedule, dtype="float32")
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {
             "schedule": keras.saving.serialize_keras_object(self.schedule),
             "warmup_steps": self.warmup_steps,
@@ -55,7 +57,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     @classmethod
     def from_config(cls, config):
-        """The inverse of `get_config`."""
+        """Makes the schedule again from what `get_config` returned."""
         schedule = keras.saving.deserialize_keras_object(config["schedule"])
         return cls(schedule, config["warmup_steps"])
 
@@ -82,9 +84,9 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
         self.drops = list(drops)
 
     def __call__(self, step):
-        """Learning rate at `step`."""
-        # (Keras' PiecewiseConstantDecay has five operations for each drop; the
-        # official ImageNet classifier has (90 - 12) / 0.5 = 156 drops.)
+        """Returns the learning rate at `step`."""
+        # Keras' PiecewiseConstantDecay has five operations for each drop, and the
+        # official ImageNet classifier has (90 - 12) / 0.5 = 156 drops.
         values = [
             self.start * self.factor**count
             for count in range(len(self.drops) + 1)
@@ -95,7 +97,7 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
         return ops.take(ops.convert_to_tensor(values, dtype="float32"), count)
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {
             "start": self.start,
             "factor": self.factor,
@@ -114,7 +116,7 @@ def learning_rate_schedule(
     epochs_per_decay=None,
     decay_epochs=(),
 ):
-    """A schedule by name: linear warm-up from 0 to the peak, then the named.
+    """Makes a schedule by name: linear warm-up from 0 to the peak, then the named.
 
     With s the steps since the end of the warm-up, and e = `steps_per_epoch`:
         cosine       peak * (1 + cos(pi * s / (total - warm-up steps))) / 2
@@ -122,25 +124,25 @@ def learning_rate_schedule(
         exponential  peak * decay_rate ** floor(s / (epochs_per_decay * e))
         steps        peak * decay_rate ** (number of decay_epochs * e < s)
 
-    As in the official code, exponential drops at the step that ends an
-    interval, steps only after it. The steps of the drops are counted exactly,
-    in Python; officially in float32, where 2.4 epochs of 100 steps are a
-    little more than 240, so that the drop is one step late. It also sets the
-    learning rate to 0 after `total_steps`; here cosine alone is 0 then, since
-    no step is left to take.
+    As in the official code, exponential drops at the step that ends an interval,
+    and steps drops only after it. Here the steps of the drops are counted
+    exactly, in Python. The official code counts in float32, where 2.4 epochs of
+    100 steps are a little more than 240, so that its drop is one step late. It
+    also sets the learning rate to 0 after `total_steps`. Here only cosine is 0
+    then, since no step is left to take.
 
     Args:
       name: one of SCHEDULES: `"cosine"`, `"constant"`, `"exponential"` or
         `"steps"`.
-      peak: float > 0, the highest learning rate.
+      peak: finite float > 0, the highest learning rate.
       total_steps: int, number of all steps.
       warmup_steps: int >= 0, less than `total_steps`.
-      steps_per_epoch: int >= 1, needed by exponential and steps. They alone
-        use this and what follows; the others ignore it.
+      steps_per_epoch: int >= 1. Only exponential and steps use this argument
+        and the following ones; the other schedules ignore them.
       decay_rate: float in (0, 1], needed by exponential and steps.
       epochs_per_decay: float > 0, at least one step; needed by exponential.
-      decay_epochs: increasing floats > 0, one or more, needed by steps;
-        counted from the end of the warm-up.
+      decay_epochs: increasing floats > 0, one or more, needed by steps. They
+        are counted from the end of the warm-up.
 
     Returns:
       A `LearningRateSchedule`.
@@ -153,6 +155,8 @@ def learning_rate_schedule(
       >>> schedule = learning_rate_schedule(
       ...     "steps", 5.0, total_steps=9800, steps_per_epoch=98,
       ...     decay_rate=0.2, decay_epochs=(60, 75, 90))
+      >>> [round(float(schedule(step)), 3) for step in (0, 5880, 5881, 9799)]
+      [5.0, 5.0, 1.0, 0.04]
 
     Reference:
       Loshchilov & Hutter 2017, "SGDR", arXiv 1608.03983, Eq. 5.
@@ -206,7 +210,7 @@ def _check_decay(name, steps_per_epoch, decay_rate):
 
 
 def _regular_drops(epochs_per_decay, steps_per_epoch, total_steps):
-    """The first steps that are not before a multiple of the interval."""
+    """Returns the first step at or after each multiple of the interval."""
     interval = (epochs_per_decay or 0) * steps_per_epoch
     if not 1 <= interval < math.inf:
         raise ValueError(
@@ -219,7 +223,7 @@ def _regular_drops(epochs_per_decay, steps_per_epoch, total_steps):
 
 
 def _drops_after(decay_epochs, steps_per_epoch):
-    """The first steps that are after each of the epochs."""
+    """Returns the first step after each of the epochs."""
     epochs = tuple(decay_epochs)
     if not epochs or any(a >= b for a, b in itertools.pairwise((0, *epochs))):
         raise ValueError(
@@ -230,5 +234,5 @@ def _drops_after(decay_epochs, steps_per_epoch):
 
 
 def _rounded(steps, direction):
-    # 3 * 0.1 * 10 is 3.0000000000000004, but 3 is meant.
+    # Rounds first, since 3 * 0.1 * 10 is 3.0000000000000004, but 3 is meant.
     return direction(round(steps, 6))

@@ -6,12 +6,12 @@ from keras import ops
 
 
 class L2InGradient:
-    """Adds `l2 * variable` to the gradients of what is not a vector.
+    """Adds `l2 * variable` to the gradient of each variable that is not a vector.
 
-    Keras' own `weight_decay` is decoupled: it shrinks the weights beside the
-    gradient step, which with momentum or a scaled gradient is another
-    algorithm. L2 in the gradient is what the official code, torch and the
-    literature's recipes have. Vectors (biases, BatchNormalization) are not
+    Keras' own `weight_decay` is decoupled. It shrinks the weights beside the
+    gradient step, which is another algorithm when there is momentum or the
+    gradient is scaled. The official code, torch and the literature's recipes
+    have L2 in the gradient. Vectors (biases, BatchNormalization) are not
     decayed.
 
     Args:
@@ -25,7 +25,8 @@ class L2InGradient:
     Example:
       >>> class Adamax(L2InGradient, keras.optimizers.Adamax):
       ...     pass
-      >>> optimizer = Adamax(1e-3, l2=1e-4)
+      >>> Adamax(1e-3, l2=1e-4).l2
+      0.0001
     """
 
     def __init__(self, learning_rate, *, l2=0.0, **kwargs):
@@ -34,38 +35,47 @@ class L2InGradient:
         self.l2 = l2
 
     def update_step(self, gradient, variable, learning_rate):
-        """One step for one variable."""
+        """Takes one step for one variable."""
         if not is_vector(variable):
             gradient = self.effective_gradient(gradient, variable)
         super().update_step(gradient, variable, learning_rate)
 
     def effective_gradient(self, gradient, variable):
-        """What the algorithm takes for the gradient.
+        """Returns the gradient that the algorithm uses.
 
         Args:
-          gradient: of the loss, as large as the variable.
+          gradient: of the loss, of the shape of the variable.
           variable: of rank 2 or more.
 
         Returns:
-          A tensor of that size.
+          A tensor of that shape.
         """
-        # Also without L2, since the sum is dense: of an Embedding's sparse
-        # gradient Keras would square repeated rows one by one.
+        # The sum is taken even without L2, since it is dense. Keras would square
+        # the repeated rows of an Embedding's sparse gradient one by one.
         return ops.add(gradient, ops.multiply(variable, self.l2))
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {**super().get_config(), "l2": self.l2}
 
 
 def is_vector(variable):
-    """Whether a variable is a bias, or another vector or scalar.
+    """Tells whether a variable is a bias, or another vector or scalar.
 
     Args:
-      variable: of a layer, of Keras or of TensorFlow. (In Keras 3 its name
-        does not tell the layer, but its part in it.)
+      variable: of a layer, from Keras or from TensorFlow. In Keras 3 its name
+        does not tell the layer, but its part in the layer.
+
+    Returns:
+      A bool.
+
+    Example:
+      >>> is_vector(keras.Variable(np.ones([2, 3]), name="kernel"))
+      False
+      >>> is_vector(keras.Variable(np.ones([2, 3]), name="bias"))
+      True
     """
-    # (The biases of attention have a row for each head.)
+    # The biases of attention have a row for each head, so their rank is 2.
     name = variable.name.split(":")[0].split("/")[-1]
     return len(variable.shape) <= 1 or name == "bias"
 
@@ -74,8 +84,16 @@ def check_not_negative(name, value):
     """Raises a ValueError unless an argument is a finite number >= 0.
 
     Args:
-      name: of the argument.
+      name: string, the name of the argument in the message.
       value: its value.
+
+    Raises:
+      ValueError: if it is negative, infinite or NaN.
+
+    Example:
+      >>> check_not_negative("l2", -1)
+      Traceback (most recent call last):
+      ValueError: `l2` must be a finite number >= 0. Received: l2=-1
     """
     if not 0 <= value < math.inf:
         raise ValueError(

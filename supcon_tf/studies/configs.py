@@ -3,9 +3,7 @@
 import copy
 import dataclasses
 import pathlib
-import types
 
-from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.config.command_line import given_settings
 from supcon_tf.config.settings import named
 from supcon_tf.studies.grids import recipe_of
@@ -29,6 +27,8 @@ def configs_of(recipe, runs, values):
     Raises:
       ValueError: if a value is not allowed, or a flag means nothing for all.
     """
+    from supcon_tf.augmentations import AUGMENTATIONS  # it loads TensorFlow
+
     given = set(given_settings(recipe, values))
     told = []  # recipe, flags and what these make meaningless, for each run
     for run in runs:
@@ -64,4 +64,4 @@ def _unused(settings, flagged):
     if flagged["base_learning_rate"].value is not None:
         if flagged["learning_rate"].value is None:
             settings = settings | {"learning_rate": None}
-    return unused_settings(types.SimpleNamespace(**settings))
+    return unused_settings(settings)

@@ -4,15 +4,9 @@ import statistics
 
 from supcon_tf.drawing import new_figure, write_figure
 from supcon_tf.studies.results import grouped, mean_and_spread
+from supcon_tf.training.objectives import OBJECTIVES
 
-# Of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
-# https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.
-_STYLES = {  # objective: color, marker, what the legend calls it
-    "supcon": ("#3f90da", "o", "SupCon"),
-    "cross_entropy": ("#e76300", "s", "cross-entropy"),
-    "simclr": ("#832db6", "^", "SimCLR"),
-    "max_margin": ("#717581", "D", "max-margin"),
-}
+UNKNOWN = "#999999"  # the color of an objective that has no row
 _ACCURACY = "top-1 of a linear classifier (%)"
 _TIMES = "x "
 _LEAST_RANGE = 4  # percent: in less, single test images would look like much
@@ -39,7 +33,7 @@ def accuracy_curves(rows, column, path, *, label, title):
     values = sorted({value for _, value in groups} - {None})
     figure, (axes,) = new_figure(7, 4.8, 1)
     for objective in _in_order(groups):
-        color, marker, name = _STYLES[objective]
+        color, marker, name = _style(objective)
         if (objective, None) in groups:  # it has no such setting
             own, style = [values[0], values[-1]], "--"
             runs = 2 * [_percent(groups[objective, None])]
@@ -138,7 +132,7 @@ def accuracy_boxes(rows, settings, path, *, title):
 
 def _add_boxes(panel, samples, index, count, objective):
     """The boxes of an objective, the index-th of count at each place."""
-    color, marker, name = _STYLES[objective]
+    color, marker, name = _style(objective)
     width = 0.7 / count
     places = [
         i + width * (index - (count - 1) / 2) for i in range(len(samples))
@@ -202,9 +196,18 @@ def _panel_title(setting, levels):
 
 
 def _in_order(groups):
-    """The objectives that groups begin with, those first that _STYLES has."""
+    """The objectives that groups begin with, in the order of OBJECTIVES."""
     found = {key[0] for key in groups}
-    return [objective for objective in _STYLES if objective in found]
+    known = [objective for objective in OBJECTIVES if objective in found]
+    return known + sorted(found.difference(OBJECTIVES))
+
+
+def _style(objective):
+    """Color, marker and title; grey for an objective that is not known."""
+    if objective not in OBJECTIVES:
+        return UNKNOWN, "x", objective
+    row = OBJECTIVES[objective]
+    return row.color, row.marker, row.title
 
 
 def _percent(rows):

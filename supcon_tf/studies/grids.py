@@ -5,13 +5,12 @@ To add one, write a grid and name it in STUDIES.
 
 import dataclasses
 import itertools
-import types
 from collections.abc import Callable
 from typing import NamedTuple
 
 from supcon_tf.config.settings import named
 from supcon_tf.recipes import RECIPES
-from supcon_tf.training.objectives import OBJECTIVES
+from supcon_tf.training.objectives import OBJECTIVE_SETTINGS, OBJECTIVES
 from supcon_tf.training.unused_settings import unused_settings
 
 _BOTH = ("supcon", "cross_entropy")
@@ -120,9 +119,7 @@ def plan(
             )
     runs = {}
     every = [
-        types.SimpleNamespace(
-            **vars(recipe_of(recipe, objective)) | dict(overrides)
-        )
+        vars(recipe_of(recipe, objective)) | dict(overrides)
         for objective in (recipe.objective, *objectives)
     ]
     for objective, own in zip(objectives, every[1:], strict=True):
@@ -167,58 +164,53 @@ def recipe_of(recipe, objective):
             getattr(other, name) == getattr(recipe, name) for name in same
         ):
             return other
-    views = recipe.num_views
-    if OBJECTIVES[objective].is_classifier:
-        views = 1
-    elif not OBJECTIVES[objective].uses_labels:
-        views = max(views, 2)
+    row = OBJECTIVES[objective]
+    views = 1 if row.is_classifier else max(recipe.num_views, row.least_views)
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(recipe)
+        if field.name in OBJECTIVE_SETTINGS.difference(row.settings)
+    }
     return dataclasses.replace(
-        recipe,
-        objective=objective,
-        num_views=views,
-        # What the objective may not have, or the recipe's own has no more.
-        label_smoothing=0.0,
-        cutmix_alpha=0.0,
-        queue_size=0,
-        encoder_momentum=None,
+        recipe, objective=objective, num_views=views, **defaults
     )
 
 
 def _batch_sizes(every, _):
     factors = (0.25, 0.5, 1, 2, 4, 8)
-    return [(max(2, int(f * every[0].batch_size)),) for f in factors]
+    return [(max(2, int(f * every[0]["batch_size"])),) for f in factors]
 
 
 def _epochs(every, _):
-    numbers = [round(f * every[0].epochs) for f in (0.125, 0.25, 0.5, 1, 2)]
-    warmup = max(settings.warmup_epochs for settings in every)
+    numbers = [round(f * every[0]["epochs"]) for f in (0.125, 0.25, 0.5, 1, 2)]
+    warmup = max(settings["warmup_epochs"] for settings in every)
     return [(n,) for n in numbers if n > warmup]
 
 
 def _training_set_sizes(every, _):
     """From the fewest that fill a batch of each objective."""
-    batch_size = max(settings.batch_size for settings in every)
+    batch_size = max(settings["batch_size"] for settings in every)
     sizes = [factor * batch_size for factor in (1, 2, 4, 8)]
-    limit = every[0].max_samples
+    limit = every[0]["max_samples"]
     sizes = [size for size in sizes if limit is None or size < limit]
     return [(size,) for size in (*sizes, limit)]
 
 
 def _hyperparameters(_, own):
     """Two augmentations, two optimizers, three learning rates of each."""
-    rate = own.base_learning_rate
-    if own.learning_rate is not None:
-        rate = own.learning_rate * 256 / own.batch_size
+    rate = own["base_learning_rate"]
+    if own["learning_rate"] is not None:
+        rate = own["learning_rate"] * 256 / own["batch_size"]
     other = ("sgd", 0.1)
-    if "adam" not in own.optimizer:  # whose rates do not grow with the batch
-        other = ("adam", 0.002 * 256 / own.batch_size)
-    mild, strong = own.augmentation, "simclr"
+    if "adam" not in own["optimizer"]:  # whose rates do not grow with the batch
+        other = ("adam", 0.002 * 256 / own["batch_size"])
+    mild, strong = own["augmentation"], "simclr"
     if mild == strong:
         strong = "randaugment"
     return [
         (augmentation, optimizer, factor * middle)
         for augmentation in (mild, strong)
-        for optimizer, middle in ((own.optimizer, rate), other)
+        for optimizer, middle in ((own["optimizer"], rate), other)
         for factor in (0.25, 1, 4)
     ]
 

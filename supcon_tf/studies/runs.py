@@ -11,6 +11,8 @@ import time
 import traceback
 
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
+from supcon_tf.config.pretrain import MAY_CHANGE
+from supcon_tf.errors import RunStoppedError
 from supcon_tf.files import only_writer, written_whole
 from supcon_tf.linear_eval import linear_eval
 from supcon_tf.pretrain import pretrain
@@ -23,10 +25,7 @@ from supcon_tf.studies.results import (
     row_of,
     write_rows,
 )
-from supcon_tf.training.workdir import look_at
 
-# What does not tell one study, or evaluation, from another: see `look_at`.
-MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")
 _PATIENCE = 0.1  # seconds between two looks at a run's process
 _FAILED = "This run failed: "  # before the reason, in output.txt
 
@@ -35,7 +34,7 @@ class RunFailedError(Exception):
     """A run has no results."""
 
 
-class StudyFailedError(Exception):
+class StudyFailedError(RunStoppedError):
     """Some of the runs have no results."""
 
 
@@ -119,6 +118,8 @@ def is_finished(config, workdir):
       ValueError: if the folder is another run's, or it was evaluated otherwise
         than a study does: its numbers were not to be compared.
     """
+    from supcon_tf.training.workdir import look_at  # it loads TensorFlow
+
     is_trained = look_at(workdir, config)["is_finished"]
     path = workdir / "linear_eval.json"
     if not (is_trained and path.exists()):

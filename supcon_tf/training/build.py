@@ -1,29 +1,22 @@
 """What a PretrainConfig describes: model, optimizer, augmentation."""
 
 import contextlib
-import dataclasses
 import functools
-import inspect
 
 import keras
 import tensorflow as tf
 
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.config.settings import named
-from supcon_tf.encoders import ENCODERS, OPTIONS
-from supcon_tf.encoders.initial import initial_encoder, with_image_size
+from supcon_tf.encoders import ENCODERS
+from supcon_tf.encoders.initial import initial_encoder
 from supcon_tf.keras_internals import all_layers
-from supcon_tf.models.classification_model import ClassificationModel
-from supcon_tf.models.heads import ProjectionHead
 from supcon_tf.models.supcon_model import SupConModel
 from supcon_tf.optimizers import make_optimizer
 from supcon_tf.optimizers.schedules import learning_rate_schedule
-from supcon_tf.training.objectives import OBJECTIVES, is_classifier
-from supcon_tf.training.unused_settings import (
-    AUGMENTATION_OPTIONS,
-    ENCODER_OPTIONS,
-    starts_from,
-)
+from supcon_tf.training.objectives import OBJECTIVES
+from supcon_tf.training.options import options_of
+from supcon_tf.training.unused_settings import refuse_unused_settings
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -44,32 +37,17 @@ def build_model(config, num_classes, strategy=None):
       ValueError: if the objective or the encoder is unknown or an argument out
         of its range.
     """
-    named(OBJECTIVES, "objective", config.objective)
+    objective = named(OBJECTIVES, "objective", config.objective)
+    refuse_unused_settings(config)
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope(), _dtype_policy(config.precision):
-        encoder = _build_encoder(config)
-        common = {
-            "normalize_representation": config.normalize_representation,
-            "num_microbatches": config.num_microbatches,
-        }
-        if is_classifier(config):
-            model = ClassificationModel(
-                encoder,
-                num_classes,
-                cosine=config.objective == "max_margin",
-                **common,
-            )
-        else:
-            model = SupConModel(
-                encoder,
-                ProjectionHead(
-                    config.projection_units,
-                    batch_norm=config.projection_batch_norm,
-                ),
-                queue_size=config.queue_size,
-                encoder_momentum=config.encoder_momentum,
-                **common,
-            )
+        model = objective.make_model(
+            _build_encoder(config),
+            config,
+            num_classes,
+            normalize_representation=config.normalize_representation,
+            num_microbatches=config.num_microbatches,
+        )
         image_shape = (config.image_size, config.image_size, 3)
         model.build((None, config.num_views, *image_shape))
     # (On one replica Keras computes the same statistics in another way, with
@@ -184,18 +162,11 @@ def make_augmentation(config):
       ValueError: if it is unknown, or has not got what the config sets.
     """
     augmentation = named(AUGMENTATIONS, "augmentation", config.augmentation)
-    takes = inspect.signature(augmentation).parameters
-    given = {}
-    for name, parameter in AUGMENTATION_OPTIONS.items():
-        value = getattr(config, name)
-        if value is None or value is False:
-            continue
-        if parameter not in takes:
-            raise ValueError(
-                f"`{name}` must be left out with {config.augmentation}, which "
-                f"has no such thing. Received: {name}={value}"
-            )
-        given[parameter] = value
+    given = {
+        argument: getattr(config, name)
+        for name, argument in options_of(augmentation).items()
+        if not (getattr(config, name) is None or getattr(config, name) is False)
+    }
     if not given:
         return augmentation
     augmentation = functools.partial(augmentation, **given)
@@ -223,26 +194,16 @@ def _dtype_policy(name):
 def _build_encoder(config):
     keras.utils.set_random_seed(config.seed)
     image_shape = (config.image_size, config.image_size, 3)
-    where = starts_from(config)
-    if where is not None:
-        try:
-            return initial_encoder(
-                where, image_shape, safe_mode=config.safe_mode
-            )
-        except ValueError as error:
-            message = with_image_size(str(error), image_shape[:2])
-            raise ValueError(message) from error
+    if config.starts_from is not None:
+        return initial_encoder(
+            config.starts_from,
+            image_shape,
+            safe_mode=config.safe_mode,
+            is_image_size=True,
+        )
     make_encoder = named(ENCODERS, "encoder", config.encoder)
-    own = OPTIONS[config.encoder]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        is_foreign = field.name in ENCODER_OPTIONS and field.name not in own
-        if is_foreign and value != field.default:
-            raise ValueError(
-                f"`{field.name}` must be left out with {config.encoder}, which "
-                f"has no such thing. Received: {field.name}={value}"
-            )
-    options = {name: getattr(config, name) for name in own}
-    return make_encoder(
-        image_shape, mean=config.mean, std=config.std, **options
-    )
+    options = {
+        argument: getattr(config, name)
+        for name, argument in options_of(make_encoder).items()
+    }
+    return make_encoder(image_shape, **options)

@@ -1,32 +1,67 @@
-"""What an encoder is trained for: losses, and the batches that they take."""
+"""What an encoder can be trained for: OBJECTIVES has a row for each.
+
+To add one, write its row: nothing else knows the names. A row's functions
+import what they make when they are called, so that a command can list the
+objectives without TensorFlow.
+"""
 
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-import keras
-import tensorflow as tf
-
-from supcon_tf.augmentations.cut_mix import cut_mix
-from supcon_tf.losses.additive_margin import AdditiveMarginLoss
-from supcon_tf.losses.supcon import SupConLoss
+_LABELS = ("label_noise", "samples_per_class")
+_CONTRAST = (
+    "projection_units",
+    "projection_batch_norm",
+    "temperature",
+    "summation",
+    "denominator",
+    "anchors",
+    "scale_by_temperature",
+    "positives_cap",
+    "queue_size",
+    "encoder_momentum",
+)
 
 
 class Objective(NamedTuple):
-    """What an encoder can be trained for.
+    """An objective, whole.
 
     Attributes:
+      summary: what the encoder learns from, for the help of the flag.
+      title: what figures call it.
+      color: of its lines.
+      marker: of its points.
+      method: what a model card calls it within a sentence.
+      card: what a model card says of the loss.
       make_loss: function of a `PretrainConfig`.
-      is_classifier: whether a classifier is trained with the encoder.
+      make_model: function of an encoder, a `PretrainConfig`, the number of
+        classes and arguments of `EncoderModel`.
+      settings: names of the settings that only some objectives have, those of
+        this one.
+      is_classifier: whether a classifier is trained with the encoder, rather
+        than a projection head.
       uses_labels: whether the labels of the images are given to the loss.
+      least_views: how many views an image must have.
     """
 
+    summary: str
+    title: str
+    color: str
+    marker: str
+    method: str
+    card: str
     make_loss: Callable
-    is_classifier: bool
-    uses_labels: bool
+    make_model: Callable
+    settings: tuple[str, ...]
+    is_classifier: bool = False
+    uses_labels: bool = True
+    least_views: int = 1
 
 
 def _supcon_loss(config):
+    from supcon_tf.losses.supcon import SupConLoss
+
     return SupConLoss(
         config.temperature,
         summation=config.summation,
@@ -38,30 +73,118 @@ def _supcon_loss(config):
 
 
 def _cross_entropy(config):
+    import keras
+
     return keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=config.label_smoothing
     )
 
 
 def _additive_margin(config):
+    from supcon_tf.losses.additive_margin import AdditiveMarginLoss
+
     return AdditiveMarginLoss(config.margin, config.logit_scale)
 
 
+def _contrastive_model(encoder, config, num_classes, **arguments):
+    from supcon_tf.models.heads import ProjectionHead
+    from supcon_tf.models.supcon_model import SupConModel
+
+    del num_classes
+    head = ProjectionHead(
+        config.projection_units, batch_norm=config.projection_batch_norm
+    )
+    return SupConModel(
+        encoder,
+        head,
+        queue_size=config.queue_size,
+        encoder_momentum=config.encoder_momentum,
+        **arguments,
+    )
+
+
+def _classification_model(
+    encoder, config, num_classes, *, cosine=False, **arguments
+):
+    from supcon_tf.models.classification_model import ClassificationModel
+
+    del config
+    return ClassificationModel(encoder, num_classes, cosine=cosine, **arguments)
+
+
+# Colors of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
+# https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.
 OBJECTIVES = {
-    "supcon": Objective(_supcon_loss, is_classifier=False, uses_labels=True),
-    "simclr": Objective(_supcon_loss, is_classifier=False, uses_labels=False),
+    "supcon": Objective(
+        summary="the labels by contrast",
+        title="SupCon",
+        color="#3f90da",
+        marker="o",
+        method="supervised contrastive learning",
+        card="the supervised contrastive loss of [Khosla et al. 2020]"
+        "(https://arxiv.org/abs/2004.11362)",
+        make_loss=_supcon_loss,
+        make_model=_contrastive_model,
+        settings=(*_CONTRAST, *_LABELS),
+    ),
+    "simclr": Objective(
+        summary="views by contrast, without labels",
+        title="SimCLR",
+        color="#832db6",
+        marker="^",
+        method="contrastive learning without labels",
+        card="the contrastive loss without labels, NT-Xent, of [Chen et al. "
+        "2020](https://arxiv.org/abs/2002.05709)",
+        make_loss=_supcon_loss,
+        make_model=_contrastive_model,
+        settings=_CONTRAST,
+        uses_labels=False,
+        least_views=2,  # the other views of an image are its only positives
+    ),
     "cross_entropy": Objective(
-        _cross_entropy, is_classifier=True, uses_labels=True
+        summary="the labels by a linear classifier and cross-entropy",
+        title="cross-entropy",
+        color="#e76300",
+        marker="s",
+        method="cross-entropy",
+        card="cross-entropy, of a linear classifier that was trained with the "
+        "encoder",
+        make_loss=_cross_entropy,
+        make_model=_classification_model,
+        settings=("label_smoothing", "cutmix_alpha", *_LABELS),
+        is_classifier=True,
     ),
     "max_margin": Objective(
-        _additive_margin, is_classifier=True, uses_labels=True
+        summary="the labels by additive-margin softmax",
+        title="max-margin",
+        color="#717581",
+        marker="D",
+        method="additive-margin softmax",
+        card="additive-margin softmax ([Wang et al. 2018]"
+        "(https://arxiv.org/abs/1801.05599)), of a classifier that was trained "
+        "with the encoder",
+        make_loss=_additive_margin,
+        make_model=functools.partial(_classification_model, cosine=True),
+        settings=("margin", "logit_scale", "cutmix_alpha", *_LABELS),
+        is_classifier=True,
     ),
 }
+# Settings that only some of them have.
+OBJECTIVE_SETTINGS = frozenset(
+    name for row in OBJECTIVES.values() for name in row.settings
+)
 
 
 def is_classifier(config):
     """Whether the objective of a config trains a classifier, not a head."""
     return OBJECTIVES[config.objective].is_classifier
+
+
+def summaries():
+    """One line for the help of a flag: each objective and its summary."""
+    return "; ".join(
+        f"{name}, {row.summary}" for name, row in OBJECTIVES.items()
+    )
 
 
 def for_objective(config, num_classes):
@@ -74,10 +197,10 @@ def for_objective(config, num_classes):
     Returns:
       A function `(views, first_batch=0, shard=0)` of a `tf.data.Dataset` of
       views and labels, the number of its first element since the start of the
-      run, and the number of the worker, to one of what the model is fitted to:
-      without labels for an objective that does not use them, mixed by CutMix if
-      the config says so. (Images are mixed with those of the same element: of
-      several workers, with those of a replica.)
+      run, and the number of the worker. It returns the data set that the model
+      is fitted to: without labels for an objective that does not use them,
+      mixed by CutMix if the config says so. Images are mixed with those of the
+      same element: with several workers, with those of a replica.
     """
 
     def changed(views, first_batch=0, shard=0):
@@ -92,6 +215,11 @@ def for_objective(config, num_classes):
 
 
 def _mixed(config, num_classes, shard, number, batch):
+    """A batch of views and labels, mixed by CutMix; labels `[B, C]`."""
+    import tensorflow as tf
+
+    from supcon_tf.augmentations.cut_mix import cut_mix
+
     views, labels = batch
     seed = tf.random.experimental.stateless_fold_in(
         tf.stack([tf.constant(config.seed, tf.int64), number]), shard

@@ -1,110 +1,63 @@
-"""Which settings of a pretraining mean nothing, given the others.
+"""Which settings of a pretraining have no effect, given the others.
 
-They are refused where they were given, and dropped elsewhere.
+This is the one place that decides it. A setting without effect is refused
+where somebody gave it, and dropped where only a recipe did.
 """
 
 import dataclasses
-import inspect
-import types
 
-from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.config.command_line import given_settings
-from supcon_tf.encoders import OPTIONS
-from supcon_tf.training.objectives import OBJECTIVES
-
-ENCODER_OPTIONS = ("width", "stem", "zero_gamma", "patch_size")
-# Setting: the augmentation's argument.
-AUGMENTATION_OPTIONS = {
-    "crop_area": "area",
-    "strength": "strength",
-    "magnitude": "magnitude",
-    "policy": "policy",
-    "blur_probability": "blur_probability",
-    "additive_brightness": "additive_brightness",
-}
-_OF_CONTRAST = (
-    "projection_units",
-    "projection_batch_norm",
-    "temperature",
-    "summation",
-    "denominator",
-    "anchors",
-    "scale_by_temperature",
-    "positives_cap",
-    "queue_size",
-    "encoder_momentum",
-)
-_KERAS_CV = "keras_cv:"
+from supcon_tf.config.pretrain import start_of
+from supcon_tf.config.settings import named, refuse_unused
+from supcon_tf.training.objectives import OBJECTIVE_SETTINGS, OBJECTIVES
+from supcon_tf.training.options import options_of, options_of_any
 
 
-def starts_from(config):
-    """Where the trained weights are that a config starts from, or None."""
-    if config.initial_encoder is None and config.encoder.startswith(_KERAS_CV):
-        return config.encoder
-    return config.initial_encoder
+def unused_settings(settings):
+    """The settings that have no part in what the others describe.
 
-
-def unused_settings(config):
-    """The settings that have no part in what a config describes.
+    Nothing is said of an unknown encoder, augmentation or objective, since
+    these are refused elsewhere, nor of a setting that is not there.
 
     Args:
-      config: `PretrainConfig`, or an object with its fields. Of an unknown
-        encoder, augmentation or objective nothing is said: they are refused
-        elsewhere.
+      settings: dict of names of settings to values.
 
     Returns:
-      Dict of names of settings, to what makes them so, such as
+      Dict of the names of those without effect to what makes them so, such as
       `"schedule='cosine'"`.
+
+    Example:
+      >>> unused_settings({"schedule": "cosine"})["decay_rate"]
+      "schedule='cosine'"
     """
-    unused = {}
+    return {**_unused_in_training(settings), **_unused_in_images(settings)}
 
-    def without(setting, *names):
-        reason = f"{setting}={getattr(config, setting)!r}"
-        unused.update(dict.fromkeys(names, reason))
 
-    if config.initial_encoder is not None:
-        without("initial_encoder", "encoder", "mean", "std", *ENCODER_OPTIONS)
-    elif starts_from(config) is not None:
-        without("encoder", "mean", "std", *ENCODER_OPTIONS)
-    elif config.encoder in OPTIONS:
-        own = OPTIONS[config.encoder]
-        without("encoder", *(n for n in ENCODER_OPTIONS if n not in own))
-    if config.augmentation in AUGMENTATIONS:
-        augmentation = AUGMENTATIONS[config.augmentation]
-        takes = inspect.signature(augmentation).parameters
-        foreign = (n for n, a in AUGMENTATION_OPTIONS.items() if a not in takes)
-        without("augmentation", *foreign)
-    if config.objective in OBJECTIVES:
-        if OBJECTIVES[config.objective].is_classifier:
-            without("objective", *_OF_CONTRAST)
-        else:
-            without("objective", "cutmix_alpha")
-        if not OBJECTIVES[config.objective].uses_labels:
-            without("objective", "label_noise", "samples_per_class")
-        if config.objective != "cross_entropy":
-            without("objective", "label_smoothing")
-        if config.objective != "max_margin":
-            without("objective", "margin", "logit_scale")
-    if config.optimizer in ("adam", "adamw"):
-        without("optimizer", "momentum")
-    elif config.optimizer != "rmsprop":
-        without("optimizer", "epsilon")
-    if config.schedule not in ("exponential", "steps"):
-        without("schedule", "decay_rate")
-    if config.schedule != "exponential":
-        without("schedule", "epochs_per_decay")
-    if config.schedule != "steps":
-        without("schedule", "decay_epochs")
-    if config.learning_rate is not None:
-        without("learning_rate", "base_learning_rate")
-    return unused
+def refuse_unused_settings(config):
+    """Refuses a config that sets what has no effect.
+
+    Args:
+      config: `PretrainConfig`.
+
+    Raises:
+      ValueError: if the objective is unknown, or a setting is not its default
+        although it has no effect.
+    """
+    objective = named(OBJECTIVES, "objective", config.objective)
+    if config.num_views < objective.least_views:
+        raise ValueError(
+            f"`num_views` must be >= {objective.least_views} with objective="
+            f"{config.objective!r}: an image's only positives are its other "
+            f"views. Received: num_views={config.num_views}"
+        )
+    refuse_unused(config, unused_settings(vars(config)))
 
 
 def with_flags(recipe, values):
     """A recipe with the settings that were given, and what follows from them.
 
-    What the recipe sets for its encoder, objective and so on is left out where
-    another one was given that has no such thing.
+    What the recipe sets for its encoder, objective and so on is dropped where
+    another one was given that does not have it.
 
     Args:
       recipe: `PretrainConfig`.
@@ -115,25 +68,81 @@ def with_flags(recipe, values):
 
     Raises:
       ValueError: if a value is not allowed, or a setting was given that has no
-        part in what is asked for.
+        effect.
     """
     given = given_settings(recipe, values)
     if "base_learning_rate" in given:
         given.setdefault("learning_rate", None)
-    settings = {
-        field.name: getattr(recipe, field.name)
-        for field in dataclasses.fields(recipe)
-    }
-    unused = unused_settings(types.SimpleNamespace(**{**settings, **given}))
-    for name in unused.keys() & given.keys():
-        if given[name] is not None:
-            raise ValueError(
-                f"`{name}` must be left out with {unused[name]}, which has no "
-                f"such thing. Received: {name}={given[name]}"
-            )
+    settings = {**vars(recipe), **given}
+    unused = {}
+    # What needs no TensorFlow comes first: a refusal should not take long.
+    for find in (_unused_in_training, _unused_in_images):
+        found = find(settings)
+        refuse_unused(recipe, {n: found[n] for n in found if n in given}, given)
+        unused |= found
     defaults = {
         field.name: field.default
         for field in dataclasses.fields(recipe)
         if field.name in unused
     }
     return dataclasses.replace(recipe, **{**given, **defaults})
+
+
+def _unused_in_training(settings):
+    """What the objective, the optimizer and the schedule do not have."""
+    unused = _Unused(settings)
+    objective = settings.get("objective")
+    if objective in OBJECTIVES:
+        own = OBJECTIVES[objective].settings
+        unused.because("objective", OBJECTIVE_SETTINGS.difference(own))
+    optimizer, schedule = settings.get("optimizer"), settings.get("schedule")
+    if optimizer in ("adam", "adamw"):
+        unused.because("optimizer", ["momentum"])
+    elif optimizer not in ("rmsprop", None):
+        unused.because("optimizer", ["epsilon"])
+    if schedule not in ("exponential", "steps", None):
+        unused.because("schedule", ["decay_rate"])
+    if schedule not in ("exponential", None):
+        unused.because("schedule", ["epochs_per_decay"])
+    if schedule not in ("steps", None):
+        unused.because("schedule", ["decay_epochs"])
+    if settings.get("learning_rate") is not None:
+        unused.because("learning_rate", ["base_learning_rate"])
+    return unused
+
+
+def _unused_in_images(settings):
+    """What the encoder and the augmentation do not have."""
+    from supcon_tf.augmentations import AUGMENTATIONS
+    from supcon_tf.encoders import ENCODERS
+
+    unused = _Unused(settings)
+    encoder, augmentation = (
+        settings.get("encoder"),
+        settings.get("augmentation"),
+    )
+    of_encoders = options_of_any(ENCODERS)
+    if settings.get("initial_encoder") is not None:
+        unused.because("initial_encoder", ["encoder", *of_encoders])
+    elif start_of(settings) is not None:
+        unused.because("encoder", of_encoders)
+    elif encoder in ENCODERS:
+        own = options_of(ENCODERS[encoder])
+        unused.because("encoder", of_encoders.difference(own))
+    if augmentation in AUGMENTATIONS:
+        own = options_of(AUGMENTATIONS[augmentation])
+        foreign = options_of_any(AUGMENTATIONS).difference(own)
+        unused.because("augmentation", foreign)
+    return unused
+
+
+class _Unused(dict):
+    """Names of settings -> what makes them have no effect."""
+
+    def __init__(self, settings):
+        super().__init__()
+        self.settings = settings
+
+    def because(self, setting, names):
+        reason = f"{setting}={self.settings[setting]!r}"
+        self.update(dict.fromkeys(sorted(names), reason))

@@ -4,18 +4,12 @@ import dataclasses
 
 import tensorflow as tf
 
-from supcon_tf.callbacks.checkpoints import (
-    checkpoint_variables,
-    read_checkpoint,
-)
 from supcon_tf.callbacks.history import EpochHistory
+from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json
-from supcon_tf.distribution.workers import from_chief, share_weights
 from supcon_tf.encoders.saved import load_encoder
 from supcon_tf.files import check_folder, written_whole
 from supcon_tf.models.classification_model import ClassificationModel
-from supcon_tf.training.build import build_encoder
-from supcon_tf.training.unused_settings import starts_from
 
 
 def look_at(workdir, config):
@@ -42,13 +36,12 @@ def look_at(workdir, config):
     }
 
 
-def finished_encoder(workdir, config, strategy):
-    """The encoder that the chief finds in the folder, on every worker.
+def finished_encoder(workdir, config):
+    """The encoder of a finished run.
 
     Args:
       workdir: as for `look_at`.
       config: `PretrainConfig` of the run that wrote it.
-      strategy: `tf.distribute.Strategy`.
 
     Returns:
       A Keras model.
@@ -56,47 +49,9 @@ def finished_encoder(workdir, config, strategy):
     Raises:
       ValueError: if the file is damaged.
     """
-    encoder = None
-
-    def read():
-        nonlocal encoder
-        # What the run itself was told to start from is trusted.
-        safe_mode = config.safe_mode and starts_from(config) is None
-        encoder = load_encoder(workdir, safe_mode=safe_mode)
-        return {}
-
-    from_chief(strategy, read)  # or what is wrong with it
-    encoder = encoder or build_encoder(config)
-    share_weights(strategy, encoder)
-    return encoder
-
-
-def restore(workdir, model, strategy):
-    """Sets the model to the newest checkpoint of the chief, on every worker.
-
-    Args:
-      workdir: as for `look_at`.
-      model: the model, built and compiled.
-      strategy: `tf.distribute.Strategy`.
-
-    Returns:
-      The number of finished epochs, 0 if there is no checkpoint.
-
-    Raises:
-      ValueError: if there are none but damaged ones, or one is another model's.
-    """
-
-    def read():
-        finished_epochs, values = read_checkpoint(workdir, model)
-        numbered = {str(i): value for i, value in enumerate(values or [])}
-        return {"finished_epochs": finished_epochs, **numbered}
-
-    values = from_chief(strategy, read)
-    finished_epochs = int(values.pop("finished_epochs"))
-    if finished_epochs:
-        for i, variable in enumerate(checkpoint_variables(model)):
-            variable.assign(values[str(i)])
-    return finished_epochs
+    # What the run itself was told to start from is trusted.
+    safe_mode = config.safe_mode and config.starts_from is None
+    return load_encoder(workdir, safe_mode=safe_mode)
 
 
 def write_config(config, workdir):
@@ -157,10 +112,9 @@ def _previous_config(workdir, config):
     before = read_json(
         type(config), path, required=("dataset", "encoder", "image_size")
     )
-    may_change = ("data_dir", "download", "strategy", "safe_mode")
     for field in dataclasses.fields(config):
         old, new = getattr(before, field.name), getattr(config, field.name)
-        if old == new or field.name in may_change:
+        if old == new or field.name in MAY_CHANGE:
             continue
         why = ""
         if field.name == "epochs":
@@ -175,5 +129,5 @@ def _previous_config(workdir, config):
             f"Received: {field.name}={new!r}"
         )
     return dataclasses.replace(
-        before, **{name: getattr(config, name) for name in may_change}
+        before, **{name: getattr(config, name) for name in MAY_CHANGE}
     )

@@ -5,6 +5,7 @@ from absl import flags
 
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.config.command_line import define_flags, overridden, run_command
+from supcon_tf.errors import RunStoppedError
 from supcon_tf.recipes import RECIPES
 
 
@@ -132,20 +133,16 @@ def test_help_prints_the_usage_and_every_flag(capsys):
 
 
 def test_a_failure_that_is_expected_is_one_line_too(capsys):
-    class FullError(Exception):
+    class FullError(RunStoppedError):
         pass
 
     def fail():
         raise FullError("no space")
 
     values = flags.FlagValues()
-    status = run_command(
-        "the-command", "", values, lambda v: fail, [], failures=(FullError,)
-    )
+    status = run_command("the-command", "", values, lambda v: fail, [])
     assert status == 1
     assert capsys.readouterr().err == "the-command: error: no space\n"
-    status = run_command(
-        "the-command", "", values, lambda v: fail(), [], failures=(FullError,)
-    )
+    status = run_command("the-command", "", values, lambda v: fail(), [])
     assert status == 1
     assert capsys.readouterr().err == "the-command: error: no space\n"

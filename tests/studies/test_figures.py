@@ -12,8 +12,14 @@ from supcon_tf.training.objectives import OBJECTIVES
 pytest.importorskip("matplotlib")
 
 
-def test_each_objective_has_a_style():
-    assert set(study_figures._STYLES) == set(OBJECTIVES)
+def test_objectives_are_told_apart_and_an_unknown_one_is_grey():
+    styles = [study_figures._style(name) for name in (*OBJECTIVES, "mine")]
+    for parts in zip(*styles, strict=True):
+        assert len(set(parts)) == len(styles)
+    assert styles[-1][0] == study_figures.UNKNOWN
+    groups = {("mine", 1): [], ("cross_entropy", 1): [], ("supcon", 1): []}
+    in_order = study_figures._in_order(groups)
+    assert in_order == ["supcon", "cross_entropy", "mine"]
 
 
 @pytest.fixture

@@ -131,7 +131,11 @@ def test_a_recipe_without_twin_is_changed_as_the_objective_needs_it():
     folder = RECIPES["folder"]
     changed = recipe_of(folder, "cross_entropy")
     assert changed == dataclasses.replace(
-        folder, objective="cross_entropy", num_views=1
+        folder,
+        objective="cross_entropy",
+        num_views=1,
+        projection_units=(2048, 128),  # the default: it has no head
+        projection_batch_norm=False,
     )
     one_view = dataclasses.replace(
         RECIPES["cross_entropy_cifar10_cpu"], width=3.0, label_smoothing=0.1

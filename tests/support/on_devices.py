@@ -134,7 +134,9 @@ def main(options, command, *flags):
     import tensorflow as tf
 
     from supcon_tf import linear_eval, pretrain
-    from supcon_tf.training import build
+    from supcon_tf.models.supcon_model import SupConModel
+    from supcon_tf.runs import pretraining
+    from supcon_tf.training import batches, build
 
     options = json.loads(options)
     if "cpus" in options:
@@ -146,19 +148,18 @@ def main(options, command, *flags):
         keras.backend.set_floatx("float64")
         build.PRECISIONS = (*build.PRECISIONS, "float64")
     if "dies_in" in options:
-        pretrain.StopIfDiverged = _killing(
-            pretrain.StopIfDiverged, options["dies_in"]
+        pretraining.StopIfDiverged = _killing(
+            pretraining.StopIfDiverged, options["dies_in"]
         )
     if "encoder" in options:
         path = pathlib.Path(options["encoder"])
         pretrain.prepare = _saving_encoder(pretrain.prepare, path)
     if "views" in options:
         path = pathlib.Path(options["views"])
-        pretrain.view_batches = _saving_views(pretrain.view_batches, path)
+        batches.view_batches = _saving_views(batches.view_batches, path)
     if "shape" in options:
         path = pathlib.Path(options["shape"])
-        model = build.SupConModel
-        model.train_step = _saving_shape(model.train_step, path)
+        SupConModel.train_step = _saving_shape(SupConModel.train_step, path)
     commands = {"pretrain": pretrain, "linear_eval": linear_eval}
     return commands[command].main(flags)
 

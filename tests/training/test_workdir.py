@@ -4,15 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from supcon_tf.callbacks.checkpoints import EpochCheckpoint
+from supcon_tf.callbacks.checkpoints import EpochCheckpoint, restore_checkpoint
 from supcon_tf.recipes import RECIPES
 from supcon_tf.training.build import build_model, compile_model
 from supcon_tf.training.workdir import (
     finished_encoder,
     look_at,
-    restore,
     write_config,
     write_models,
 )
@@ -20,7 +18,6 @@ from supcon_tf.training.workdir import (
 TINY = dataclasses.replace(
     RECIPES["digits"], width=1 / 16, projection_units=(8, 4)
 )
-STRATEGY = tf.distribute.get_strategy()
 
 
 def test_a_new_folder_has_nothing_and_is_not_made(tmp_path):
@@ -61,7 +58,7 @@ def test_what_is_no_history_is_refused(tmp_path):
 def test_models_and_checkpoints_are_read_as_they_were_written(tmp_path):
     model = build_model(TINY, 10)
     compile_model(model, TINY, steps_per_epoch=10)
-    assert restore(tmp_path, model, STRATEGY) == 0
+    assert restore_checkpoint(tmp_path, model) == 0
     checkpoint = EpochCheckpoint(tmp_path)
     checkpoint.set_model(model)
     checkpoint.on_epoch_end(4)
@@ -69,8 +66,8 @@ def test_models_and_checkpoints_are_read_as_they_were_written(tmp_path):
 
     other = build_model(dataclasses.replace(TINY, seed=1), 10)
     compile_model(other, TINY, steps_per_epoch=10)
-    assert restore(tmp_path, other, STRATEGY) == 5
-    encoder = finished_encoder(tmp_path, TINY, STRATEGY)
+    assert restore_checkpoint(tmp_path, other) == 5
+    encoder = finished_encoder(tmp_path, TINY)
     for a, b, c in zip(
         model.encoder.get_weights(),
         other.encoder.get_weights(),

@@ -1,1 +1,1 @@
-"""AutoAugment and RandAugment: tables of operations, as Pillow does them."""
+"""The operations and tables of AutoAugment and RandAugment, as in Pillow."""

@@ -1,41 +1,21 @@
-"""The operations of AutoAugment and RandAugment, as Pillow computes them.
+"""The colour operations of AutoAugment and RandAugment, as Pillow computes them.
 
-All work on 8-bit planes `[B, C, H, W]` uint8, with one parameter per image:
-Pillow rounds to 8 bits after each operation, and so do they. Colours are
-here, the operations that move pixels in policy_moves.py.
+They take 8-bit planes `[B, C, H, W]` uint8 and one parameter per image, `[B]`,
+and return planes of the same shape. Pillow rounds to 8 bits after each
+operation, and so do they. The operations that move pixels are in
+pillow_moves.py.
 """
 
 import tensorflow as tf
 
 
 def invert(pixels):
-    """Negates: 255 - x.
-
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageOps.invert`.
-
-    Example:
-      >>> invert(tf.fill([1, 1, 1, 1], tf.constant(5, tf.uint8)))  # 250
-    """
+    """Returns 255 - x, as `PIL.ImageOps.invert`."""
     return 255 - pixels
 
 
 def posterize(pixels, bits):
-    """Keeps the highest bits of each value.
-
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      bits: `[B]` integers in 1..8.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageOps.posterize`.
-
-    Example:
-      >>> posterize(pixels, tf.fill([8], 4))
-    """
+    """Keeps the highest bits, 1 to 8, as `PIL.ImageOps.posterize`."""
     mask = tf.bitwise.left_shift(
         tf.constant(255, tf.uint8), tf.cast(8 - bits, tf.uint8)
     )
@@ -43,37 +23,19 @@ def posterize(pixels, bits):
 
 
 def solarize(pixels, thresholds):
-    """Negates the values from a threshold on.
+    """Inverts the values from an integer threshold on, as `PIL.ImageOps.solarize`.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      thresholds: `[B]` integers; 0 inverts all, 256 nothing.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageOps.solarize`.
-
-    Example:
-      >>> solarize(pixels, tf.fill([8], 128))
+    A threshold of 0 inverts all values, and 256 none.
     """
     darker = tf.cast(pixels, tf.int32) < _per_image(thresholds)
     return tf.where(darker, pixels, 255 - pixels)
 
 
 def solarize_add(pixels, additions):
-    """Brightens the dark half: x + addition where x < 128, up to 255.
+    """Brightens the dark half: x + addition, clipped to 0..255, where x < 128.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      additions: `[B]` int32 in -128..255.
-
-    Returns:
-      `[B, C, H, W]` uint8.
-
-    Example:
-      >>> solarize_add(pixels, tf.fill([8], 110))
-
-    Reference:
-      The TensorFlow Model Garden; not in Pillow, nor in the papers.
+    The additions are int32 in -128..255. The operation is from the TensorFlow
+    Model Garden. Pillow and the papers do not have it.
     """
     added = tf.cast(pixels, tf.int32) + _per_image(additions)
     added = tf.cast(tf.clip_by_value(added, 0, 255), tf.uint8)
@@ -81,18 +43,11 @@ def solarize_add(pixels, additions):
 
 
 def auto_contrast(pixels):
-    """Stretches each channel to 0..255; one of a single value stays.
+    """Stretches each channel to 0..255, as `PIL.ImageOps.autocontrast`.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageOps.autocontrast`.
-
-    Example:
-      >>> auto_contrast(pixels)
+    A channel of a single value stays.
     """
-    # In float64, in this order: Pillow cuts off the fractions.
+    # In float64 and in this order, since Pillow cuts off the fractions.
     low = tf.cast(tf.reduce_min(pixels, axis=[2, 3]), tf.float64)[..., None]
     high = tf.cast(tf.reduce_max(pixels, axis=[2, 3]), tf.float64)[..., None]
     scale = tf.math.divide_no_nan(tf.constant(255.0, tf.float64), high - low)
@@ -102,16 +57,9 @@ def auto_contrast(pixels):
 
 
 def equalize(pixels):
-    """Spreads the values of each channel so that all are as frequent.
+    """Spreads the values of each channel so that all are equally frequent.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageOps.equalize`.
-
-    Example:
-      >>> equalize(pixels)
+    It does so as `PIL.ImageOps.equalize`.
     """
     shape = tf.shape(pixels)
     rows = shape[0] * shape[1]  # one histogram per image and channel
@@ -124,7 +72,7 @@ def equalize(pixels):
     counts = tf.reshape(counts, [shape[0], shape[1], 256])
     below = tf.cumsum(counts, axis=2, exclusive=True)
     brightest = tf.reduce_max(pixels, axis=[2, 3])
-    # 255 steps up to the brightest value, whose own pixels do not count.
+    # There are 255 steps up to the brightest value. Its own pixels do not count.
     step = tf.gather(below, tf.cast(brightest, tf.int32), axis=2, batch_dims=2)
     step = step[..., None] // 255  # [B, C, 1]
     table = (step // 2 + below) // tf.maximum(step, 1)
@@ -133,74 +81,44 @@ def equalize(pixels):
 
 
 def color(pixels, factors):
-    """Saturation: 0 is grey, 1 the image, more is more colourful.
+    """Changes the saturation, as `PIL.ImageEnhance.Color`, with C = 1 or 3.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8, C = 1 or 3.
-      factors: `[B]` float32 >= 0.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageEnhance.Color`.
-
-    Example:
-      >>> color(pixels, tf.fill([8], 0.1))
+    The factors are float32 >= 0: 0 is grey, 1 the image, more is more colourful.
     """
     return _blend(_gray(pixels), pixels, factors)
 
 
 def contrast(pixels, factors):
-    """Contrast: 0 is the mean grey, 1 the image, more has more contrast.
+    """Changes the contrast, as `PIL.ImageEnhance.Contrast`, with C = 1 or 3.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8, C = 1 or 3.
-      factors: `[B]` float32 >= 0.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageEnhance.Contrast`.
-
-    Example:
-      >>> contrast(pixels, tf.fill([8], 0.1))
+    The factors are float32 >= 0: 0 is the mean grey, 1 the image, more has more
+    contrast.
     """
-    gray = tf.cast(_gray(pixels), tf.float64)  # a sum of many pixels, exactly
+    gray = tf.cast(_gray(pixels), tf.float64)  # sums many pixels exactly
     mean = tf.reduce_mean(gray, axis=[1, 2, 3], keepdims=True)
     return _blend(tf.floor(mean + 0.5), pixels, factors)
 
 
 def brightness(pixels, factors):
-    """Brightness: 0 is black, 1 the image, more is brighter.
+    """Changes the brightness, as `PIL.ImageEnhance.Brightness`.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      factors: `[B]` float32 >= 0.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageEnhance.Brightness`.
-
-    Example:
-      >>> brightness(pixels, tf.fill([8], 0.1))
+    The factors are float32 >= 0: 0 is black, 1 the image, more is brighter.
     """
     return _blend(0, pixels, factors)
 
 
 def sharpness(pixels, factors):
-    """Sharpness: 0 is smoothed, 1 the image, more is sharper.
+    """Changes the sharpness, as `PIL.ImageEnhance.Sharpness`.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      factors: `[B]` float32 >= 0.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.ImageEnhance.Sharpness`; the pixels of
-      the border stay.
-
-    Example:
-      >>> sharpness(pixels, tf.fill([8], 1.9))
+    The factors are float32 >= 0: 0 is smoothed, 1 the image, more is sharper. The
+    pixels of the border stay.
     """
     shape = tf.shape(pixels)
     height, width = shape[2], shape[3]
     values = tf.cast(pixels, tf.int32)
     padded = tf.pad(values, [[0, 0], [0, 0], [1, 1], [1, 1]])
-    # Means of 3 x 3 pixels, the centre five times, rounded.
+    # The smoothed image is the rounded mean of 3 x 3 pixels, where the centre
+    # counts five times.
     rows = padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]
     sums = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * values
     row, column = tf.range(height)[:, None], tf.range(width)
@@ -211,7 +129,7 @@ def sharpness(pixels, factors):
 
 
 def _gray(pixels):
-    """`[B, 1, H, W]` int32: ITU-R 601 in Pillow's fixed-point numbers."""
+    """Returns ITU-R 601 `[B, 1, H, W]` int32, in Pillow's fixed-point numbers."""
     values = tf.cast(pixels, tf.int32)
     if pixels.shape[1] == 1:
         return values
@@ -221,7 +139,10 @@ def _gray(pixels):
 
 
 def _blend(degenerate, pixels, factors):
-    """Degenerate + factor * (x - degenerate); Pillow cuts off the fraction."""
+    """Returns degenerate + factor * (x - degenerate) as uint8.
+
+    Fractions are cut off, as in Pillow.
+    """
     degenerate = tf.cast(degenerate, tf.float32)
     difference = tf.cast(pixels, tf.float32) - degenerate
     blended = degenerate + _per_image(factors) * difference
@@ -229,7 +150,7 @@ def _blend(degenerate, pixels, factors):
 
 
 def _look_up(tables, pixels):
-    """Each value by the table of its channel, `[B, C, 256]` in 0..255."""
+    """Looks each value up in the table of its channel, `[B, C, 256]` in 0..255."""
     shape = tf.shape(pixels)
     flat = tf.reshape(pixels, [shape[0], shape[1], shape[2] * shape[3]])
     found = tf.gather(

@@ -1,8 +1,9 @@
 """The operations of AutoAugment and RandAugment that move or cover pixels.
 
-On 8-bit planes `[B, C, H, W]` uint8, one parameter per image. Each output
-pixel takes the nearest input pixel, as in the official TensorFlow code and in
-Pillow; where there is none, it becomes grey, 128.
+They take 8-bit planes `[B, C, H, W]` uint8 and one parameter per image, `[B]`,
+and return planes of the same shape. Each output pixel takes the nearest input
+pixel, as in the official TensorFlow code and in Pillow. Where there is none,
+the output is grey, 128.
 """
 
 import math
@@ -15,16 +16,8 @@ GRAY = 128
 def shear_x(pixels, shears):
     """Shifts each row by its distance from the top: x takes x + shear * y.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      shears: `[B]` floats, pixels per row; positive moves to the left.
-
-    Returns:
-      `[B, C, H, W]` uint8. The top left corner stays, as in AutoAugment's
-      and RandAugment's own code.
-
-    Example:
-      >>> shear_x(pixels, tf.fill([8], 0.3))
+    A positive shear, in pixels per row, moves to the left. The top left corner
+    stays, as in AutoAugment's and RandAugment's own code.
     """
     return _affine(pixels, [1.0, shears, 0.0, 0.0, 1.0, 0.0])
 
@@ -32,64 +25,24 @@ def shear_x(pixels, shears):
 def shear_y(pixels, shears):
     """Shifts each column by its distance from the left: y takes y + shear * x.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      shears: `[B]` floats, pixels per column; positive moves upwards.
-
-    Returns:
-      `[B, C, H, W]` uint8; the top left corner stays.
-
-    Example:
-      >>> shear_y(pixels, tf.fill([8], -0.3))
+    A positive shear, in pixels per column, moves upwards. The top left corner
+    stays.
     """
     return _affine(pixels, [1.0, 0.0, 0.0, shears, 1.0, 0.0])
 
 
 def translate_x(pixels, offsets):
-    """Shifts to the left: x takes x + offset.
-
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      offsets: `[B]` floats, in pixels.
-
-    Returns:
-      `[B, C, H, W]` uint8.
-
-    Example:
-      >>> translate_x(pixels, tf.fill([8], -10.0))
-    """
+    """Shifts to the left by offsets in pixels: x takes x + offset."""
     return _affine(pixels, [1.0, 0.0, offsets, 0.0, 1.0, 0.0])
 
 
 def translate_y(pixels, offsets):
-    """Shifts upwards: y takes y + offset.
-
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      offsets: `[B]` floats, in pixels.
-
-    Returns:
-      `[B, C, H, W]` uint8.
-
-    Example:
-      >>> translate_y(pixels, tf.fill([8], 10.0))
-    """
+    """Shifts upwards by offsets in pixels: y takes y + offset."""
     return _affine(pixels, [1.0, 0.0, 0.0, 0.0, 1.0, offsets])
 
 
 def rotate(pixels, degrees):
-    """Turns counterclockwise around the centre.
-
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      degrees: `[B]` floats.
-
-    Returns:
-      `[B, C, H, W]` uint8, as `PIL.Image.rotate`.
-
-    Example:
-      >>> rotate(pixels, tf.fill([8], 30.0))
-    """
+    """Turns counterclockwise around the centre, as `PIL.Image.rotate`."""
     shape = tf.shape(pixels)
     middle_y = tf.cast(shape[2], tf.float64) / 2
     middle_x = tf.cast(shape[3], tf.float64) / 2
@@ -109,25 +62,13 @@ def rotate(pixels, degrees):
 
 
 def cutout(pixels, half_sides, rows, columns):
-    """Covers a square with grey; what lies outside the image is cut off.
+    """Covers a square with grey, as far as it lies in the image.
 
-    Args:
-      pixels: `[B, C, H, W]` uint8.
-      half_sides: `[B]` int32 >= 0, half the side of the square, in pixels.
-      rows: `[B]` int32, the square covers the rows
-        `row - half_side` up to `row + half_side - 1`.
-      columns: `[B]` int32, as rows.
-
-    Returns:
-      `[B, C, H, W]` uint8.
-
-    Example:
-      >>> cutout(pixels, half_sides=[4], rows=[16], columns=[20])
-
-    Reference:
-      DeVries and Taylor, Improved Regularization of Convolutional Neural
-      Networks with Cutout, 2017; grey as in the TensorFlow Model Garden.
+    All parameters are int32, in pixels, and half_sides >= 0. The square covers
+    `row - half_side` up to `row + half_side - 1`, and the columns likewise.
     """
+    # DeVries and Taylor, Improved Regularization of Convolutional Neural Networks
+    # with Cutout, 2017. Grey is the fill of the TensorFlow Model Garden.
     shape = tf.shape(pixels)
     half = tf.convert_to_tensor(half_sides)[:, None]
     from_row = tf.range(shape[2]) - tf.convert_to_tensor(rows)[:, None]
@@ -139,10 +80,10 @@ def cutout(pixels, half_sides, rows, columns):
 
 
 def _affine(pixels, matrix):
-    """The output at (x, y) takes the input at (ax + by + c, dx + ey + f).
+    """Takes the input at (ax + by + c, dx + ey + f) for the output at (x, y).
 
-    Pixel centres lie at halves. In Pillow's fixed-point numbers of 16 bits
-    behind the point, so that the very same pixels are taken.
+    Pixel centres lie at halves. The numbers are Pillow's fixed-point ones, with
+    16 bits behind the point, so that the very same pixels are taken.
     """
     shape = tf.shape(pixels)
     height, width = shape[2], shape[3]
@@ -168,5 +109,5 @@ def _affine(pixels, matrix):
 
 
 def _fixed(numbers):
-    """`[B]` float64 to `[B, 1, 1]` int32 with 16 bits behind the point."""
+    """Converts `[B]` float64 to `[B, 1, 1]` int32, 16 bits behind the point."""
     return tf.cast(tf.floor(numbers * 65536 + 0.5), tf.int32)[:, None, None]

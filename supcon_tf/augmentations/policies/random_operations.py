@@ -1,10 +1,10 @@
 """AutoAugment and RandAugment: operations drawn per image.
 
-Magnitudes run to 10 as in the TensorFlow Model Garden, whose mapping of a
-magnitude to an operation's parameter this is. Different are: translations and
-cutout, shares of the side here, there pixels whatever the size (250 in
-AutoAugment); posterize, which keeps a bit at least, there none; and the
-8-bit values, rounded here, there cut off.
+Magnitudes run to 10, and become the parameters of the operations as in the
+TensorFlow Model Garden, but for three differences. Translations and cutout are
+shares of the side here; there they are pixels whatever the size (250 in
+AutoAugment). Posterize keeps at least one bit here, and there it may keep none.
+The 8-bit values are rounded here, and cut off there.
 """
 
 import tensorflow as tf
@@ -12,33 +12,14 @@ import tensorflow as tf
 from supcon_tf.augmentations.planes import uniform
 from supcon_tf.augmentations.policies import pillow_colors, pillow_moves
 from supcon_tf.augmentations.policies.tables import POLICIES
+from supcon_tf.errors import check_int
 
 
 def random_autoaugment(planes, seeds, *, policy="imagenet"):
-    """One of the 25 learnt pairs of operations per image.
+    """Applies one of the 25 pairs of a policy to each image.
 
-    Each of the two is applied with its own probability, on 8-bit values.
-
-    Args:
-      planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
-      seeds: `[B, 2]` integers.
-      policy: "imagenet" or "cifar10", the tables of the paper's appendix, or
-        "v0", another one learnt on ImageNet, which the Model Garden takes by
-        default, and with it the official SupCon code.
-
-    Returns:
-      `[B, C, H, W]` float32, multiples of 1 / 255 in [0, 1].
-
-    Raises:
-      ValueError: if the policy is unknown or C is not 1 or 3.
-
-    Example:
-      >>> planes = random_autoaugment(planes, seeds, policy="cifar10")
-
-    Reference:
-      Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data,
-      2019, appendix. The factors of colour, contrast, brightness and
-      sharpness (0.1..1.9) have no random sign there, nor here.
+    Takes planes `[B, C, H, W]` float32 in [0, 1], C = 1 or 3; returns the same
+    shape in multiples of 1 / 255. The policies: as in `pipelines.autoaugment`.
     """
     if policy not in POLICIES:
         raise ValueError(
@@ -48,7 +29,7 @@ def random_autoaugment(planes, seeds, *, policy="imagenet"):
     table = POLICIES[policy]
     used = {name for pair in table for name, *_ in pair}
     names = ["identity", *sorted(used)]
-    # [25 pairs, 2 operations] each.
+    # These three are [25 pairs, 2 operations] each.
     operations = [[names.index(name) for name, *_ in pair] for pair in table]
     probabilities = [[probability for _, probability, _ in p] for p in table]
     levels = tf.constant([[x for *_, x in p] for p in table], tf.float64)
@@ -71,42 +52,16 @@ def random_autoaugment(planes, seeds, *, policy="imagenet"):
 
 
 def random_randaugment(planes, seeds, *, num_layers=2, magnitude=10):
-    """Several operations per image, each one of 17, all of one magnitude.
+    """Applies `num_layers` operations of one magnitude to each image.
 
-    The operations, drawn uniformly: identity, auto contrast, equalize, invert,
-    posterize, solarize, solarize add, colour, contrast, brightness, sharpness,
-    shear and translate in x and y, rotate, cutout; on 8-bit values.
-
-    Args:
-      planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
-      seeds: `[B, 2]` integers.
-      num_layers: int >= 1, operations per image. 2 in the official code.
-      magnitude: float in [0, 30]. 10 in the official code; the paper's models
-        use 9 to 28 on this scale. Not each operation does more with more:
-        posterize and solarize do less.
-
-    Returns:
-      `[B, C, H, W]` float32, multiples of 1 / 255 in [0, 1].
-
-    Raises:
-      ValueError: if an argument is out of range or C is not 1 or 3.
-
-    Example:
-      >>> planes = random_randaugment(planes, seeds, magnitude=5)
-
-    Reference:
-      Cubuk et al., RandAugment: Practical Automated Data Augmentation with a
-      Reduced Search Space, 2020. The list is the Model Garden's: the paper
-      has no invert, solarize add and cutout.
+    Takes planes `[B, C, H, W]` float32 in [0, 1], C = 1 or 3; returns the same
+    shape in multiples of 1 / 255. Magnitude: as in `pipelines.randaugment`.
     """
     if not 0 <= magnitude <= 30:
         raise ValueError(
             f"`magnitude` must be in [0, 30]. Received: magnitude={magnitude}"
         )
-    if num_layers < 1:
-        raise ValueError(
-            f"`num_layers` must be >= 1. Received: num_layers={num_layers}"
-        )
+    check_int("num_layers", num_layers, 1)
     names = list(OPERATIONS)
     draws = uniform(seeds, "randaugment", 4 * num_layers)
     magnitude = tf.constant(magnitude, tf.float64)
@@ -120,7 +75,7 @@ def random_randaugment(planes, seeds, *, num_layers=2, magnitude=10):
 
 
 def _apply(pixels, names, operation, levels, draws):
-    """Applies one operation to each image, `operation` `[B]` into names."""
+    """Applies one operation to each image; `operation` `[B]` indexes names."""
     batch = tf.range(tf.shape(pixels)[0])
     rows = tf.dynamic_partition(batch, operation, len(names))
     parts = [
@@ -152,6 +107,7 @@ def _solarize_add(pixels, levels, draws):
 
 def _enhance(operation):
     def enhance(pixels, levels, draws):
+        # In 0.1..1.9. The AutoAugment paper has no random sign here, either.
         factors = levels / 10 * 1.8 + 0.1
         return operation(pixels, tf.cast(factors, tf.float32))
 
@@ -159,7 +115,7 @@ def _enhance(operation):
 
 
 def _move(operation, largest):
-    """A move of up to `largest` at 10, its sign drawn."""
+    """Makes a move of `largest` at level 10, with a random sign."""
 
     def move(pixels, levels, draws):
         moves = levels / 10 * largest
@@ -169,10 +125,10 @@ def _move(operation, largest):
 
 
 def _translate(operation, axis):
-    """By up to 45 % of the side.
+    """Makes a move of up to 45 % of the side.
 
-    150 of 331 pixels in the AutoAugment paper, 100 of 224 in the Model
-    Garden's RandAugment.
+    That is 150 of 331 pixels in the AutoAugment paper, and 100 of 224 in the
+    Model Garden's RandAugment.
     """
 
     def translate(pixels, levels, draws):
@@ -184,7 +140,7 @@ def _translate(operation, axis):
 
 def _cutout(pixels, levels, draws):
     sides = tf.shape(pixels)[2:]
-    # At 10, half a side of 40 pixels in an image of 224.
+    # At level 10, half of the square's side is 40 pixels in an image of 224.
     half = levels / 10 * 40 / 224 * tf.cast(tf.reduce_min(sides), tf.float64)
     centres = tf.cast(draws[:, 1:3] * tf.cast(sides, tf.float32), tf.int32)
     return pillow_moves.cutout(
@@ -198,13 +154,14 @@ def _to_pixels(planes):
             "Colour operations need 1 or 3 channels, statically known. "
             f"Received: channels={planes.shape[1]}"
         )
-    # Rounds to the nearest, but halves, which a resize makes often, always
-    # upwards: float32 leaves them a little above or below.
+    # Rounds to the nearest integer, and halves always upwards. A resize often
+    # makes halves, and float32 leaves them a little above or below.
     return tf.cast(planes * 255.0 + (0.5 + 2**-8), tf.uint8)
 
 
 # name -> function (pixels, levels [B] float64, draws [B, 3] float32 in [0, 1))
-#   -> pixels. In float64 as in Python: a parameter is often cut to an integer.
+#   -> pixels. Levels are float64, as numbers in Python, since a parameter is
+#   often cut to an integer.
 OPERATIONS = {
     "identity": lambda pixels, levels, draws: pixels,
     "auto_contrast": lambda pixels, *_: pillow_colors.auto_contrast(pixels),

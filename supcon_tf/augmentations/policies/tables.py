@@ -1,12 +1,12 @@
 """The learnt policies of AutoAugment.
 
-25 pairs of (operation, probability, magnitude) each. Operations without a
-parameter have a magnitude in the paper, too; it is listed and not used.
+Each policy is 25 pairs of (operation, probability, magnitude). The paper also
+gives a magnitude to operations without a parameter; it is listed and not used.
 """
 
-# Cubuk et al. 2019, appendix: the policy learnt on reduced ImageNet. Some
-# pairs are there twice. (In the Model Garden: reduced_imagenet; in
-# torchvision: IMAGENET.)
+# The policy learnt on reduced ImageNet, from Cubuk et al. 2019, appendix. Some
+# pairs are there twice. It is reduced_imagenet in the Model Garden, and IMAGENET
+# in torchvision.
 _IMAGENET = (
     (("posterize", 0.4, 8), ("rotate", 0.6, 9)),
     (("solarize", 0.6, 5), ("auto_contrast", 0.6, 5)),
@@ -35,7 +35,7 @@ _IMAGENET = (
     (("equalize", 0.8, 8), ("equalize", 0.6, 3)),
 )
 
-# Cubuk et al. 2019, appendix: the policy learnt on reduced CIFAR-10.
+# The policy learnt on reduced CIFAR-10, from Cubuk et al. 2019, appendix.
 _CIFAR10 = (
     (("invert", 0.1, 7), ("contrast", 0.2, 6)),
     (("rotate", 0.7, 2), ("translate_x", 0.3, 9)),
@@ -64,7 +64,7 @@ _CIFAR10 = (
     (("translate_y", 0.7, 9), ("auto_contrast", 0.9, 1)),
 )
 
-# The Model Garden's v0, its default for ImageNet.
+# The policy v0 of the Model Garden, which is its default for ImageNet.
 _V0 = (
     (("equalize", 0.8, 1), ("shear_y", 0.8, 4)),
     (("color", 0.4, 9), ("equalize", 0.6, 3)),

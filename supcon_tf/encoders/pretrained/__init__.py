@@ -1,9 +1,9 @@
 """Encoders that were trained with this package, ready to be loaded.
 
-`supcon_tf.load_pretrained(NAME)` makes a layer of one. Beside this file lie,
-for each that comes with the package, the archive that `supcon-hub-export`
-wrote, its checksum and its model card. To add one: `supcon-hub-export
---archive`, then a line in `PRETRAINED`.
+`supcon_tf.load_pretrained(NAME)` loads one. An encoder that comes with the
+package has three files beside this one: the archive that `supcon-hub-export`
+wrote, its checksum and its model card. To add an encoder, run
+`supcon-hub-export --archive` and add a line to `PRETRAINED`.
 """
 
 import contextlib
@@ -21,17 +21,18 @@ _HERE = pathlib.Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedEncoder:
-    """Where an encoder is, and what it was measured to be.
+    """Where a pretrained encoder is, how it was trained and how good it is.
 
     Attributes:
       archive: name of a file beside this one, or a URL.
-      sha256: of the archive, 64 hexadecimal digits.
-      num_features: R.
-      image_size: pixels, height and width, that it was trained on.
-      dataset: that it was trained and evaluated on.
-      top_1: accuracy on the test images of a linear classifier on the frozen
-        features, which is in the archive, too, as the callable `classifier`.
-      command: that trained it.
+      sha256: SHA-256 of the archive, 64 hexadecimal digits.
+      num_features: R, the size of the representations.
+      image_size: height and width of the training images, in pixels.
+      dataset: name of the data set for training and evaluation.
+      top_1: accuracy in [0, 1] of a linear classifier of the frozen features,
+        on the test images. The archive has this classifier, too, as the
+        callable `classifier`.
+      command: the command that trained the encoder.
     """
 
     archive: str
@@ -59,10 +60,10 @@ PRETRAINED = {
 
 
 def pretrained_archive(name):
-    """The archive of a pretrained encoder, checked.
+    """Finds the archive of a pretrained encoder and checks its SHA-256.
 
-    One that does not come with the package is downloaded once, to Keras' own
-    folder (`~/.keras`, or that of the environment variable KERAS_HOME).
+    An archive that does not come with the package is downloaded once, to Keras'
+    own folder (`~/.keras`, or that of the environment variable KERAS_HOME).
 
     Args:
       name: key of `PRETRAINED`.
@@ -73,6 +74,10 @@ def pretrained_archive(name):
     Raises:
       ValueError: if the name is unknown, or the archive cannot be downloaded or
         is not the one that was published.
+
+    Example:
+      >>> pretrained_archive("cifar10_resnet18_w025").name
+      'cifar10_resnet18_w025-1.tar.gz'
     """
     if name not in PRETRAINED:
         raise ValueError(
@@ -96,21 +101,21 @@ def pretrained_archive(name):
 def unpack_pretrained(name, folder):
     """Writes the SavedModel of a pretrained encoder to a folder.
 
-    For who wants more of it than `load_pretrained` gives: its classifier, its
-    endpoints, `hub.KerasLayer`, TensorFlow Serving.
+    The SavedModel has more than `load_pretrained` gives, such as a classifier
+    and endpoints, and `hub.KerasLayer` and TensorFlow Serving can load it.
 
     Args:
       name: key of `PRETRAINED`.
-      folder: path to write; it must not exist yet.
+      folder: path of the new folder, which must not exist yet.
 
     Raises:
       ValueError: if the name is unknown or the folder exists.
 
     Example:
       >>> unpack_pretrained("cifar10_resnet18_w025", "encoder")
-      >>> loaded = hub.load("encoder")
+      >>> loaded = tf.saved_model.load("encoder")
       >>> loaded.classifier(images).shape
-      TensorShape([2, 10])
+      TensorShape([8, 10])
     """
     archive = pretrained_archive(name)
     folder = pathlib.Path(folder).expanduser()
@@ -128,16 +133,21 @@ def unpack_pretrained(name, folder):
 
 @contextlib.contextmanager
 def unpacked(archive):
-    """The SavedModel of an archive, in a folder that goes afterwards.
+    """Unpacks a SavedModel's archive to a temporary folder.
 
     Args:
       archive: path of a .tar.gz file whose members are at the root.
 
     Yields:
-      `pathlib.Path` of the folder.
+      `pathlib.Path` of the folder, which is removed afterwards.
 
     Raises:
-      ValueError: if it is no such file.
+      ValueError: if the archive is not such a file.
+
+    Example:
+      >>> with unpacked(pretrained_archive("cifar10_resnet18_w025")) as folder:
+      ...     (folder / "saved_model.pb").is_file()
+      True
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder) / "saved_model"
@@ -148,7 +158,7 @@ def unpacked(archive):
 def _unpack(archive, folder):
     try:
         with tarfile.open(archive, "r:gz") as members:
-            # "data": nothing outside of the folder, no links out of it.
+            # "data" refuses members and links that lead out of the folder.
             members.extractall(folder, filter="data")
     except (OSError, EOFError, tarfile.TarError) as error:
         raise ValueError(
@@ -162,7 +172,7 @@ def _downloaded(url):
         return pathlib.Path(
             keras.utils.get_file(origin=url, cache_subdir="supcon_tf")
         )
-    except Exception as error:  # Keras raises a bare one, of urllib's
+    except Exception as error:  # Keras makes a bare one of urllib's
         raise ValueError(
             f"{url} must be there to be downloaded. "
             f"Received: {type(error).__name__}: {error}"

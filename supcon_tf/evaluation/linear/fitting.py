@@ -6,12 +6,10 @@ import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.splits import split
+from supcon_tf.data.splits import split_labels
 from supcon_tf.evaluation.encode import batches_for, encode_all
 from supcon_tf.models.linear_classifier import LinearClassifier
 
@@ -82,21 +80,54 @@ def fit_linear_classifier(
     images, _ = next(iter(batches_for(encoder, train, batch_size=1, **sizes)))
     class_names = class_names or getattr(train, "class_names", None)
     classifier = new_classifier(encoder, images, labels, class_names)
+    chosen = _fit(
+        classifier,
+        features,
+        labels,
+        candidates,
+        class_names=class_names,
+        max_iterations=max_iterations,
+        validation_fraction=validation_fraction,
+        seed=seed,
+        verbose=verbose,
+    )
+    chosen["seconds"] = round(time.perf_counter() - start, 2)
+    return classifier, chosen
+
+
+def _fit(
+    classifier,
+    features,
+    labels,
+    candidates,
+    *,
+    class_names,
+    max_iterations=1000,
+    validation_fraction,
+    seed,
+    verbose=0,
+):
+    """Sets the dense layer of a built classifier; returns what was chosen."""
     num_classes = classifier.num_classes
     chosen, accuracies = candidates[0], []
     if len(candidates) > 1:
-        fitted, held_out = split(
-            LabelledImages(features, labels, class_names or range(num_classes)),
+        fitted, held_out = split_labels(
+            labels,
             validation_fraction,
+            class_names=class_names or range(num_classes),
             seed=seed,
         )
         for value in candidates:
             kernel, bias = _fit_dense(
-                fitted.images, fitted.labels, num_classes, value, max_iterations
+                features[fitted],
+                labels[fitted],
+                num_classes,
+                value,
+                max_iterations,
             )
-            answers = np.argmax(held_out.images @ kernel + bias, axis=1)
+            answers = np.argmax(features[held_out] @ kernel + bias, axis=1)
             accuracies.append(
-                [value, float(np.mean(answers == held_out.labels))]
+                [value, float(np.mean(answers == labels[held_out]))]
             )
         chosen, accuracy = max(accuracies, key=lambda pair: pair[1])
         if verbose:
@@ -107,11 +138,7 @@ def fit_linear_classifier(
     classifier.dense.set_weights(
         _fit_dense(features, labels, num_classes, chosen, max_iterations)
     )
-    return classifier, {
-        "l2": chosen,
-        "held_out_top_1_accuracies": accuracies,
-        "seconds": round(time.perf_counter() - start, 2),
-    }
+    return {"l2": chosen, "held_out_top_1_accuracies": accuracies}
 
 
 def _fit_dense(features, labels, num_classes, l2, max_iterations):
@@ -239,22 +266,18 @@ def probe_representations(
       >>> classifier, chosen = probe_representations(
       ...     encoder, *encode_all(encoder, train), class_names="0123456789")
     """
-    shape = (1, 1, representations.shape[1])
-    # They pass as images of one pixel with R channels, not cropped.
-    pixels = tf.data.Dataset.from_tensor_slices(
-        (representations.reshape(-1, *shape), labels)
-    )
-    probe, chosen = fit_linear_classifier(
-        keras.Sequential([keras.Input(shape), keras.layers.Flatten()]),
-        pixels,
-        l2=l2,
+    start = time.perf_counter()
+    candidates = as_candidates("l2", l2)
+    images = keras.KerasTensor((None, *encoder.input_shape[1:]))
+    classifier = new_classifier(encoder, images, labels, class_names)
+    chosen = _fit(
+        classifier,
+        representations,
+        labels,
+        candidates,
         class_names=class_names,
         validation_fraction=validation_fraction,
         seed=seed,
-        augmentation=lambda images, seeds, image_size: images,
-        verbose=0,
     )
-    classifier = LinearClassifier(encoder, probe.num_classes, class_names)
-    classifier.build((None, *encoder.input_shape[1:]))
-    classifier.dense.set_weights(probe.dense.get_weights())
+    chosen["seconds"] = round(time.perf_counter() - start, 2)
     return classifier, chosen

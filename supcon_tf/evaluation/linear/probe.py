@@ -107,7 +107,7 @@ def classification_accuracy(
         is_right = ops.convert_to_numpy(answers) == labels[:, None]
         top_5_accuracy = float(np.mean(is_right.any(axis=1)))
     return {
-        "top_1_accuracy": metrics.top_1_accuracy(scores, labels),
+        "top_1_accuracy": metrics.top_1_accuracy(labels, scores),
         "top_5_accuracy": top_5_accuracy,
         "num_test_images": len(labels),
     }

@@ -13,6 +13,7 @@ from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import view_batches
+from supcon_tf.errors import check_int
 from supcon_tf.evaluation.encode import (
     batches_for,
     encode_all,
@@ -179,10 +180,7 @@ def train_linear_classifier(
 
 
 def _check(epochs, label_smoothing, kernel_initializer):
-    if not isinstance(epochs, int) or epochs < 1:
-        raise ValueError(
-            f"`epochs` must be an int >= 1. Received: epochs={epochs}"
-        )
+    check_int("epochs", epochs, 1)
     if not 0 <= label_smoothing < 1:
         raise ValueError(
             "`label_smoothing` must be in [0, 1). "
@@ -280,4 +278,4 @@ def _accuracy(scores, labels):
     """Top-1 accuracy; scores that have diverged are never right."""
     if not np.isfinite(scores).all():
         return 0.0
-    return metrics.top_1_accuracy(scores, labels)
+    return metrics.top_1_accuracy(labels, scores)

@@ -20,7 +20,7 @@ from supcon_tf.models.linear_classifier import LinearClassifier
 def test_the_probe_separates_what_is_linearly_separable(capsys):
     classifier = linear_probe(flatten_encoder(4), blobs(200, 0), blobs(80, 1))
     images, labels = blobs(80, 1)
-    assert top_1_accuracy(classifier(images), labels) == 1
+    assert top_1_accuracy(labels, classifier(images)) == 1
     out = capsys.readouterr().out
     assert out == "linear probe: top-1 1.0000 on 80 test images\n"
 
@@ -32,7 +32,7 @@ def test_the_probe_is_about_as_good_as_plain_logistic_regression():
     train, test = load_dataset("digits")
     classifier = linear_probe(flatten_encoder(), train, verbose=0)
     x, labels = encode_all(classifier.encoder, test)
-    mine = top_1_accuracy(classifier.dense(x), labels)
+    mine = top_1_accuracy(labels, classifier.dense(x))
     x_train, labels_train = encode_all(classifier.encoder, train)
     theirs = LogisticRegression(max_iter=2000).fit(x_train, labels_train)
     assert abs(mine - theirs.score(x, labels)) < 0.015
@@ -86,7 +86,7 @@ def test_the_probe_takes_a_dataset_and_images_of_another_size():
     np.testing.assert_allclose(features, np.reshape(expected, [60, -1]))
     np.testing.assert_array_equal(encoded_labels, labels)
     classifier = linear_probe(flatten_encoder(4), dataset, verbose=0)
-    assert top_1_accuracy(classifier.dense(features), labels) > 0.95
+    assert top_1_accuracy(labels, classifier.dense(features)) > 0.95
 
 
 def test_constant_representations_do_not_break_the_probe():
@@ -111,7 +111,7 @@ def test_two_classes_and_classes_without_images_are_told_apart():
             class_names=names,
             verbose=0,
         )
-        assert top_1_accuracy(classifier(images[two]), labels[two]) == 1
+        assert top_1_accuracy(labels[two], classifier(images[two])) == 1
 
 
 def test_too_few_class_names_are_refused():
@@ -126,7 +126,7 @@ def test_a_subclassed_encoder_is_probed_at_the_size_of_the_images():
 
     classifier = linear_probe(Encoder(), blobs(100, 0), verbose=0)
     images, labels = blobs(100, 0)
-    assert top_1_accuracy(classifier(images), labels) == 1
+    assert top_1_accuracy(labels, classifier(images)) == 1
 
 
 @pytest.mark.parametrize("shift", [-1, None])

@@ -55,7 +55,7 @@ def test_the_settings_of_a_recipe_are_those_that_had_a_part(name):
     as_json = json.loads(json.dumps(config))
     assert all(as_json[key] == value for key, value in shown.items())
     left_out = config.keys() - shown.keys()
-    unused = unused_settings(RECIPES[name])
+    unused = unused_settings(vars(RECIPES[name]))
     for key in left_out - {"data_dir", "download", "safe_mode", "strategy"}:
         assert key in unused or config[key] is None, key
     assert not shown.keys() & unused.keys()

@@ -17,12 +17,15 @@ from supcon_tf.config.settings import to_json
 from supcon_tf.corruptions import LEFT_OUT
 from supcon_tf.evaluation import classification_accuracy, linear_probe
 from supcon_tf.evaluation.measures import measure
+from supcon_tf.evaluation.report.files import titles_of
+from supcon_tf.evaluation.robustness import results as corruption
 from supcon_tf.evaluation.robustness.errors import (
     corruption_errors,
     mean_corruption_error,
 )
 from supcon_tf.evaluation.robustness.published import PUBLISHED
 from supcon_tf.files import only_writer
+from supcon_tf.runs import evaluation
 
 
 def save_encoder(path, filters, seed):
@@ -159,7 +162,7 @@ def test_figures_name_an_encoder_by_the_last_part_of_where_it_is(
     encoder, baseline, titles
 ):
     config = EvaluateConfig(encoder=encoder, baseline=baseline)
-    assert tuple(evaluate.titles_of(config).values()) == titles
+    assert tuple(titles_of(config).values()) == titles
 
 
 def run(capsys, *argv):
@@ -359,7 +362,7 @@ def test_all_published_corruptions_are_those_of_the_benchmark(
         asked.append((name, arguments["kinds"]))
         raise ValueError("none there")
 
-    monkeypatch.setattr(evaluate, "published_corruptions", published)
+    monkeypatch.setattr(corruption, "published_corruptions", published)
     config = EvaluateConfig(
         encoder=str(workdir),
         dataset="cifar10",
@@ -384,7 +387,7 @@ def test_what_was_measured_is_kept_if_drawing_fails(
     def fail(*_, **__):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(evaluate, "draw_evaluation", fail)
+    monkeypatch.setattr(evaluation, "draw_evaluation", fail)
     with pytest.raises(RuntimeError, match="no ink"):
         run(capsys, *argv, "--figures", "--overwrite")
     assert "effective rank" in capsys.readouterr().out

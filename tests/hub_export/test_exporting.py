@@ -1,4 +1,4 @@
-"""Tests of hub_export/export.py: from encoder.keras to a checked SavedModel."""
+"""Tests of exporting.py: from encoder.keras to a checked SavedModel."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from hub_export import export as module
+from hub_export import exporting as module
 from hub_export.comparison import compare
 from hub_export.export import export, main
 from supcon_tf import encoders

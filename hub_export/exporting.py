@@ -1,0 +1,179 @@
+"""One export: from a workdir to a SavedModel, its card and its archive."""
+
+import datetime
+import importlib.metadata
+import time
+
+import keras
+import tensorflow as tf
+
+from hub_export.archive import write_archive
+from hub_export.card import check_card, model_card
+from hub_export.comparison import compare_in_new_process, example_pixels
+from hub_export.exported_run import ExportedRun
+from hub_export.outputs import (
+    check_output,
+    files_beside,
+    move_into_place,
+    temporary_folder_beside,
+)
+from hub_export.saved_model import write_saved_model
+from hub_export.tracing import check_encoder, training_of
+
+# Relative to the largest feature, as `compare` measures. Float32 holds seven
+# digits; the layers of an encoder cost one or two. In training mode the
+# statistics of the four images that are compared can amplify that rounding a
+# hundredfold; a wrong mode, weight or statistic differs by far more.
+_TOLERANCES = {"inference": 1e-5, "training": 1e-3}
+
+
+def prepare(
+    workdir,
+    output,
+    *,
+    include_projection=False,
+    include_classifier=False,
+    archive=False,
+    overwrite=False,
+    publisher=None,
+    model_name=None,
+    version=1,
+    license=None,
+    safe_mode=True,
+):
+    """Checks everything, writes nothing; returns the export as a function."""
+    exported = ExportedRun(
+        workdir,
+        include_projection=include_projection,
+        include_classifier=include_classifier,
+        safe_mode=safe_mode,
+    )
+    encoder = exported.encoder
+    check_encoder(encoder)
+    described = {
+        "publisher": publisher,
+        "model_name": model_name or exported.name,
+        "version": version,
+        "license": license,
+    }
+    check_card(**described)
+    output = check_output(output, archive=archive, overwrite=overwrite)
+
+    def run():
+        started = time.monotonic()
+        with temporary_folder_beside(output) as folder:
+            draft = folder / "saved_model"
+            facts = write_saved_model(encoder, draft, **exported.parts)
+            differences = _checked_differences(exported, folder, facts)
+            facts |= {
+                **_sizes(draft),
+                **training_of(encoder),
+                "features": facts["endpoints"]["features"][-1],
+                "class_names": exported.class_names,
+                "largest_difference": differences,
+                "archive": None,
+                "versions": _versions(),
+                "date": datetime.date.today().isoformat(),
+            }
+            places = files_beside(output, archive=archive)
+            card, *archives = (folder / place.name for place in places)
+            if archive:
+                facts["archive"] = {
+                    "sha256": write_archive(draft, archives[0]),
+                    "name": archives[0].name,
+                    "bytes": archives[0].stat().st_size,
+                }
+            card.write_text(
+                model_card(
+                    facts,
+                    config=exported.config,
+                    evaluation=exported.evaluation,
+                    **described,
+                ),
+                encoding="utf-8",
+            )
+            moves = dict(
+                zip((draft, card, *archives), (output, *places), strict=True)
+            )
+            move_into_place(moves, folder / "replaced")
+        facts |= {
+            "path": str(output),
+            "card": str(places[0]),
+            "seconds": time.monotonic() - started,
+        }
+        print(_summary(facts))
+        return facts
+
+    return run
+
+
+def _checked_differences(exported, folder, facts):
+    pixels = example_pixels(exported.encoder, facts["images"])
+    facts["sizes"] = [images.shape[1:3] for images in pixels]
+    differences = compare_in_new_process(
+        exported.encoder, folder, pixels, **exported.parts
+    )
+    for mode, tolerance in _TOLERANCES.items():
+        if not differences[mode] <= tolerance:  # also catches NaN
+            raise RuntimeError(
+                f"The SavedModel must equal the encoder within {tolerance:g} "
+                f"of the largest feature in {mode} mode. Received: a "
+                f"difference of {differences[mode]:g}"
+            )
+    return differences
+
+
+def _sizes(saved_model):
+    files = [path for path in saved_model.rglob("*") if path.is_file()]
+    weights = [path for path in files if ".data-" in path.name]
+    return {
+        "saved_model_bytes": sum(path.stat().st_size for path in files),
+        "variables_bytes": sum(path.stat().st_size for path in weights),
+    }
+
+
+def _versions():
+    try:
+        own = importlib.metadata.version("supcon_tf")
+    except importlib.metadata.PackageNotFoundError:
+        own = "not installed"
+    return {
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "supcon_tf": own,
+    }
+
+
+def _summary(facts):
+    height, width = (size or "any" for size in facts["images"][1:3])
+    rows = [
+        (
+            "images",
+            f"[any, {height}, {width}, 3] RGB, float32 in [0, 1] or uint8",
+        ),
+        ("features", f"[any, {facts['features']}] float32"),
+        *(
+            (name, f"[any, {width}] float32")
+            for name, (_, width) in facts["callables"].items()
+        ),
+        ("parameters", f"{facts['parameters']:,}"),
+        (
+            "read back",
+            "by a new process; differs by "
+            f"{facts['largest_difference']['inference']:.1e} of the largest "
+            "feature",
+        ),
+        ("card", facts["card"]),
+    ]
+    if facts["archive"]:
+        name, size = facts["archive"]["name"], facts["archive"]["bytes"]
+        rows.append(("archive", f"{name}, {size / 1e6:.1f} MB"))
+    table = "\n".join(f"  {name:<16}{value}" for name, value in rows)
+    return f"""\
+Exported to {facts["path"]} in {facts["seconds"]:.1f} s
+{table}
+
+Load it with
+  import tensorflow_hub as hub
+  encoder = hub.load("{facts["path"]}")
+  features = encoder(images)"""

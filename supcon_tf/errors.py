@@ -1,0 +1,32 @@
+"""Errors that several rooms raise, and a check that several make."""
+
+
+class RunStoppedError(Exception):
+    """What stops a run although nothing in its input was wrong.
+
+    A command shows it as one line and ends with status 1.
+    """
+
+
+def check_int(name, value, least):
+    """Refuses what is no int of at least some size.
+
+    Args:
+      name: of the argument.
+      value: what was given for it.
+      least: int, the smallest value that is allowed.
+
+    Raises:
+      ValueError: if it is so.
+
+    Example:
+      >>> check_int("epochs", 0, 1)
+      Traceback (most recent call last):
+        ...
+      ValueError: `epochs` must be an int >= 1. Received: epochs=0
+    """
+    is_int = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not is_int or value < least:
+        raise ValueError(
+            f"`{name}` must be an int >= {least}. Received: {name}={value!r}"
+        )

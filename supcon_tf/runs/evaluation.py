@@ -1,0 +1,257 @@
+"""One evaluation: from frozen encoders to evaluation.json and figures."""
+
+import dataclasses
+import json
+import pathlib
+import time
+
+from supcon_tf.config import PretrainConfig
+from supcon_tf.config.settings import read_json
+from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
+from supcon_tf.data.splits import TEST_FRACTION
+from supcon_tf.drawing import check_matplotlib
+from supcon_tf.encoders.frozen import frozen_encoder
+from supcon_tf.evaluation.measured_images import parts_of
+from supcon_tf.evaluation.measures import measure
+from supcon_tf.evaluation.report import figures
+from supcon_tf.evaluation.report.files import FILES, draw_evaluation, titles_of
+from supcon_tf.evaluation.report.table import evaluation_table
+from supcon_tf.evaluation.robustness.published import (
+    PUBLISHED,
+    published_corruptions,
+)
+from supcon_tf.evaluation.robustness.results import (
+    corruption_results,
+    relative_results,
+)
+from supcon_tf.files import (
+    check_folder,
+    only_writer,
+    written_whole,
+)
+
+_RESULTS = "evaluation.json"
+
+
+def prepare(config):
+    """Checks everything and writes nothing; returns the run as a function."""
+    output = _checked_output(config)
+    kinds = _checked_kinds(config)
+    encoders = {
+        name: frozen_encoder(
+            getattr(config, name),
+            image_size=config.image_size,
+            safe_mode=config.safe_mode,
+            name=name,
+        )
+        for name in ("encoder", "baseline")
+        if name == "encoder" or config.baseline is not None
+    }
+    train, test = _parts_of(config)
+    transfer = None
+    if config.transfer_dataset is not None:
+        try:
+            transfer = _parts_of(config, "transfer_")
+        except ValueError as error:
+            raise ValueError(f"transfer_dataset: {error}") from error
+
+    def run():
+        start = time.perf_counter()
+        with only_writer(output):
+            results = {"encoder": None, "baseline": None}
+            representations = {}
+            for name, (encoder, size) in encoders.items():
+                results[name], representations[name] = _measured(
+                    name, encoder, size, (train, test), transfer, kinds, config
+                )
+            results |= _facts(config, results, train, test, kinds)
+            results["seconds"] = round(time.perf_counter() - start, 2)
+            _report(config, output, results, representations, train)
+        return json.loads(_text(results))
+
+    return run
+
+
+def _measured(name, encoder, size, parts, transfer, kinds, config):
+    """What is measured of one encoder, and its test representations."""
+    arguments = {
+        "image_size": size,
+        "l2": config.l2,
+        "neighbors": config.neighbors,
+        "validation_fraction": config.validation_fraction,
+        "seed": config.seed,
+    }
+    classifier, x, labels, results = measure(
+        encoder, *parts, title=name, **arguments
+    )
+    results |= {
+        "where": getattr(config, name),
+        "image_size": list(size),
+        "transfer": None,
+        "corruption": None,
+    }
+    if transfer is not None:
+        title = f"{name}, transfer"
+        *_, on_other = measure(encoder, *transfer, title=title, **arguments)
+        results["transfer"] = {
+            "dataset": config.transfer_dataset,
+            "linear_probe": on_other["linear_probe"],
+            "knn": on_other["knn"],
+        }
+    if kinds:
+        is_published = config.corrupted == "tfds"
+        results["corruption"] = corruption_results(
+            classifier,
+            parts[1],
+            image_size=size,
+            kinds=kinds,
+            severities=config.severities,
+            seed=config.seed,
+            published=config.dataset if is_published else None,
+            data_dir=config.data_dir,
+        )
+    return results, (x, labels)
+
+
+def _facts(config, results, train, test, kinds):
+    """What is told of both encoders together, and of the data."""
+    corruption = {
+        name: results[name] and results[name]["corruption"]
+        for name in ("encoder", "baseline")
+    }
+    is_made_here = kinds and config.corrupted != "tfds"
+    return {
+        **relative_results(corruption["encoder"], corruption["baseline"]),
+        "left_out": LEFT_OUT if is_made_here else {},
+        "num_train_images": len(train),
+        "num_test_images": len(test),
+        "class_names": list(train.class_names),
+        "figures": [],
+        "config": dataclasses.asdict(config),
+    }
+
+
+def _report(config, output, results, representations, train):
+    """Writes and prints the results; draws figures if they are asked for."""
+    if (output / _RESULTS).exists():  # whose figures these are
+        for name in FILES:
+            (output / name).unlink(missing_ok=True)
+    # Before the figures: what was measured is not lost with them.
+    _write(results, output)
+    print(evaluation_table(results))
+    if config.figures:
+        titles = titles_of(config)
+        corruption = {
+            name: results[name]["corruption"] for name in representations
+        }
+        results["figures"] = draw_evaluation(
+            output,
+            {titles[name]: x for name, (x, _) in representations.items()},
+            representations["encoder"][1],
+            train.class_names,
+            errors={
+                titles[name]: found["errors"]
+                for name, found in corruption.items()
+                if found
+            },
+            history=_history(config),
+        )
+        _write(results, output)
+    for name in [*results["figures"], _RESULTS]:
+        print(f"Wrote {output / name}")
+
+
+def _text(results):
+    return json.dumps(results, indent=2) + "\n"
+
+
+def _write(results, output):
+    with written_whole(output / _RESULTS) as path:
+        path.write_text(_text(results), encoding="utf-8")
+
+
+def _checked_output(config):
+    if not config.output:
+        raise ValueError(
+            "`output` must be a folder to write to. "
+            f"Received: output={config.output!r}"
+        )
+    output = pathlib.Path(config.output).expanduser()
+    check_folder(output, "output")
+    if (output / _RESULTS).exists() and not config.overwrite:
+        raise ValueError(
+            "`output` must not hold an evaluation.json, which --overwrite "
+            f"would replace. Received: output={config.output!r}"
+        )
+    if config.figures:
+        check_matplotlib("figures")
+        if (history := _history(config)) is not None:
+            figures.read_history(history)
+    return output
+
+
+def _history(config):
+    """The history.csv of an encoder that is a workdir; None if it is not."""
+    path = pathlib.Path(config.encoder or "").expanduser() / "history.csv"
+    return path if path.is_file() else None
+
+
+def _checked_kinds(config):
+    """The kinds of corruption, with `all` spelt out."""
+    if config.corruptions is None:
+        return ()
+    kinds = tuple(dict.fromkeys(config.corruptions))
+    if kinds == ("all",):
+        kinds = tuple(CORRUPTIONS)
+        if config.corrupted == "tfds" and config.dataset in PUBLISHED:
+            kinds = PUBLISHED[config.dataset].kinds
+    if config.corrupted == "tfds":
+        if config.max_test_images is not None:
+            raise ValueError(
+                "`max_test_images` must be none with corrupted=tfds, whose "
+                "images are all the test images. "
+                f"Received: max_test_images={config.max_test_images}"
+            )
+        published_corruptions(
+            config.dataset,
+            kinds=kinds,
+            severities=config.severities,
+            data_dir=config.data_dir,
+        )
+        return kinds
+    for kind in kinds:
+        if kind not in CORRUPTIONS:
+            why = LEFT_OUT.get(kind)
+            raise ValueError(
+                f"`corruptions` must be all, none or of {sorted(CORRUPTIONS)}. "
+                f"Received: {kind!r}"
+                + (f", which is left out: it {why}" if why else "")
+            )
+    return kinds
+
+
+def _parts_of(config, prefix=""):
+    """Training and test images of the data set, or of the transfer one.
+
+    The settings of the second data set are those of the first with a prefix.
+    """
+    name = getattr(config, f"{prefix}dataset")
+    held_out = []
+    for where in (config.encoder, config.baseline):
+        path = pathlib.Path(where or "").expanduser() / "config.json"
+        if where and path.is_file():
+            run = read_json(PretrainConfig, path, required=("dataset",))
+            if run.dataset == name:
+                fraction = run.validation_fraction or TEST_FRACTION
+                held_out.append((run.seed, fraction))
+    return parts_of(
+        name,
+        data_dir=getattr(config, f"{prefix}data_dir") or config.data_dir,
+        download=config.download,
+        max_samples=getattr(config, f"{prefix}max_samples"),
+        max_test_images=config.max_test_images,
+        held_out=held_out,
+        validation_fraction=config.validation_fraction,
+        neighbors=config.neighbors,
+        seed=config.seed,
+    )

@@ -1,0 +1,180 @@
+"""One pretraining: from a config to encoder.keras, on one worker or many."""
+
+import dataclasses
+import functools
+import pathlib
+
+import keras
+
+from supcon_tf.callbacks.checkpoints import (
+    EpochCheckpoint,
+    read_checkpoint,
+    restore_checkpoint,
+)
+from supcon_tf.callbacks.history import (
+    EpochHistory,
+    StopIfDiverged,
+)
+from supcon_tf.callbacks.stuck_loss import StuckLossWarning
+from supcon_tf.distribution.strategies import make_strategy
+from supcon_tf.distribution.workers import (
+    from_chief,
+    is_chief,
+    reporting_stopped_workers,
+    share_weights,
+)
+from supcon_tf.files import (
+    only_writer,
+)
+from supcon_tf.training.batches import distributed, views_of
+from supcon_tf.training.build import (
+    build_encoder,
+    build_model,
+    compile_model,
+    synchronize_batch_norm,
+)
+from supcon_tf.training.facts import print_facts
+from supcon_tf.training.objectives import for_objective, is_classifier
+from supcon_tf.training.workdir import (
+    finished_encoder,
+    look_at,
+    write_config,
+    write_example_views,
+    write_models,
+)
+
+
+def prepare(config, workdir):
+    """Checks everything and writes nothing; returns the run as a function."""
+    if not workdir:
+        raise ValueError(
+            "`workdir` must be the folder to write to. "
+            f"Received: workdir={workdir!r}"
+        )
+    workdir = pathlib.Path(workdir).expanduser()
+    if config.initial_encoder is not None:  # wherever the run goes on
+        path = pathlib.Path(config.initial_encoder).expanduser()
+        if path.exists():
+            config = dataclasses.replace(
+                config, initial_encoder=str(path.absolute())
+            )
+    strategy = make_strategy(config.strategy)  # first of all of TensorFlow
+    num_replicas = strategy.num_replicas_in_sync
+    if config.batch_size % num_replicas:
+        raise ValueError(
+            f"`batch_size` must be divisible by the {num_replicas} replicas "
+            f"that share the batch. Received: batch_size={config.batch_size}"
+        )
+    if config.cutmix_alpha and config.batch_size < 2 * num_replicas:
+        raise ValueError(
+            "`batch_size` must be at least two images a replica with CutMix, "
+            f"{2 * num_replicas}. Received: batch_size={config.batch_size}"
+        )
+    with reporting_stopped_workers(strategy):
+        return _prepare(config, workdir, strategy)
+
+
+def _prepare(config, workdir, strategy):
+    found = from_chief(strategy, lambda: look_at(workdir, config))
+    if found["is_finished"]:
+        encoder = _finished_encoder(workdir, config, strategy)
+        return lambda: _finished(workdir, encoder, strategy)
+
+    views, num_images, num_classes = views_of(config)
+    first_views = views()  # refuses what it cannot do
+    model = build_model(config, num_classes, strategy)
+    steps_per_epoch = num_images // config.batch_size
+    compile_model(model, config, steps_per_epoch, strategy)
+    first_epoch = restore_checkpoint(
+        workdir, model, functools.partial(_read_as_chief, strategy)
+    )
+    if first_epoch:
+        first_views = views(first_epoch=first_epoch)
+
+    def fit(callbacks=(), verbose=0):
+        model.fit(
+            distributed(
+                first_views,
+                functools.partial(views, first_epoch=first_epoch),
+                for_objective(config, num_classes),
+                config.batch_size,
+                first_epoch * steps_per_epoch,
+                strategy,
+            ),
+            epochs=config.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=False,  # the views come shuffled
+            callbacks=[StopIfDiverged(), *callbacks],
+            verbose=verbose,
+        )
+        # What is written says nothing of where it was trained.
+        synchronize_batch_norm(model, False)
+
+    def run_as_chief():
+        with only_writer(workdir):
+            if not found["is_as_described"]:  # such as a longer run
+                (workdir / "encoder.keras").unlink(missing_ok=True)
+            write_config(config, workdir)
+            print_facts(config, num_images, first_epoch, workdir, strategy)
+            if first_epoch == 0:
+                write_example_views(first_views, workdir)
+            callbacks = [
+                EpochHistory(workdir / "history.csv"),
+                keras.callbacks.TensorBoard(workdir / "logs"),
+                EpochCheckpoint(workdir),
+            ]
+            if not is_classifier(config):
+                callbacks.insert(0, StuckLossWarning())
+            fit(callbacks, verbose="auto")
+            write_models(model, workdir)
+
+    def run():
+        with reporting_stopped_workers(strategy):
+            run_as_chief() if is_chief(strategy) else fit()
+        encoder = model.representation_model()
+        # (They differ where BatchNormalization is not synchronised; and the
+        # chief's files are there then.)
+        share_weights(strategy, encoder)
+        return encoder
+
+    return run
+
+
+def _finished(workdir, encoder, strategy):
+    if is_chief(strategy):
+        print(
+            f"Finished already: {workdir / 'encoder.keras'}. Give another "
+            "--workdir for another run."
+        )
+    return encoder
+
+
+def _read_as_chief(strategy, workdir, model):
+    """The newest checkpoint that the chief finds, on every worker."""
+
+    def read():
+        finished_epochs, values = read_checkpoint(workdir, model)
+        numbered = {str(i): value for i, value in enumerate(values or [])}
+        return {"finished_epochs": finished_epochs, **numbered}
+
+    found = from_chief(strategy, read)
+    finished_epochs = int(found.pop("finished_epochs"))
+    if not finished_epochs:
+        return 0, None
+    return finished_epochs, [found[str(i)] for i in range(len(found))]
+
+
+def _finished_encoder(workdir, config, strategy):
+    """The encoder that the chief finds in the folder, on every worker."""
+    encoder = None
+
+    def read():
+        nonlocal encoder
+        encoder = finished_encoder(workdir, config)
+        return {}
+
+    from_chief(strategy, read)  # or what is wrong with it
+    encoder = encoder or build_encoder(config)
+    share_weights(strategy, encoder)
+    return encoder

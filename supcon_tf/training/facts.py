@@ -1,0 +1,62 @@
+"""What a run prints before it trains."""
+
+import math
+
+from supcon_tf.config.settings import to_json
+from supcon_tf.distribution.workers import num_workers
+from supcon_tf.training.objectives import is_classifier
+
+
+def print_facts(config, num_images, first_epoch, workdir, strategy):
+    """Prints the settings, what a batch is, the peak learning rate.
+
+    Args:
+      config: `PretrainConfig`.
+      num_images: int, of the training set.
+      first_epoch: int, how many epochs are finished already.
+      workdir: `pathlib.Path`.
+      strategy: `tf.distribute.Strategy`.
+    """
+    print(to_json(config), end="")
+    if config.starts_from is not None:
+        print(f"starts from {config.starts_from}, which is the encoder")
+    print(
+        f"{num_images} images, batches of {config.batch_size} images x "
+        f"{config.num_views} views{_collapse(config)}"
+    )
+    num_replicas = strategy.num_replicas_in_sync
+    if num_replicas > 1:
+        print(
+            f"{num_replicas} replicas in {num_workers(strategy)} processes, "
+            f"{config.batch_size // num_replicas} images of a batch on each"
+        )
+    print(
+        f"learning rate: peak {config.peak_learning_rate:g}"
+        + (
+            ""
+            if config.learning_rate is not None
+            else f" = {config.base_learning_rate:g} x {config.batch_size} / 256"
+        )
+    )
+    if first_epoch:
+        print(f"{workdir}: goes on after epoch {first_epoch}")
+
+
+def _collapse(config):
+    """The loss of identical projections, where it is as simple as that."""
+    if (
+        is_classifier(config)
+        or config.denominator != "all"
+        or config.positives_cap is not None
+        or config.queue_size
+    ):
+        return ""
+    number = config.num_views * config.batch_size
+    scale, times = 1.0, ""
+    if config.scale_by_temperature:
+        scale, times = config.temperature, f" x {config.temperature:g}"
+    loss = scale * math.log(max(number - 1, 1))
+    return (
+        f"; N = {number} identical projections have the loss "
+        f"ln(N - 1){times} = {loss:.4f}"
+    )

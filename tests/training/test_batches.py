@@ -1,0 +1,42 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf.recipes import RECIPES
+from supcon_tf.training.batches import distributed, views_of
+
+CONFIG = dataclasses.replace(RECIPES["digits"], batch_size=32, max_samples=100)
+
+
+def test_the_views_are_those_of_the_config_and_go_on_at_an_epoch():
+    views, num_images, num_classes = views_of(CONFIG)
+    assert (num_images, num_classes) == (100, 10)
+    first, later = views(), views(first_epoch=1)
+    assert first.element_spec[0].shape[1:] == (2, 8, 8, 3)
+    images = [next(iter(data))[0].numpy() for data in (first, later)]
+    assert not np.array_equal(*images)
+    whole = [batch.numpy() for batch, _ in first.take(4)]  # three an epoch
+    np.testing.assert_array_equal(whole[3], images[1])
+
+
+def test_what_views_cannot_do_is_refused():
+    views, *_ = views_of(dataclasses.replace(CONFIG, batch_size=101))
+    with pytest.raises(ValueError, match="`batch_size` must be at most"):
+        views()
+
+
+def test_one_process_gets_the_views_without_an_end():
+    views, *_ = views_of(CONFIG)
+    steps = []
+
+    def finished(data, first_step):
+        steps.append(first_step)
+        return data.take(1)
+
+    data = distributed(
+        views(), views, finished, 32, 7, tf.distribute.get_strategy()
+    )
+    assert data.cardinality() == tf.data.INFINITE_CARDINALITY
+    assert steps == [7]

@@ -1,0 +1,40 @@
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from supcon_tf.recipes import RECIPES
+from supcon_tf.training.facts import print_facts
+
+STRATEGY = tf.distribute.get_strategy()
+
+
+def printed(capsys, config, first_epoch=0):
+    print_facts(config, 1437, first_epoch, pathlib.Path("W"), STRATEGY)
+    return capsys.readouterr().out
+
+
+def test_the_facts_name_the_batch_the_collapse_and_the_rate(capsys):
+    out = printed(capsys, RECIPES["digits"])
+    assert "1437 images, batches of 64 images x 2 views; N = 128 ident" in out
+    assert f"the loss ln(N - 1) = {np.log(127):.4f}" in out
+    assert "learning rate: peak 0.05 = 0.2 x 64 / 256" in out
+    assert '"temperature": 0.1' in out
+    assert "goes on after" not in out
+
+
+@pytest.mark.parametrize(
+    "change", [{"queue_size": 8}, {"denominator": "one_positive"}]
+)
+def test_a_collapse_that_is_not_as_simple_is_not_told(capsys, change):
+    config = dataclasses.replace(RECIPES["digits"], **change)
+    assert "identical projections" not in printed(capsys, config)
+
+
+def test_a_resumed_run_says_after_which_epoch(capsys):
+    config = dataclasses.replace(RECIPES["digits"], learning_rate=0.3)
+    out = printed(capsys, config, first_epoch=5)
+    assert "W: goes on after epoch 5" in out
+    assert "learning rate: peak 0.3\n" in out
