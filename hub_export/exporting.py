@@ -63,18 +63,7 @@ def prepare(
         started = time.monotonic()
         with temporary_folder_beside(output) as folder:
             draft = folder / "saved_model"
-            facts = write_saved_model(encoder, draft, **exported.parts)
-            differences = _checked_differences(exported, folder, facts)
-            facts |= {
-                **_sizes(draft),
-                **training_of(encoder),
-                "features": facts["endpoints"]["features"][-1],
-                "class_names": exported.class_names,
-                "largest_difference": differences,
-                "archive": None,
-                "versions": _versions(),
-                "date": datetime.date.today().isoformat(),
-            }
+            facts = _written_and_compared(exported, draft)
             places = files_beside(output, archive=archive)
             card, *archives = (folder / place.name for place in places)
             if archive:
@@ -105,6 +94,23 @@ def prepare(
         return facts
 
     return run
+
+
+def _written_and_compared(exported, draft):
+    """Writes the SavedModel, reads it back; the facts for its card."""
+    facts = write_saved_model(exported.encoder, draft, **exported.parts)
+    differences = _checked_differences(exported, draft.parent, facts)
+    return {
+        **facts,
+        **_sizes(draft),
+        **training_of(exported.encoder),
+        "features": facts["endpoints"]["features"][-1],
+        "class_names": exported.class_names,
+        "largest_difference": differences,
+        "archive": None,
+        "versions": _versions(),
+        "date": datetime.date.today().isoformat(),
+    }
 
 
 def _checked_differences(exported, folder, facts):

@@ -9,7 +9,7 @@ TensorFlow does not wait for it (PEP 562).
 
 import importlib
 
-from supcon_tf.keras_names import give_names_to_keras
+from supcon_tf.keras_names import give_names_to_keras, registered_names
 
 # Public names -> the modules that have them.
 _NAMES = {
@@ -46,7 +46,7 @@ _MODULES = {
 __all__ = sorted([*_NAMES, *_MODULES])
 
 
-give_names_to_keras()
+give_names_to_keras(registered_names(_NAMES))
 
 
 def __getattr__(name):

@@ -11,46 +11,62 @@ import importlib.abc
 import importlib.util
 import sys
 
-# Registered names -> the modules that have them.
-NAMES = {
+# Rooms whose public names are registered, all of them.
+_ROOMS = ("losses.", "models.")
+# Other registered names -> the modules that have them.
+_OTHERS = {
     "Adam": "optimizers.keras_optimizers",
     "AdamW": "optimizers.keras_optimizers",
-    "AdditiveMarginLoss": "losses.additive_margin",
-    "ClassificationModel": "models.classification_model",
     "CosineSimilarities": "models.heads",
     "HubEncoder": "encoders.hub_encoder",
     "LARS": "optimizers.lars",
     "LabelledQueue": "models.labelled_queue",
-    "LinearClassifier": "models.linear_classifier",
     "MomentumEncoder": "models.momentum_encoder",
-    "ProjectionHead": "models.heads",
     "RMSprop": "optimizers.keras_optimizers",
     "SGD": "optimizers.keras_optimizers",
     "Staircase": "optimizers.schedules",
-    "SupConLoss": "losses.supcon",
-    "SupConModel": "models.supcon_model",
     "WarmUp": "optimizers.schedules",
     "alignment": "metrics.geometry",
     "anchors_without_positives": "metrics.geometry",
     "collapsed_loss": "metrics.loss_values",
     "contrastive_top_1": "metrics.geometry",
     "loss_floor": "metrics.loss_values",
-    "supcon_loss": "losses.supcon",
     "tolerance": "metrics.geometry",
     "uniformity": "metrics.geometry",
 }
 
 
-def give_names_to_keras():
-    """Gives Keras the names, now or as soon as somebody imports it."""
+def registered_names(public_names):
+    """All registered names -> the modules that have them.
+
+    Args:
+      public_names: dict of the public names of the package to their modules.
+    """
+    public = {
+        name: module
+        for name, module in public_names.items()
+        if module.startswith(_ROOMS)
+    }
+    return {**public, **_OTHERS}
+
+
+def give_names_to_keras(names):
+    """Gives Keras the names, now or as soon as somebody imports it.
+
+    Args:
+      names: what `registered_names` returns.
+    """
     if "keras.saving" in sys.modules:
-        _give_names(sys.modules["keras.saving"])
+        _give_names(sys.modules["keras.saving"], names)
     else:
-        sys.meta_path.insert(0, _AtImportOfKeras())
+        sys.meta_path.insert(0, _AtImportOfKeras(names))
 
 
 class _AtImportOfKeras(importlib.abc.MetaPathFinder):
     """Gives Keras the names right after its module `keras.saving` has run."""
+
+    def __init__(self, names):
+        self.names = names
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "keras.saving":
@@ -61,26 +77,26 @@ class _AtImportOfKeras(importlib.abc.MetaPathFinder):
 
         def run_and_give_names(module):
             run(module)
-            _give_names(module)
+            _give_names(module, self.names)
 
         spec.loader.exec_module = run_and_give_names
         return spec
 
 
-def _give_names(saving):
+def _give_names(saving, names):
     known = saving.get_custom_objects()
-    for name in NAMES:
-        known.setdefault(f"supcon_tf>{name}", _stand_in(name))
+    for name in names:
+        known.setdefault(f"supcon_tf>{name}", _stand_in(name, names))
 
 
-def _stand_in(name):
+def _stand_in(name, names):
     """A class or function that imports the real one when it is used."""
 
     def real():
         # All of them: the next name in the file then finds the class itself.
-        for module in set(NAMES.values()):
+        for module in set(names.values()):
             importlib.import_module(f"supcon_tf.{module}")
-        return getattr(sys.modules[f"supcon_tf.{NAMES[name]}"], name)
+        return getattr(sys.modules[f"supcon_tf.{names[name]}"], name)
 
     if name[0].islower():
 

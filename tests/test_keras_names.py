@@ -9,7 +9,7 @@ import keras
 import pytest
 
 import supcon_tf
-from supcon_tf.keras_names import NAMES
+from supcon_tf.keras_names import registered_names
 
 ROOT = pathlib.Path(supcon_tf.__file__).parent
 FILE = pathlib.Path(__file__).parent / "models/written_by_0_1_0"
@@ -25,7 +25,8 @@ def test_all_that_is_registered_is_named_with_its_module():
         for name, thing in keras.saving.get_custom_objects().items()
         if name.startswith("supcon_tf>")
     }
-    assert registered == {n: f"supcon_tf.{m}" for n, m in NAMES.items()}
+    names = registered_names(supcon_tf._NAMES)
+    assert registered == {n: f"supcon_tf.{m}" for n, m in names.items()}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def random_color_jitter(
     probability=0.8,
     additive_brightness=False,
 ):
-    """Changes brightness, contrast, saturation and hue, in random order per image.
+    """Changes brightness, contrast, saturation, hue; in random order per image.
 
     Args:
       planes: `[B, C, H, W]` float32 in [0, 1], C = 1 or 3.
@@ -64,17 +64,17 @@ def jitter_parameters(
 ):
     """Draws what `adjust_colors` applies, from `[B, 2]` integer seeds.
 
-    Returns factors `[B, 3]` float32, shifts `[B]` float32, order `[B, 4]` int32.
+    Returns float32 factors `[B, 3]` and shifts `[B]`, and int32 order `[B, 4]`.
     The arguments are those of `random_color_jitter`.
     """
     if not 0 <= strength <= 2.5:  # at 2.5, shifts reach half the hue circle
         raise ValueError(
             f"`strength` must be in [0, 2.5]. Received: strength={strength}"
         )
-    # With s = 0.8 * strength, the factors are uniform in [max(0, 1 - s), 1 + s],
-    # an additive brightness in [-s, s], and the hue shift in
-    # 0.2 * strength * [-1, 1]. Images that are not jittered get what changes
-    # nothing.
+    # With s = 0.8 * strength, factors are uniform in [max(0, 1 - s), 1 + s], an
+    # additive brightness in [-s, s], and the hue shift in
+    # 0.2 * strength * [-1, 1]. Images that are not jittered get a shift of 0,
+    # factors of 1, and 0 for an additive brightness.
     draws = uniform(seeds, "jitter", 9)
     jittered = _is_jittered(seeds, probability)
     low, high = max(0.0, 1 - 0.8 * strength), 1 + 0.8 * strength
@@ -94,10 +94,10 @@ def jitter_parameters(
 
 
 def adjust_colors(planes, factors, shifts, order, *, additive_brightness=False):
-    """Adjusts the colours of planes `[B, C, H, W]`, in the given order per image.
+    """Adjusts the colours of planes `[B, C, H, W]`, in a given order per image.
 
-    Factors `[B, 3]` >= 0 are of brightness, contrast, saturation; hue shifts are
-    `[B]` in [-0.5, 0.5]; order `[B, 4]` permutes the four, with 3 for the hue.
+    Factors `[B, 3]` >= 0 are of brightness, contrast and saturation, and shifts
+    `[B]` in [-0.5, 0.5] of the hue. Order `[B, 4]` permutes 0..3; 3 is the hue.
     """
     weights = _gray_weights(planes)
     zero = tf.zeros_like(shifts)

@@ -19,7 +19,7 @@ from supcon_tf.augmentations.planes import to_images, to_planes
 
 
 def crop_flip(images, seeds, image_size, *, area=None):
-    """Makes a random resized crop (ratio 3/4..4/3), flipped with probability 0.5.
+    """Makes a random resized crop (ratio 3/4..4/3) and a flip, p 0.5.
 
     This is the usual augmentation of cross-entropy training and of linear
     evaluation.
@@ -81,10 +81,10 @@ def crop(images, seeds, image_size, *, area=(0.5, 1.0)):
 
 
 def center_crop(images, seeds, image_size):
-    """Resizes the largest centred window with the output's ratio, for evaluation.
+    """Resizes the largest centred window with the output's ratio.
 
-    The window leaves out no more than that ratio demands. An image that already
-    has the size is only converted to float32 in [0, 1].
+    It is for evaluation. The window leaves out no more than the ratio demands.
+    An image that already has the size is only converted to float32 in [0, 1].
 
     Args:
       images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1], or an

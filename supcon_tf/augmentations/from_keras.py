@@ -65,12 +65,12 @@ def from_keras(layers, *, value_range=(0, 1), source_size=None):
         source_size = checked_size(source_size, "source_size")
 
     def view(image, seed, size):
-        """Makes one view of `[H, W, C]`, uint8 or in [0, 1]; the seed is `[2]`."""
+        """Makes a view of `[H, W, C]`, uint8 or in [0, 1], by a seed `[2]`."""
         whole = 255.0 if image.dtype == tf.uint8 else 1.0
         image = tf.cast(image, tf.float32)[None] / whole
         image = low + image * (high - low)
         if not all(layer.built for layer in layers):
-            # Building some layers draws, which must not count in the call.
+            # Building some layers draws, before the call would draw.
             _run(layers, image, seed)
         changed = (_run(layers, image, seed) - low) / (high - low)
         changed = tf.ensure_shape(changed, [1, None, None, image.shape[3]])
@@ -103,7 +103,7 @@ def from_keras(layers, *, value_range=(0, 1), source_size=None):
 
 
 def _flat(layers):
-    """Returns the layers as a list, with those of a `keras.Sequential` one by one.
+    """Returns the layers as a list, those of a `keras.Sequential` one by one.
 
     A Sequential itself would be built for the size of the first image.
     """

@@ -21,12 +21,14 @@ def random_windows(
     Returns `[B, 4]` int32: top, left, height, width. `area` is the share of the
     image's area, and `ratio` is width / height, as (low, high) each.
     """
-    # Each image has ten candidates, with uniform area and log-uniform ratio. The
+    # Each image has ten candidates, of uniform area and log-uniform ratio. The
     # first that fits is placed uniformly. If none fits, the window is the
-    # largest centred one with the nearest allowed ratio. The crop is from Szegedy
-    # et al., Going Deeper with Convolutions, 2015; the ten attempts and the
-    # centred window are from torchvision's RandomResizedCrop.
-    # float64, since a last bit of exp or log must not move the window by a pixel.
+    # largest centred one with the nearest allowed ratio. The crop is that of
+    # Szegedy et al., Going Deeper with Convolutions, 2015. The ten attempts and
+    # the centred window are those of torchvision's RandomResizedCrop.
+
+    # In float64, since a last bit of exp or log must not move the window by a
+    # pixel.
     draws = uniform(seeds, "crop", 22)  # 10 areas, 10 ratios, 2 positions
     draws = tf.cast(draws, tf.float64)
     height = tf.cast(height, tf.float64)
@@ -61,10 +63,10 @@ def random_windows(
 
 
 def center_window(height, width, *, size, padding=0):
-    """Returns the largest centred window with the output's ratio, or its centre.
+    """Returns the largest centred window of the output's ratio, or its centre.
 
-    It is `[1, 4]` int32, for the whole batch: top, left, height, width. `padding`
-    keeps the centre of `size` of what would have the sides `size + padding`.
+    It is `[1, 4]` int32, for the whole batch: top, left, height, width. With a
+    padding it is the centre, of `size`, of what would be `size + padding`.
     """
     padded = size[0] + padding, size[1] + padding
     fitting_height = tf.maximum(width * padded[0] // padded[1], 1)
@@ -107,8 +109,9 @@ def crop_and_resize(planes, windows, flips=None, *, size):
       `[B, C, height, width]` float32 in [0, 1].
 
     Example:
+      >>> planes = tf.zeros([8, 3, 32, 32])
       >>> windows = tf.constant([[0, 10, 20, 20]])  # the same for all images
-      >>> crop_and_resize(tf.zeros([8, 3, 32, 32]), windows, size=(16, 16)).shape
+      >>> crop_and_resize(planes, windows, size=(16, 16)).shape
       TensorShape([8, 3, 16, 16])
     """
     top, left, heights, widths = tf.unstack(windows, axis=1)
@@ -120,15 +123,15 @@ def crop_and_resize(planes, windows, flips=None, *, size):
 
 
 def random_blur(planes, seeds, *, probability=0.5, sigma=(0.1, 2.0)):
-    """Blurs some of the planes by a Gaussian, with sigma uniform, drawn per image.
+    """Blurs some of the images by a Gaussian, with sigma drawn uniformly.
 
-    `[B, C, H, W]` float32 in [0, 1], H and W statically known -> the same. Sigma
-    is in pixels, 0 < low <= high. Defaults: Chen et al., SimCLR, 2020, appendix A.
+    Planes are `[B, C, H, W]` float32 in [0, 1], H and W statically known. Sigma
+    is in pixels, 0 < low <= high. The defaults are those of SimCLR.
     """
     draws = uniform(seeds, "blur", 2)
     sigmas = sigma[0] + draws[:, 1] * (sigma[1] - sigma[0])
-    # As in SimCLR, the kernel is a tenth of the shorter side, made odd: 3 at 32
-    # pixels, 23 at 224.
+    # The kernel is a tenth of the shorter side, made odd: 3 at 32 pixels, 23 at
+    # 224. It is as in Chen et al., SimCLR, 2020, appendix A.
     radius = min(planes.shape[2:]) // 10 // 2
 
     def blurred(planes, sigmas):
@@ -140,8 +143,9 @@ def random_blur(planes, seeds, *, probability=0.5, sigma=(0.1, 2.0)):
 def blur(planes, sigmas, *, radius):
     """Blurs planes `[B, C, H, W]` by a Gaussian, sigmas `[B]` > 0 in pixels.
 
-    The kernel has 2 * radius + 1 taps. It is cut off at the border and normalised
-    again. SimCLR pads with zeros, which darkens the border; torchvision reflects.
+    The kernel has 2 * radius + 1 taps. It is cut off at the border and
+    normalised again. SimCLR pads with zeros, which darkens the border, and
+    torchvision reflects.
     """
     height, width = tf.unstack(tf.shape(planes)[2:])
     rows = _blur_matrix(sigmas, height, radius)

@@ -4,7 +4,6 @@ To add a kind, write it in noises.py, or in ops.py if it draws nothing, and name
 it here.
 """
 
-import numbers
 import zlib
 
 import numpy as np
@@ -39,8 +38,8 @@ LEFT_OUT = {
 }
 
 _DRAW = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise")
-# The kinds that draw nothing take so many images at once. That is faster than all
-# images at once, for they stay in the cache, and it needs little memory.
+# The kinds that draw nothing take so many images at once. That is faster than
+# all at once, for they stay in the cache, and there is memory for them.
 _AT_ONCE = 64
 
 
@@ -71,8 +70,8 @@ def corrupted(images, name, severity, *, seed=0, offset=0):
       >>> noisy = corrupted(test.images, "shot_noise", severity=3)
       >>> noisy.shape, noisy.dtype
       ((100, 8, 8, 3), dtype('uint8'))
-      >>> part = corrupted(test.images[90:], "shot_noise", severity=3, offset=90)
-      >>> np.array_equal(part, noisy[90:])
+      >>> rest = corrupted(test.images[90:], "shot_noise", 3, offset=90)
+      >>> np.array_equal(rest, noisy[90:])
       True
 
     Reference:
@@ -107,9 +106,7 @@ def _check(images, name, severity, **counts):
             "`images` must be uint8 of shape [n, H, W, 3], H and W at least 2. "
             f"Received: {images.dtype} of shape {images.shape}"
         )
-    if name not in list(
-        CORRUPTIONS
-    ):  # a list, since a name may not be hashable
+    if name not in list(CORRUPTIONS):  # a list, for an unhashable name
         reasons = [why for kind, why in LEFT_OUT.items() if kind == name]
         why = f", which is left out: it {reasons[0]}" if reasons else ""
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The noises of CIFAR-10-C, with the constants of make_cifar_c.py, as in ops.py.
+"""The noises of CIFAR-10-C, with constants of make_cifar_c.py, as in ops.py.
 
 All take images `[n, H, W, 3]` uint8, a severity from 1 to 5 and a
 `np.random.Generator`, and return images of the same shape and dtype.

@@ -32,8 +32,8 @@ def defocus_blur(images, severity, rng):
 
     The image is mirrored at its edge, and the edge pixels are not doubled.
     """
-    # The disk is one pixel up to a radius of 0.5, a cross of five pixels at 1, and
-    # a square of nine at 1.5.
+    # The disk is one pixel up to a radius of 0.5, a cross of five pixels at 1,
+    # and a square of nine at 1.5.
     radius, std = constant(
         severity, ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
     )
@@ -170,7 +170,7 @@ def constant(severity, constants):
 
 
 def to_pixels(x):
-    """Converts floats to uint8. Fractions are cut off, as in the published files.
+    """Converts floats to uint8, and cuts off fractions, as in published files.
 
     Args:
       x: floats of any shape, with white at 1; clipped to [0, 1].
@@ -186,10 +186,10 @@ def to_pixels(x):
 
 
 def _disk(radius, std):
-    """Returns a disk of radius < 2, blurred over three pixels, `[5, 5]` of sum 1.
+    """Returns a disk of radius < 2, blurred over three pixels: `[5, 5]`, sum 1.
 
-    It is float32, as OpenCV computes it. `to_pixels` cuts off fractions, so a sum
-    of 1 - 1e-8 would make white 254.
+    It is float32, as OpenCV computes it. `to_pixels` cuts off fractions, so a
+    sum of 1 - 1e-8 would make white 254.
     """
     squares = np.arange(-2, 3) ** 2
     disk = (squares[:, None] + squares <= radius**2).astype(np.float32)
@@ -204,7 +204,7 @@ def _disk(radius, std):
 def _zoomed(x, axis, factor):
     """Zooms the centre of an axis to the length of the axis.
 
-    It does so as `scipy.ndimage.zoom` of order 1, cropped before and after. That
+    It does as `scipy.ndimage.zoom` of order 1, cropped before and after. That
     decides which pixels are the centre; its first and last pixel remain so.
     """
     length = x.shape[axis]
@@ -221,7 +221,7 @@ def _zoomed(x, axis, factor):
 
 
 def _to_hsv(x):
-    """Returns hue, saturation, value in [0, 1], `[n, H, W]` each; hue 0 is red."""
+    """Returns hue (0 is red), saturation, value in [0, 1], `[n, H, W]` each."""
     red, green, blue = np.moveaxis(x, -1, 0)
     value = x.max(axis=-1)
     spread = value - x.min(axis=-1)

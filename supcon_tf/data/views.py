@@ -78,26 +78,7 @@ def view_batches(
       TensorShape([4, 2, 32, 32, 3])
       >>> history = model.fit(batches, steps_per_epoch=2, verbose=0)
     """
-    for name, value, least in (
-        ("num_views", num_views, 1),
-        ("batch_size", batch_size, 1),
-        ("first_epoch", first_epoch, 0),
-        ("num_shards", num_shards, 1),
-    ):
-        if value < least:
-            raise ValueError(
-                f"`{name}` must be >= {least}. Received: {name}={value}"
-            )
-    if not 0 <= shard < num_shards:
-        raise ValueError(
-            "`shard` must be >= 0 and < num_shards. "
-            f"Received: shard={shard}, num_shards={num_shards}"
-        )
-    if batch_size % num_shards:
-        raise ValueError(
-            "`batch_size` must be divisible by num_shards. "
-            f"Received: batch_size={batch_size}, num_shards={num_shards}"
-        )
+    _check_numbers(num_views, batch_size, first_epoch, num_shards, shard)
     source = checked(source)
     is_stream = isinstance(source, StreamedImages)
     size = len(source) if is_stream else len(source.images)
@@ -106,21 +87,9 @@ def view_batches(
             f"`batch_size` must be at most the number of images, {size}. "
             f"Received: batch_size={batch_size}"
         )
-    seed64 = tf.constant(seed, tf.int64)
-
-    def views(images, numbers):
-        """B images and their numbers `[B]` -> views `[B, V, h, w, C]`."""
-        numbers = numbers[:, None] * num_views + tf.range(
-            num_views, dtype=tf.int64
-        )  # [B, V]
-        numbers = tf.reshape(numbers, [-1])
-        seeds = tf.stack([tf.fill(tf.shape(numbers), seed64), numbers], axis=1)
-        if not isinstance(images, augmentations.EncodedImage):
-            images = tf.repeat(images, num_views, axis=0)  # [B * V, H, W, C]
-        augmented = augmentation(images, seeds, image_size)
-        return tf.reshape(
-            augmented, [-1, num_views, *augmented.shape[1:].as_list()]
-        )
+    seed = tf.constant(seed, tf.int64)
+    views = _view_maker(augmentation, num_views, image_size, seed)
+    to_image = image_reader(source, augmentation)
 
     def views_of_chunk(images, labels, numbers):
         return views(images, numbers), labels
@@ -132,26 +101,19 @@ def view_batches(
         return views_of_one(*source.load(record, record_number), number)
 
     rows = batch_size // num_shards
-    own_rows = range(shard * rows, (shard + 1) * rows)
+    own = {
+        "rows": range(shard * rows, (shard + 1) * rows),
+        "first_epoch": first_epoch,
+    }
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
-    to_image = image_reader(source, augmentation)
     if is_stream:
-        if samples_per_class is not None:
-            raise ValueError(
-                "`samples_per_class` must be None for images that are streamed "
-                "from their files, whose labels are not known beforehand. "
-                f"Received: samples_per_class={samples_per_class}"
-            )
-        dataset = source.epochs(
-            batch_size=batch_size,
-            rows=own_rows,
-            seed=seed64,
-            first_epoch=first_epoch,
-        ).map(views_of_record, **parallel)
+        _refuse_balance(samples_per_class)
+        dataset = source.epochs(batch_size=batch_size, seed=seed, **own)
+        dataset = dataset.map(views_of_record, **parallel)
         dataset = dataset.batch(rows, drop_remainder=True).repeat()
         return _prefetched(dataset)
-    order = _order(source, batch_size, samples_per_class, seed64)
-    dataset = chunks(source, order, rows=own_rows, first_epoch=first_epoch)
+    order = _order(source, batch_size, samples_per_class, seed)
+    dataset = chunks(source, order, **own)
     if source.images.ndim > 1:
         dataset = dataset.map(views_of_chunk, **parallel)
         # The dataset never ends, and `repeat` says so. It also protects the
@@ -274,3 +236,59 @@ def _order(source, batch_size, samples_per_class, seed):
         seed=seed,
         class_names=source.class_names,
     )
+
+
+def _check_numbers(num_views, batch_size, first_epoch, num_shards, shard):
+    """Refuses numbers of `view_batches` that are out of their range."""
+    for name, value, least in (
+        ("num_views", num_views, 1),
+        ("batch_size", batch_size, 1),
+        ("first_epoch", first_epoch, 0),
+        ("num_shards", num_shards, 1),
+    ):
+        if value < least:
+            raise ValueError(
+                f"`{name}` must be >= {least}. Received: {name}={value}"
+            )
+    if not 0 <= shard < num_shards:
+        raise ValueError(
+            "`shard` must be >= 0 and < num_shards. "
+            f"Received: shard={shard}, num_shards={num_shards}"
+        )
+    if batch_size % num_shards:
+        raise ValueError(
+            "`batch_size` must be divisible by num_shards. "
+            f"Received: batch_size={batch_size}, num_shards={num_shards}"
+        )
+
+
+def _refuse_balance(samples_per_class):
+    """Refuses balanced batches, for a stream."""
+    if samples_per_class is not None:
+        raise ValueError(
+            "`samples_per_class` must be None for images that are streamed "
+            "from their files, whose labels are not known beforehand. "
+            f"Received: samples_per_class={samples_per_class}"
+        )
+
+
+def _view_maker(augmentation, num_views, image_size, seed):
+    """The function from B images and their numbers `[B]` to their views.
+
+    The views are `[B, V, h, w, C]`.
+    """
+
+    def views(images, numbers):
+        numbers = numbers[:, None] * num_views + tf.range(
+            num_views, dtype=tf.int64
+        )  # [B, V]
+        numbers = tf.reshape(numbers, [-1])
+        seeds = tf.stack([tf.fill(tf.shape(numbers), seed), numbers], axis=1)
+        if not isinstance(images, augmentations.EncodedImage):
+            images = tf.repeat(images, num_views, axis=0)  # [B * V, H, W, C]
+        augmented = augmentation(images, seeds, image_size)
+        return tf.reshape(
+            augmented, [-1, num_views, *augmented.shape[1:].as_list()]
+        )
+
+    return views

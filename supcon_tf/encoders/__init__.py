@@ -1,4 +1,7 @@
-"""Encoders: images in [0, 1] -> representations. ENCODERS has them by name."""
+"""Encoders, which map images in [0, 1] to representations.
+
+`ENCODERS` has them by name.
+"""
 
 from supcon_tf.encoders.from_keras import from_keras
 from supcon_tf.encoders.from_keras_cv import from_keras_cv

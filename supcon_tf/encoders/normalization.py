@@ -1,4 +1,4 @@
-"""How encoders normalise their images: mean and standard deviation."""
+"""The mean and standard deviation by which encoders normalise their images."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 
@@ -6,14 +6,14 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def check_normalization(mean, std):
-    """Refuses what cannot normalise RGB images.
+    """Refuses a mean and a standard deviation that cannot normalise images.
 
     Args:
-      mean: of the images.
-      std: their standard deviation.
+      mean: three floats, the mean of the RGB channels.
+      std: three positive floats, their standard deviation.
 
     Raises:
-      ValueError: unless both are three floats, the latter positive.
+      ValueError: if there are not three of each, or one of std is not positive.
     """
     if len(mean) != 3 or len(std) != 3 or not min(std) > 0:
         raise ValueError(

@@ -1,8 +1,8 @@
-"""ResNet v1.5 encoders: 18, 34, 50, 101, 152 and 200 layers, any width.
+"""ResNet v1.5 encoders of 18, 34, 50, 101, 152 and 200 layers, of any width.
 
-v1.5 puts the stride of a bottleneck on its 3x3 convolution, as torchvision and
-the official SupCon code do. An encoder maps float32 RGB images in [0, 1] to
-representations and holds its own normalisation.
+Version 1.5 puts the stride of a bottleneck on its 3x3 convolution, as
+torchvision and the official SupCon code do. An encoder maps float32 RGB images
+in [0, 1] to representations and contains its own normalisation.
 """
 
 import functools
@@ -20,9 +20,10 @@ from supcon_tf.encoders.variants import variant_of
 
 STEMS = ("imagenet", "small_image")
 
-# As in the official SupCon and SimCLR code.
+# The values of the official SupCon and SimCLR code.
 _BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
-# He et al. 2015, over the outputs, as torchvision's ResNets.
+# The initialisation of He et al. 2015 over the outputs, which torchvision's
+# ResNets have.
 _KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {
@@ -46,30 +47,33 @@ def resnet(
     zero_gamma=True,
     name=None,
 ):
-    """ResNet v1.5 (He et al. 2016) from images to pooled representations.
+    """Makes a ResNet v1.5 from images to pooled representations.
 
     Args:
-      input_shape: `(height, width, 3)` of the images; height and width may be
+      input_shape: `(height, width, 3)` of the images. Height and width may be
         None.
-      depths: number of blocks of each of the four groups.
-      bottleneck: whether a block is 1x1, 3x3, 1x1 (x4) convolutions rather
-        than two 3x3 ones.
-      width: positive float, multiplies all numbers of filters (64 at first).
+      depths: four ints, the number of blocks in each group.
+      bottleneck: whether a block has a 1x1, a 3x3 and a 1x1 convolution, the
+        last with 4 times the filters, rather than two 3x3 convolutions.
+      width: float >= 1/64. It multiplies all numbers of filters, of which the
+        first is 64.
       stem: `"imagenet"`, a 7x7 convolution of stride 2 and max pooling, or
-        `"small_image"`, a 3x3 convolution of stride 1, for images of about
+        `"small_image"`, a 3x3 convolution of stride 1 for images of about
         32 pixels.
       mean: three floats, the RGB mean of the training images, in [0, 1].
       std: three positive floats, their standard deviation.
       sync_batch_norm: whether BatchNormalization takes its statistics over the
         global batch of all replicas.
       zero_gamma: whether the last BatchNormalization of each block starts with
-        gamma 0, so that the block starts as its shortcut. Helps long trainings
-        with large learning rates; a short one learns faster without.
+        gamma 0, so that the block starts as its shortcut. This helps a long
+        training with a large learning rate. A short training learns faster
+        without it.
       name: name of the model.
 
     Returns:
       A `keras.Model`: float32 RGB images `[B, height, width, 3]` in [0, 1] ->
-      representations `[B, R]`, R = 512 * width, with bottlenecks 2048 * width.
+      representations `[B, R]`, where R = 512 * width or, with bottlenecks,
+      2048 * width.
 
     Raises:
       ValueError: if an argument is out of its range.
@@ -80,8 +84,9 @@ def resnet(
       (None, 128)
 
     References:
-      He et al., "Deep Residual Learning for Image Recognition", CVPR 2016;
-      zero-initialised last gamma: Goyal et al. 2017, arXiv 1706.02677.
+      He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+      The last gamma that starts at zero is from Goyal et al. 2017, arXiv
+      1706.02677.
     """
     _check(input_shape, width, stem, mean, std)
     conv = functools.partial(
@@ -109,7 +114,7 @@ def resnet(
         x = _padded_conv(conv, x, filters[0], 7, 2, "stem_conv")
         x = batch_norm(name="stem_bn")(x)
         x = layers.ReLU(name="stem_relu")(x)
-        # Zeros pad like -inf here: nothing is below 0 after the ReLU.
+        # Zeros pad like -inf, since nothing is below 0 after the ReLU.
         x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
         x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
     else:
@@ -134,7 +139,15 @@ def resnet(
 
 @variant_of(resnet)
 def resnet18(input_shape, **options):
-    """ResNet-18, 11.2 M parameters; `options` as for `resnet`."""
+    """Makes a ResNet-18 of 11.2 M parameters.
+
+    Args:
+      input_shape: as in `resnet`.
+      **options: as in `resnet`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 512 * width]`.
+    """
     return resnet(
         input_shape,
         (2, 2, 2, 2),
@@ -145,7 +158,15 @@ def resnet18(input_shape, **options):
 
 @variant_of(resnet)
 def resnet34(input_shape, **options):
-    """ResNet-34, 21.3 M parameters; `options` as for `resnet`."""
+    """Makes a ResNet-34 of 21.3 M parameters.
+
+    Args:
+      input_shape: as in `resnet`.
+      **options: as in `resnet`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 512 * width]`.
+    """
     return resnet(
         input_shape,
         (3, 4, 6, 3),
@@ -156,7 +177,15 @@ def resnet34(input_shape, **options):
 
 @variant_of(resnet)
 def resnet50(input_shape, **options):
-    """ResNet-50, 23.5 M parameters; `options` as for `resnet`."""
+    """Makes a ResNet-50 of 23.5 M parameters.
+
+    Args:
+      input_shape: as in `resnet`.
+      **options: as in `resnet`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 2048 * width]`.
+    """
     return resnet(
         input_shape,
         (3, 4, 6, 3),
@@ -167,7 +196,15 @@ def resnet50(input_shape, **options):
 
 @variant_of(resnet)
 def resnet101(input_shape, **options):
-    """ResNet-101, 42.5 M parameters; `options` as for `resnet`."""
+    """Makes a ResNet-101 of 42.5 M parameters.
+
+    Args:
+      input_shape: as in `resnet`.
+      **options: as in `resnet`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 2048 * width]`.
+    """
     return resnet(
         input_shape,
         (3, 4, 23, 3),
@@ -178,7 +215,15 @@ def resnet101(input_shape, **options):
 
 @variant_of(resnet)
 def resnet152(input_shape, **options):
-    """ResNet-152, 58.1 M parameters; `options` as for `resnet`."""
+    """Makes a ResNet-152 of 58.1 M parameters.
+
+    Args:
+      input_shape: as in `resnet`.
+      **options: as in `resnet`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 2048 * width]`.
+    """
     return resnet(
         input_shape,
         (3, 8, 36, 3),
@@ -189,7 +234,15 @@ def resnet152(input_shape, **options):
 
 @variant_of(resnet)
 def resnet200(input_shape, **options):
-    """ResNet-200, 62.6 M parameters; `options` as for `resnet`."""
+    """Makes a ResNet-200 of 62.6 M parameters.
+
+    Args:
+      input_shape: as in `resnet`.
+      **options: as in `resnet`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 2048 * width]`.
+    """
     return resnet(
         input_shape,
         (3, 24, 36, 3),
@@ -233,7 +286,7 @@ def _shortcut(conv, batch_norm, x, filters, stride, name):
 
 
 def _padded_conv(conv, x, filters, size, stride, name):
-    """Padding that does not depend on the image size, also with a stride."""
+    """A convolution whose padding does not depend on the image size."""
     if stride == 1:
         return conv(filters, size, padding="same", name=name)(x)
     x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)

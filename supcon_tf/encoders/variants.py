@@ -1,20 +1,20 @@
-"""Builders that are another builder with some of its arguments given."""
+"""Builders that call another builder with some of its arguments given."""
 
 import inspect
 
 
 def variant_of(base):
-    """Decorates a builder that hands its `**options` on to another one.
+    """Decorates a builder that hands its `**options` on to another builder.
 
-    The builder then shows the options in its signature: those keyword
-    arguments of the other one that have defaults. Help, editors and the flags
-    of the commands find them there.
+    The builder's signature then shows the options, which are the keyword-only
+    arguments of the other builder that have defaults. Help, editors and the
+    flags of the commands find them there.
 
     Args:
       base: the other builder.
 
     Returns:
-      A decorator.
+      A decorator of a function.
 
     Example:
       >>> from supcon_tf.encoders.vit import vit_b16

@@ -1,8 +1,8 @@
-"""Vision Transformers: Ti, S and B, any patch size.
+"""Vision Transformers of the sizes Ti, S and B, with any patch size.
 
-Made of Keras' own layers only, so that a written encoder needs nothing of this
-package to be loaded. An encoder maps float32 RGB images in [0, 1] to
-representations and holds its own normalisation.
+They consist of Keras' own layers only, so that a saved encoder needs nothing of
+this package to be loaded. An encoder maps float32 RGB images in [0, 1] to
+representations and contains its own normalisation.
 """
 
 import functools
@@ -19,7 +19,7 @@ from supcon_tf.encoders.normalization import (
 from supcon_tf.encoders.variants import variant_of
 from supcon_tf.errors import check_int
 
-# As in the paper's code.
+# The values of the paper's code.
 _BIAS_INITIALIZER = {"class_name": "RandomNormal", "config": {"stddev": 1e-6}}
 _POSITION_INITIALIZER = {
     "class_name": "RandomNormal",
@@ -40,31 +40,32 @@ def vit(
     dropout=0.0,
     name=None,
 ):
-    """Vision Transformer (Dosovitskiy et al. 2021), without its classifier.
+    """Makes a Vision Transformer without its classifier.
 
-    The image is cut into N patches, each of which becomes a token by a linear
-    map; a learned class token goes before them, and a learned embedding of the
-    position is added to each:
+    The image is cut into N patches, and a linear map makes a token of each. A
+    learned class token goes before them, and a learned embedding of its
+    position is added to every token:
 
         x = [class token; patches W + b] + positions            [B, 1 + N, D]
         x = x + attention(norm(x));  x = x + mlp(norm(x))       `depth` times
         representation = norm(x)[:, 0]                          [B, D]
 
-    The positions are those of one image size: an encoder takes images of
-    `input_shape` and of no other.
+    The positions belong to one image size, so an encoder takes only images of
+    `input_shape`.
 
     Args:
       input_shape: `(height, width, 3)` of the images, whose height and width
         are multiples of the patch size.
-      patch_size: int >= 1, pixels of a patch's side. 16 in the paper for
-        images of 224 pixels; 4 gives 64 patches of a 32 x 32 image.
-      hidden_size: int D >= 1, of a token; a multiple of `num_heads`.
-      depth: int >= 1, number of blocks.
-      num_heads: int >= 1, of the attention.
-      mlp_size: int >= 1, units of the hidden layer of each block's MLP.
+      patch_size: int >= 1, the side of a patch in pixels. The paper takes 16
+        for images of 224 pixels. A patch size of 4 cuts a 32 x 32 image into
+        64 patches.
+      hidden_size: int D >= 1, the size of a token, a multiple of `num_heads`.
+      depth: int >= 1, the number of blocks.
+      num_heads: int >= 1, the number of attention heads.
+      mlp_size: int >= 1, the units of the hidden layer of each block's MLP.
       mean: three floats, the RGB mean of the training images, in [0, 1].
       std: three positive floats, their standard deviation.
-      dropout: float in [0, 1), share of the values that are dropped in
+      dropout: float in [0, 1), the share of the values that are dropped in
         training after the embedding, the attention and each layer of the MLP.
       name: name of the model.
 
@@ -81,8 +82,8 @@ def vit(
       (None, 192)
 
     References:
-      Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021; the sizes
-      Ti and S: Touvron et al., arXiv 2012.12877.
+      Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021. The sizes
+      Ti and S are from Touvron et al., arXiv 2012.12877.
     """
     sizes = {
         "patch_size": patch_size,
@@ -101,7 +102,8 @@ def vit(
         name="normalization",
     )(images)
     x = _patch_tokens(x, patch_size, hidden_size)  # [B, N, D]
-    # What is learned and depends on no image is a linear map of the number 1.
+    # The class token and the positions depend on no image, so they are learned
+    # as linear maps of the number 1.
     one = ops.ones_like(x[:, 0, :1])  # [B, 1]
     class_token = _table(1, hidden_size, "zeros", "class_token")(one)
     x = layers.Concatenate(axis=1, name="tokens")([class_token, x])
@@ -118,7 +120,15 @@ def vit(
 
 @variant_of(vit)
 def vit_ti16(input_shape, **options):
-    """ViT-Ti, 5.5 M parameters; `options` as for `vit`."""
+    """Makes a ViT-Ti of 5.5 M parameters.
+
+    Args:
+      input_shape: as in `vit`.
+      **options: as in `vit`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 192]`.
+    """
     return vit(
         input_shape,
         hidden_size=192,
@@ -131,7 +141,15 @@ def vit_ti16(input_shape, **options):
 
 @variant_of(vit)
 def vit_s16(input_shape, **options):
-    """ViT-S, 21.7 M parameters; `options` as for `vit`."""
+    """Makes a ViT-S of 21.7 M parameters.
+
+    Args:
+      input_shape: as in `vit`.
+      **options: as in `vit`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 384]`.
+    """
     return vit(
         input_shape,
         hidden_size=384,
@@ -144,7 +162,15 @@ def vit_s16(input_shape, **options):
 
 @variant_of(vit)
 def vit_b16(input_shape, **options):
-    """ViT-B, 85.8 M parameters; `options` as for `vit`."""
+    """Makes a ViT-B of 85.8 M parameters.
+
+    Args:
+      input_shape: as in `vit`.
+      **options: as in `vit`.
+
+    Returns:
+      A `keras.Model`, images -> representations `[B, 768]`.
+    """
     return vit(
         input_shape,
         hidden_size=768,
@@ -156,11 +182,11 @@ def vit_b16(input_shape, **options):
 
 
 def _patch_tokens(x, size, dim):
-    """`[B, height, width, 3]` -> `[B, N, dim]`, patches in rows."""
+    """Maps `[B, height, width, 3]` to tokens `[B, N, dim]`, row by row."""
     rows, columns = x.shape[1] // size, x.shape[2] // size
     x = layers.Reshape((rows, size, columns, size, 3), name="patches")(x)
-    # The convolution of the paper as what it is, a product. (TensorFlow's on a
-    # CPU fails for an empty batch, such as a replica's part can be.)
+    # The paper's convolution, written as the product that it is. TensorFlow's
+    # convolution fails on a CPU for an empty batch, which a replica can get.
     x = layers.EinsumDense(
         "brpcqi,pqid->brcd",
         output_shape=(rows, columns, dim),
@@ -172,7 +198,7 @@ def _patch_tokens(x, size, dim):
 
 
 def _table(rows, dim, initializer, name):
-    """A layer from `[B, 1]` ones to its kernel `[rows, dim]`, B times."""
+    """A layer that maps `[B, 1]` ones to its kernel, `[B, rows, dim]`."""
     return layers.EinsumDense(
         "bi,rd->brd",
         output_shape=(rows, dim),
@@ -205,8 +231,9 @@ def _block(x, norm, num_heads, mlp_size, dropout, name):
 
 def _glorot_uniform(dim):
     """Glorot's initialisation of a `[dim, dim]` matrix."""
-    # Keras' own takes the `[dim, heads, dim / heads]` kernels of the attention
-    # for a convolution's and makes them several times too small.
+    # Keras' own mistakes the `[dim, heads, dim / heads]` kernels of the
+    # attention for those of a convolution and makes them several times too
+    # small.
     limit = math.sqrt(6 / (dim + dim))
     return keras.initializers.RandomUniform(-limit, limit)
 

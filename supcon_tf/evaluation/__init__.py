@@ -1,9 +1,10 @@
-"""What a frozen encoder is worth.
+"""Evaluates a frozen encoder.
 
-Functions of an encoder and images: `probes`, `measures`, `robustness`. Of
-representations that are there already: `representations`. Linear evaluation:
-`linear_classifier`, fitted (`linear_fitting`) or trained on augmented images
-(`linear_training`). `figures` and `table` show what came out.
+`encode` computes the representations of a data set. `linear` puts a linear
+classifier on them, `neighbors` votes among the nearest, `representations`
+measures how they lie. `measures` does all of this at once, on the images that
+`measured_images` loads. `robustness` has the errors on corrupted images, and
+`report` shows the results.
 """
 
 from supcon_tf.evaluation.encode import encode_all

@@ -1,4 +1,4 @@
-"""Representations of whole data sets."""
+"""Computes the representations of whole data sets."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,21 +13,33 @@ BATCH_SIZE = 256  # images that are encoded at once
 def encode_all(
     encoder, source, *, batch_size=256, augmentation=None, image_size=None
 ):
-    """Representations and labels of all images, in order.
+    """Computes the representations of all images, in order.
 
-    The replicas of an encoder that was made in the scope of a strategy share
-    the work; of several workers each does all of it.
+    If the encoder was made in the scope of a strategy, its replicas share the
+    work. If there are several workers, each of them does all of it.
 
     Args:
-      encoder: Keras model, images `[B, H, W, C]` in [0, 1] -> `[B, R]`.
-      source: `(images, labels)`, `LabelledImages` or a `tf.data.Dataset` of
-        single `(image, label)` pairs; uint8 (0 to 255) or float (0 to 1).
-      batch_size: int >= 1.
-      augmentation: as for `image_batches`; None crops the centre.
-      image_size: as for `image_size_of`.
+      encoder: Keras model, images `[B, H, W, C]` in [0, 1] -> representations
+        `[B, R]`. It runs in inference mode.
+      source: `(images, labels)`, `LabelledImages`, `StreamedImages` or a
+        `tf.data.Dataset` of single `(image, label)` pairs. The images are
+        uint8 (0 to 255) or float (0 to 1).
+      batch_size: int >= 1, the number of images that are encoded at once; 256
+        by default.
+      augmentation: as in `image_batches`. None, the default, crops the centre.
+      image_size: as in `image_size_of`.
 
     Returns:
-      `[n, R]` float32 and `[n]` integer arrays.
+      The representations, a `[n, R]` float32 array, and the labels, a `[n]`
+      integer array.
+
+    Raises:
+      ValueError: as in `image_size_of` and `image_batches`.
+
+    Example:
+      >>> representations, labels = encode_all(encoder, train)
+      >>> representations.shape, labels.shape
+      ((200, 8), (200,))
     """
     batches = batches_for(
         encoder,
@@ -45,17 +57,22 @@ def encode_all(
 
 
 def encode_function(encoder, *, batch_size):
-    """The frozen encoder as a function of batches, on all its replicas.
+    """Makes a function that encodes a batch on all replicas of the encoder.
 
     Args:
-      encoder: as for `encode_all`. It runs in inference mode: no weight and no
-        moving average changes.
-      batch_size: int >= 1, images in a batch at most.
+      encoder: as in `encode_all`. It runs in inference mode, so that no weight
+        and no moving average changes.
+      batch_size: int >= 1, the largest number of images in a batch.
 
     Returns:
       A function, images `[b, H, W, C]` -> `[b, R]` float32 array.
+
+    Example:
+      >>> encode_function(encoder, batch_size=8)(images).shape
+      (8, 8)
     """
-    strategy = getattr(encoder, "distribute_strategy", None)  # on TensorFlow
+    # Keras models have this attribute only on TensorFlow.
+    strategy = getattr(encoder, "distribute_strategy", None)
     encode = encoder.predict_on_batch
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         encode = _encode_on_replicas(encoder, strategy, batch_size)
@@ -65,17 +82,28 @@ def encode_function(encoder, *, batch_size):
 def batches_for(
     encoder, source, *, batch_size, augmentation=None, image_size=None
 ):
-    """Batches of images of the encoder's size, or of their own if it takes any.
+    """Makes batches of images of the size that the encoder takes.
+
+    The images keep their own size if the encoder takes any size and
+    `image_size` is None.
 
     Args:
-      encoder: as for `encode_all`.
-      source: as for `encode_all`.
+      encoder: as in `encode_all`, like the other arguments.
+      source: labelled images.
       batch_size: int >= 1.
-      augmentation: as for `encode_all`.
-      image_size: as for `image_size_of`.
+      augmentation: None crops the centre.
+      image_size: None, int or (height, width), as in `image_size_of`.
 
     Returns:
-      A `tf.data.Dataset` of `image_batches`.
+      A `tf.data.Dataset`, as `image_batches` returns it.
+
+    Raises:
+      ValueError: as in `image_size_of` and `image_batches`.
+
+    Example:
+      >>> batches = batches_for(encoder, train, batch_size=100)
+      >>> [images.shape[:3] for images, _ in batches]
+      [TensorShape([100, 32, 32]), TensorShape([100, 32, 32])]
     """
     return image_batches(
         source,
@@ -86,19 +114,24 @@ def batches_for(
 
 
 def image_size_of(encoder, image_size=None):
-    """The (height, width) of an encoder's images.
+    """Returns the height and width of the images that an encoder is given.
 
     Args:
-      encoder: as for `encode_all`.
-      image_size: int, or (height, width), for an encoder that takes images of
-        any size; for another one its own size, or None.
+      encoder: as in `encode_all`.
+      image_size: int or (height, width), in pixels, for an encoder that takes
+        images of any size. For an encoder of a fixed size it is that size or
+        None, the default.
 
     Returns:
-      (height, width), or None for an encoder that takes any, without
-      `image_size`.
+      (height, width). None if the encoder takes any size and `image_size` is
+      None.
 
     Raises:
-      ValueError: if `image_size` is not the encoder's.
+      ValueError: if the encoder has a fixed size and `image_size` is another.
+
+    Example:
+      >>> image_size_of(encoder)
+      (32, 32)
     """
     input_shape = getattr(encoder, "input_shape", (None, None, None, None))
     own = None if None in input_shape[1:3] else tuple(input_shape[1:3])
@@ -116,10 +149,10 @@ def image_size_of(encoder, image_size=None):
 
 
 def _encode_on_replicas(encoder, strategy, batch_size):
-    """A function `[b, H, W, C]` -> `[b, R]`, b at most the batch size.
+    """Makes a function `[b, H, W, C]` -> `[b, R]`, b at most the batch size.
 
-    (`predict_on_batch` would have each replica encode the whole batch, and
-    return all of that.)
+    With `predict_on_batch` each replica would encode the whole batch, and the
+    results of all replicas would be returned.
     """
     replicas = len(strategy.extended.worker_devices)  # of this worker
     rows = -(-batch_size // replicas)
@@ -129,7 +162,8 @@ def _encode_on_replicas(encoder, strategy, batch_size):
         return strategy.run(lambda x: encoder(x, training=False), (parts,))
 
     def encode(images):
-        # All of one shape, the last ones too: a TPU compiles for each.
+        # All batches, also the last one, get one shape, since a TPU compiles
+        # anew for each shape.
         missing = rows * replicas - len(images)
         padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
 
@@ -149,19 +183,10 @@ class NotFiniteError(RunStoppedError):
 
 
 def encode_with_progress(encoder, source, *, image_size=None, title="encode"):
-    """As `encode_all`, with a progress bar on a terminal.
+    """Does what `encode_all` does, with a progress bar titled `title`.
 
-    Args:
-      encoder: as for `encode_all`.
-      source: as for `encode_all`, of known length.
-      image_size: as for `image_size_of`.
-      title: string before the bar.
-
-    Returns:
-      `[n, R]` float32 and `[n]` integer arrays.
-
-    Raises:
-      NotFiniteError: if a representation is not finite.
+    The length of the source must be known. The bar is only shown on a terminal.
+    A representation that is not finite raises a `NotFiniteError`.
     """
     sizes = {"batch_size": BATCH_SIZE, "image_size": image_size}
     encode = encode_function(encoder, batch_size=BATCH_SIZE)

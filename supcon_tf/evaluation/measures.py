@@ -64,21 +64,13 @@ def measure(
     x_test, y_test = encode_with_progress(
         encoder, test, image_size=image_size, title=f"{title}, test images"
     )
-    k, accuracies = choose_neighbors(
-        x_train,
-        y_train,
+    knn = _knn(
+        (x_train, y_train),
+        (x_test, y_test),
         candidates=neighbors,
         fraction=validation_fraction,
         seed=seed,
-        title=f"{title}, choice of k",
-    )
-    (knn_top_1_accuracy,) = knn_accuracies(
-        x_train,
-        y_train,
-        x_test,
-        y_test,
-        neighbors=[k],
-        title=f"{title}, nearest neighbours",
+        title=title,
     )
     with tqdm(total=4, unit="step", disable=None) as bar:
 
@@ -112,14 +104,25 @@ def measure(
         y_test,
         {
             "linear_probe": top_accuracies(classifier, x_test, y_test) | chosen,
-            "knn": {
-                "top_1_accuracy": knn_top_1_accuracy,
-                "neighbors": k,
-                "held_out_top_1_accuracies": accuracies,
-            },
+            "knn": knn,
             "alignment": float(alignment),
             "uniformity": float(uniformity),
             "effective_rank": rank,
             "num_features": x_test.shape[1],
         },
     )
+
+
+def _knn(train, test, *, title, **choice):
+    """The accuracy of the k that is best on a held-out part, a dict."""
+    k, accuracies = choose_neighbors(
+        *train, title=f"{title}, choice of k", **choice
+    )
+    (top_1_accuracy,) = knn_accuracies(
+        *train, *test, neighbors=[k], title=f"{title}, nearest neighbours"
+    )
+    return {
+        "top_1_accuracy": top_1_accuracy,
+        "neighbors": k,
+        "held_out_top_1_accuracies": accuracies,
+    }

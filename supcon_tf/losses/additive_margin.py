@@ -33,7 +33,7 @@ class AdditiveMarginLoss(keras.losses.Loss):
 
     Example:
       >>> loss = AdditiveMarginLoss()
-      >>> round(float(loss([[1.0, 0.0]], [[0.6, 0.1]])), 3)
+      >>> round(float(loss(np.eye(2), np.array([[0.6, 0.1], [0.1, 0.6]]))), 3)
       0.011
       >>> model = ClassificationModel(encoder, num_classes=10, cosine=True)
       >>> model.compile(optimizer="sgd", loss=loss)

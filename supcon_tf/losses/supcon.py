@@ -87,11 +87,11 @@ def supcon_loss(
         official code. The size of its gradient then depends less on `t`. The
         learning rates of the official recipes assume it.
       positives_cap: None, or a multiple of V that limits the positives of an
-        image. It keeps its own other views and, in the order of the batch, the
-        first `positives_cap / V` other images of its class with all their
-        views. The rest of its class is left out of the denominator, too. For
-        example, with V = 2 and `positives_cap=4` the third of five cats keeps
-        the first and the second cat, 4 projections, and its own other view.
+        image. It keeps its own other views and, in the order of the batch, all
+        views of the first `positives_cap / V` other images of its class. The
+        rest of its class is left out of the denominator, too. For example, with
+        V = 2 and `positives_cap=4` the third of five cats keeps the first and
+        the second cat, which are 4 projections, and its own other view.
       unlabeled_label: None, or the label of the images whose class is not known
         (for one-hot labels, the index of a column). The positives of such an
         image are its own other views, and it is a negative of all others.
@@ -102,10 +102,11 @@ def supcon_loss(
         several replicas the rows are the replica's own images and the columns
         are the images of all replicas, in the order of the replicas.
       queue: None, or more contrasts, which are no anchors and get no gradient,
-        such as the projections of earlier batches that `LabelledQueue` keeps.
-        It is a tuple `(labels [Q], projections [Q, D] floats, is_filled [Q]
-        bool)`, the same on all replicas. Rows that are not filled do not count.
-        It cannot be combined with `positives_cap` or `positives_mask`.
+        such as the projections of earlier batches that a
+        `models.labelled_queue.LabelledQueue` keeps. It is a tuple `(labels [Q],
+        projections [Q, D] floats, is_filled [Q] bool)`, the same on all
+        replicas. Rows that are not filled do not count. It cannot be combined
+        with `positives_cap` or `positives_mask`.
       implementation: `"dense"` holds all N x N similarities, N = B * V.
         `"tiled"` never does. It needs `denominator="all"`, and neither
         `positives_cap` nor `positives_mask`. With `normalize=False` it is only
@@ -137,7 +138,8 @@ def supcon_loss(
     References:
       Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020,
       https://arxiv.org/abs/2004.11362. The variants are those of its official
-      code, https://github.com/google-research/google-research/tree/master/supcon
+      code:
+      https://github.com/google-research/google-research/tree/master/supcon
     """
     projections = as_views(projections)  # [B, V, D]
     check_variant(
@@ -228,10 +230,10 @@ class SupConLoss(ContrastiveLoss):
 
     Under a `tf.distribute` strategy the contrasts are those of the global
     batch. Loss and weights are then the same as on one device, even where the
-    replicas have parts of different sizes. The reduction `"none"` gives each
-    replica the losses of its own images. An exception is `train_on_batch`:
+    replicas have parts of different sizes. An exception is `train_on_batch`:
     there Keras gives every replica the whole batch, so that an image is
-    contrasted with its own copies.
+    contrasted with its own copies. The reduction `"none"` gives each replica
+    the losses of its own images.
 
     Args:
       temperature: positive float `t`. The default is 0.1, as in the paper.

@@ -1,4 +1,4 @@
-"""What a value of the loss means, and what the projections look like."""
+"""Metrics that tell what the loss means and what the projections look like."""
 
 from supcon_tf.metrics.accuracy import top_1_accuracy
 from supcon_tf.metrics.geometry import (

@@ -1,4 +1,4 @@
-"""Accuracies of scores."""
+"""Top-1 and top-5 accuracies of scores."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from keras import ops
 
 
 def top_1_accuracy(labels, scores):
-    """Share of the images whose highest score is their label's.
+    """The share of the images whose highest score is that of their label.
 
     Args:
       labels: `[B]` integers in [0, C).
@@ -14,6 +14,10 @@ def top_1_accuracy(labels, scores):
 
     Returns:
       A Python float in [0, 1].
+
+    Example:
+      >>> top_1_accuracy([1, 1], [[0.1, 0.9], [0.8, 0.2]])
+      0.5
     """
     predicted = keras.ops.argmax(scores, axis=-1)
     labels = ops.cast(ops.convert_to_tensor(labels), predicted.dtype)
@@ -21,16 +25,16 @@ def top_1_accuracy(labels, scores):
 
 
 def top_accuracies(classifier, representations, labels):
-    """Top-1 and top-5 accuracy of a linear classifier; nothing is encoded.
+    """Top-1 and top-5 accuracy of a linear classifier, from representations.
 
     Args:
-      classifier: `LinearClassifier`.
+      classifier: `LinearClassifier`. Only its dense layer is used.
       representations: `[n, R]` float32, of its encoder.
       labels: `[n]` integers.
 
     Returns:
-      A dict of `top_1_accuracy` and `top_5_accuracy`, as that of
-      `classification_accuracy`.
+      A dict of `top_1_accuracy` and `top_5_accuracy`, as from
+      `classification_accuracy`. The latter is None with 5 classes or fewer.
     """
     scores = np.asarray(classifier.dense(representations))
     top_5_accuracy = None

@@ -1,9 +1,9 @@
-"""What a value of the loss means, and what the projections look like.
+"""Metrics of projections: how well their classes separate, and how they spread.
 
-Each of these takes `(labels, projections)`, so that it also serves as a metric:
-`model.compile(..., metrics=[metrics.uniformity])`. None needs the N x N matrix.
-On several replicas (`tf.distribute`) each gives every replica the value of the
-global batch.
+Each function takes `(labels, projections)`, so that it also serves as a Keras
+metric: `model.compile(..., metrics=[metrics.uniformity])`. None of them needs
+the N x N matrix of similarities. On several replicas (`tf.distribute`) every
+replica gets the value of the global batch.
 """
 
 import keras
@@ -26,7 +26,7 @@ from supcon_tf.losses.pairs.tiles import Tiles, parts
 
 @keras.saving.register_keras_serializable("supcon_tf")
 def anchors_without_positives(labels, projections, unlabeled_label=None):
-    """How many anchors have no positive, and so a loss of 0.
+    """The number of anchors without a positive, whose loss is 0.
 
     With two or more views there are none.
 
@@ -39,7 +39,8 @@ def anchors_without_positives(labels, projections, unlabeled_label=None):
       A float32 scalar from 0 to B.
 
     Example:
-      >>> anchors_without_positives([0, 1, 0], keras.ops.zeros((3, 128)))  # 1
+      >>> float(anchors_without_positives([0, 1, 0], np.zeros((3, 128))))
+      1.0
     """
     projections = as_views(projections)
     sizes = class_sizes(labels, projections, unlabeled_label=unlabeled_label)
@@ -49,10 +50,11 @@ def anchors_without_positives(labels, projections, unlabeled_label=None):
 
 @keras.saving.register_keras_serializable("supcon_tf")
 def contrastive_top_1(labels, projections, unlabeled_label=None):
-    """Share of the anchors whose nearest contrast is a positive.
+    """The share of the anchors whose nearest contrast is a positive.
 
-    A positive that is no nearer than a negative does not count, so that
-    identical projections have 0. Anchors without positives are left out.
+    A positive that is only as near as a negative does not count, so that
+    identical projections have the value 0. Anchors without positives are left
+    out.
 
     Args:
       labels: as for `supcon_loss`.
@@ -63,8 +65,9 @@ def contrastive_top_1(labels, projections, unlabeled_label=None):
       A float32 scalar in [0, 1]; 0 if no anchor has a positive.
 
     Example:
-      >>> contrastive_top_1([0, 0, 1, 1], [[1, 0], [1, 0], [0, 1], [0, 1]])
-      <tf.Tensor: shape=(), dtype=float32, numpy=1.0>
+      >>> projections = [[1, 0], [1, 0], [0, 1], [0, 1]]
+      >>> float(contrastive_top_1([0, 0, 1, 1], projections))
+      1.0
     """
     z, classes = _unit_vectors(labels, projections, unlabeled_label)
     tiles = Tiles(ops.shape(z)[0])
@@ -110,13 +113,16 @@ def alignment(labels, projections):
 
     Args:
       labels: as for `supcon_loss`.
-      projections: `[B, V, D]` or `[B, D]` floats; scaled to unit length.
+      projections: `[B, V, D]` or `[B, D]` floats; they are scaled to unit
+        length.
 
     Returns:
-      A float32 scalar in [0, 4], 0 where positives coincide; 0 without pairs.
+      A float32 scalar in [0, 4]. It is 0 if positives coincide, or if there are
+      no pairs.
 
     Example:
-      >>> alignment([0, 0], [[1.0, 0.0], [0.0, 1.0]])   # 2
+      >>> float(alignment([0, 0], [[1.0, 0.0], [0.0, 1.0]]))
+      2.0
 
     Reference:
       Wang & Isola, "Understanding Contrastive Representation Learning through
@@ -131,20 +137,23 @@ def alignment(labels, projections):
 def tolerance(labels, projections):
     """Mean similarity of the pairs of a class (Wang & Liu 2021).
 
-    High where the classes' clusters are tight: small temperatures, which push
-    images of a class apart, lower it. (The paper's expectation runs over all
-    pairs, with 0 for those of two classes: it is this value times the share of
-    pairs of a class. Of unit vectors this is `1 - alignment / 2`.)
+    It is high where the clusters of the classes are tight. Small temperatures
+    push the images of a class apart and lower it. The paper takes the
+    expectation over all pairs, with 0 for the pairs of two classes; that is
+    this value times the share of the pairs that are of one class. For unit
+    vectors this value is `1 - alignment / 2`.
 
     Args:
       labels: as for `supcon_loss`.
-      projections: `[B, V, D]` or `[B, D]` floats; scaled to unit length.
+      projections: `[B, V, D]` or `[B, D]` floats; they are scaled to unit
+        length.
 
     Returns:
-      A float32 scalar in [-1, 1]; 0 without pairs.
+      A float32 scalar in [-1, 1]; 0 if there are no pairs.
 
     Example:
-      >>> tolerance([0, 0], [[1.0, 0.0], [1.0, 0.0]])   # 1
+      >>> float(tolerance([0, 0], [[1.0, 0.0], [1.0, 0.0]]))
+      1.0
 
     Reference:
       Wang & Liu, "Understanding the Behaviour of Contrastive Loss", CVPR 2021,
@@ -158,18 +167,20 @@ def tolerance(labels, projections):
 def uniformity(labels, projections):
     """Log of the mean of exp(-2 squared distance) over all pairs.
 
-    The lower, the more evenly the projections fill the sphere: 0 if all are
-    identical, about -3.9 for random vectors of 128 dimensions.
+    The lower it is, the more evenly the projections fill the sphere. It is 0 if
+    all are identical, and about -3.9 for random vectors of 128 dimensions.
 
     Args:
-      labels: not used; there so that this is a Keras metric.
-      projections: `[B, V, D]` or `[B, D]` floats; scaled to unit length.
+      labels: not used. They are an argument so that this is a Keras metric.
+      projections: `[B, V, D]` or `[B, D]` floats; they are scaled to unit
+        length.
 
     Returns:
-      A float32 scalar in [-8, 0]; 0 without pairs.
+      A float32 scalar in [-8, 0]; 0 if there are no pairs.
 
     Example:
-      >>> uniformity(None, [[1.0, 0.0], [-1.0, 0.0]])   # -8
+      >>> round(float(uniformity(None, [[1.0, 0.0], [-1.0, 0.0]])), 4)
+      -8.0
 
     Reference:
       Wang & Isola, ICML 2020, t = 2, https://arxiv.org/abs/2005.10242
@@ -177,7 +188,7 @@ def uniformity(labels, projections):
     del labels
     z, _ = _unit_vectors(None, projections)
     size = ops.cast(ops.shape(z)[0], z.dtype)
-    # -2 |x - y|^2 = 4 x.y - 4, so that 2 x and 2 y have the product 4 x.y.
+    # -2 |x - y|^2 = 4 x.y - 4, and the product of 2 x and 2 y is 4 x.y.
     pairs = Contrasts(2 * z, 2 * z, None, views=1, bound=4.0)
     sums = log_sum_exps(pairs, in_tiles=True)
     value = ops.logsumexp(sums) - ops.log(ops.maximum(size * (size - 1), 1)) - 4
@@ -186,7 +197,7 @@ def uniformity(labels, projections):
 
 
 def _unit_vectors(labels, projections, unlabeled_label=None):
-    """`[N, D]` unit vectors and `[N]` int32, equal for those of a class."""
+    """Unit vectors `[N, D]` and `[N]` int32, equal for those of one class."""
     projections = as_views(projections)
     batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
     ids, batch = ids_of_all_replicas(as_ids(labels, batch), batch)
@@ -196,10 +207,11 @@ def _unit_vectors(labels, projections, unlabeled_label=None):
 
 
 def _sums_over_positive_pairs(labels, projections):
-    """Over all (x, y) of a class, x not y: sum of (x.x + y.y) / 2, of x.y, 1.
+    """Sums over all pairs (x, y) of a class, with x and y different vectors.
 
-    By class: with n vectors of the sum S, the n (n - 1) pairs have the sums
-    (n - 1) sum(x.x), S.S - sum(x.x) and n (n - 1).
+    Returns the sums of (x.x + y.y) / 2, of x.y and of 1. A class of n vectors
+    with the sum S has n (n - 1) pairs, and these three sums are (n - 1)
+    sum(x.x), S.S - sum(x.x) and n (n - 1).
     """
     z, classes = _unit_vectors(labels, projections)
     size = ops.shape(z)[0]

@@ -1,4 +1,4 @@
-"""What a value of the loss means: its value at collapse, and its floor."""
+"""Values to compare a loss with: its value at collapse, and its floor."""
 
 import keras
 
@@ -11,9 +11,9 @@ def collapsed_loss(labels, projections, loss=None, queue=None):
 
     Then every contrast is as similar as every other. An anchor with positives
     has the loss `log(N - 1)`, N = B * V, whatever its labels and the
-    temperature; with `denominator="one_positive"` it has `log(negatives + 1)`,
-    with `"only_negatives"` `log(negatives)`. A run whose loss stays at this
-    value is stuck: it has learnt nothing or has collapsed.
+    temperature are. With `denominator="one_positive"` it has the loss
+    `log(negatives + 1)`, with `"only_negatives"` `log(negatives)`. A run whose
+    loss stays at this value is stuck: it has learnt nothing or has collapsed.
 
     Args:
       labels: as for `supcon_loss`.
@@ -22,26 +22,27 @@ def collapsed_loss(labels, projections, loss=None, queue=None):
       queue: as for `supcon_loss`.
 
     Returns:
-      A float32 scalar: the mean over the B images.
+      A float32 scalar, the mean over the B images.
 
     Example:
-      >>> collapsed_loss([0, 1, 0, 1], keras.ops.zeros((4, 2, 128)))  # log(7)
-      <tf.Tensor: shape=(), dtype=float32, numpy=1.9459102>
+      >>> value = collapsed_loss([0, 1, 0, 1], np.zeros((4, 2, 128)))
+      >>> round(float(value), 3), round(float(np.log(7)), 3)
+      (1.946, 1.946)
     """
     return _reference_values(labels, projections, loss, queue)[0]
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
 def loss_floor(labels, projections, loss=None, queue=None):
-    """The value of the loss if each class were one point, as far as can be.
+    """The value of the loss if each class were one point, far from the others.
 
-    The classes are then the corners of a regular simplex: similarity 1 within
-    each of the K classes of the batch, -1 / (K - 1) between any two. With
-    equally many images of each class nothing is lower (Graf et al. 2021); with
-    other counts it is as good as the floor at the usual temperatures. The
-    floor is not 0: with n projections of a class it is about `log(n - 1)`.
-    Projections of fewer than K - 1 dimensions do not reach it, and for
-    `normalize=False` there is none.
+    The classes are then the corners of a regular simplex. The similarity is 1
+    within each of the K classes of the batch, and -1 / (K - 1) between any two
+    classes. If all classes have equally many images, no value is lower (Graf et
+    al. 2021). With other counts it is practically the floor at the usual
+    temperatures. The floor is not 0: with n projections of a class it is about
+    `log(n - 1)`. Projections of fewer than K - 1 dimensions do not reach it,
+    and with `normalize=False` there is no floor.
 
     Args:
       labels: as for `supcon_loss`.
@@ -50,11 +51,12 @@ def loss_floor(labels, projections, loss=None, queue=None):
       queue: as for `supcon_loss`.
 
     Returns:
-      A float32 scalar: the mean over the B images.
+      A float32 scalar, the mean over the B images.
 
     Example:
-      >>> loss_floor([0, 1, 0, 1], keras.ops.zeros((4, 2, 128)))  # log(3)
-      <tf.Tensor: shape=(), dtype=float32, numpy=1.0986123>
+      >>> value = loss_floor([0, 1, 0, 1], np.zeros((4, 2, 128)))
+      >>> round(float(value), 3), round(float(np.log(3)), 3)
+      (1.099, 1.099)
 
     Reference:
       Graf et al., "Dissecting Supervised Contrastive Learning", ICML 2021,

@@ -14,7 +14,7 @@ from supcon_tf.optimizers.weight_decay import (
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class SGD(L2InGradient, keras.optimizers.SGD):
-    """SGD with momentum and the papers' weight decay, which is L2 in the gradient.
+    """SGD with momentum and the papers' weight decay: L2 in the gradient.
 
     With g the gradient plus `l2 * w`, and v the momentum:
         v = momentum * v - learning_rate * g
@@ -46,8 +46,8 @@ class RMSprop(L2InGradient, keras.optimizers.RMSprop):
         v = momentum * v + learning_rate * g / sqrt(s + epsilon)
         w = w - v
     Here s starts at 1. In Keras' own RMSprop it starts at 0, and with a small
-    epsilon the first step is then `learning_rate / sqrt(1 - rho)`, however small
-    g is.
+    epsilon the first step is then `learning_rate / sqrt(1 - rho)`, however
+    small g is.
 
     Args:
       learning_rate: float or `LearningRateSchedule`.
@@ -96,7 +96,7 @@ class RMSprop(L2InGradient, keras.optimizers.RMSprop):
     def add_optimizer_variables(
         self, trainable_variables, name, initializer="zeros"
     ):
-        """Does as Keras, but starts the mean squares ("velocity" there) at 1."""
+        """Does as Keras, but starts the mean squares, its "velocity", at 1."""
         if name == "velocity":
             initializer = "ones"
         return super().add_optimizer_variables(

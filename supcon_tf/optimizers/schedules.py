@@ -85,8 +85,8 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         """Returns the learning rate at `step`."""
-        # Keras' PiecewiseConstantDecay has five operations for each drop, and the
-        # official ImageNet classifier has (90 - 12) / 0.5 = 156 drops.
+        # Keras' PiecewiseConstantDecay has five operations for each drop, and
+        # the official ImageNet classifier has (90 - 12) / 0.5 = 156 drops.
         values = [
             self.start * self.factor**count
             for count in range(len(self.drops) + 1)
@@ -116,7 +116,7 @@ def learning_rate_schedule(
     epochs_per_decay=None,
     decay_epochs=(),
 ):
-    """Makes a schedule by name: linear warm-up from 0 to the peak, then the named.
+    """Makes a schedule by name, after a linear warm-up from 0 to the peak.
 
     With s the steps since the end of the warm-up, and e = `steps_per_epoch`:
         cosine       peak * (1 + cos(pi * s / (total - warm-up steps))) / 2
@@ -124,12 +124,12 @@ def learning_rate_schedule(
         exponential  peak * decay_rate ** floor(s / (epochs_per_decay * e))
         steps        peak * decay_rate ** (number of decay_epochs * e < s)
 
-    As in the official code, exponential drops at the step that ends an interval,
-    and steps drops only after it. Here the steps of the drops are counted
-    exactly, in Python. The official code counts in float32, where 2.4 epochs of
-    100 steps are a little more than 240, so that its drop is one step late. It
-    also sets the learning rate to 0 after `total_steps`. Here only cosine is 0
-    then, since no step is left to take.
+    As in the official code, `exponential` drops at the step that ends an
+    interval, and `steps` drops only after it. Here the steps of the drops are
+    counted exactly, in Python. The official code counts in float32, where 2.4
+    epochs of 100 steps are a little more than 240, so that its drop is one step
+    late. It also sets the learning rate to 0 after `total_steps`. Here only
+    cosine is 0 then, since no step is left to take.
 
     Args:
       name: one of SCHEDULES: `"cosine"`, `"constant"`, `"exponential"` or

@@ -6,7 +6,7 @@ from keras import ops
 
 
 class L2InGradient:
-    """Adds `l2 * variable` to the gradient of each variable that is not a vector.
+    """Adds `l2 * variable` to the gradients of variables that are no vectors.
 
     Keras' own `weight_decay` is decoupled. It shrinks the weights beside the
     gradient step, which is another algorithm when there is momentum or the
@@ -50,8 +50,8 @@ class L2InGradient:
         Returns:
           A tensor of that shape.
         """
-        # The sum is taken even without L2, since it is dense. Keras would square
-        # the repeated rows of an Embedding's sparse gradient one by one.
+        # The sum is taken even without L2, since it is dense. Keras would
+        # square the repeated rows of an Embedding's sparse gradient one by one.
         return ops.add(gradient, ops.multiply(variable, self.l2))
 
     def get_config(self):

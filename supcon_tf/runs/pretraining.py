@@ -119,26 +119,29 @@ def _prepare(config, workdir, strategy):
             print_facts(config, num_images, first_epoch, workdir, strategy)
             if first_epoch == 0:
                 write_example_views(first_views, workdir)
-            callbacks = [
-                EpochHistory(workdir / "history.csv"),
-                keras.callbacks.TensorBoard(workdir / "logs"),
-                EpochCheckpoint(workdir),
-            ]
-            if not is_classifier(config):
-                callbacks.insert(0, StuckLossWarning())
-            fit(callbacks, verbose="auto")
+            fit(_callbacks(config, workdir), verbose="auto")
             write_models(model, workdir)
 
     def run():
         with reporting_stopped_workers(strategy):
             run_as_chief() if is_chief(strategy) else fit()
         encoder = model.representation_model()
-        # (They differ where BatchNormalization is not synchronised; and the
-        # chief's files are there then.)
+        # The weights differ where BatchNormalization is not synchronised. And
+        # once they are shared, the chief has written its files.
         share_weights(strategy, encoder)
         return encoder
 
     return run
+
+
+def _callbacks(config, workdir):
+    """What the chief's `fit` writes, and warns of."""
+    writers = [
+        EpochHistory(workdir / "history.csv"),
+        keras.callbacks.TensorBoard(workdir / "logs"),
+        EpochCheckpoint(workdir),
+    ]
+    return writers if is_classifier(config) else [StuckLossWarning(), *writers]
 
 
 def _finished(workdir, encoder, strategy):

@@ -1,4 +1,4 @@
-"""The colour operations of AutoAugment and RandAugment, as Pillow computes them.
+"""The colour operations of AutoAugment and RandAugment, as in Pillow.
 
 They take 8-bit planes `[B, C, H, W]` uint8 and one parameter per image, `[B]`,
 and return planes of the same shape. Pillow rounds to 8 bits after each
@@ -23,9 +23,9 @@ def posterize(pixels, bits):
 
 
 def solarize(pixels, thresholds):
-    """Inverts the values from an integer threshold on, as `PIL.ImageOps.solarize`.
+    """Inverts the values from a threshold on, as `PIL.ImageOps.solarize`.
 
-    A threshold of 0 inverts all values, and 256 none.
+    The thresholds are integers; 0 inverts all values, and 256 none.
     """
     darker = tf.cast(pixels, tf.int32) < _per_image(thresholds)
     return tf.where(darker, pixels, 255 - pixels)
@@ -72,7 +72,8 @@ def equalize(pixels):
     counts = tf.reshape(counts, [shape[0], shape[1], 256])
     below = tf.cumsum(counts, axis=2, exclusive=True)
     brightest = tf.reduce_max(pixels, axis=[2, 3])
-    # There are 255 steps up to the brightest value. Its own pixels do not count.
+    # There are 255 steps up to the brightest value, whose own pixels do not
+    # count.
     step = tf.gather(below, tf.cast(brightest, tf.int32), axis=2, batch_dims=2)
     step = step[..., None] // 255  # [B, C, 1]
     table = (step // 2 + below) // tf.maximum(step, 1)
@@ -83,7 +84,8 @@ def equalize(pixels):
 def color(pixels, factors):
     """Changes the saturation, as `PIL.ImageEnhance.Color`, with C = 1 or 3.
 
-    The factors are float32 >= 0: 0 is grey, 1 the image, more is more colourful.
+    The factors are float32 >= 0: 0 is grey, 1 the image, and more is more
+    colourful.
     """
     return _blend(_gray(pixels), pixels, factors)
 
@@ -110,8 +112,8 @@ def brightness(pixels, factors):
 def sharpness(pixels, factors):
     """Changes the sharpness, as `PIL.ImageEnhance.Sharpness`.
 
-    The factors are float32 >= 0: 0 is smoothed, 1 the image, more is sharper. The
-    pixels of the border stay.
+    The factors are float32 >= 0: 0 is smoothed, 1 the image, more is sharper.
+    The pixels of the border stay.
     """
     shape = tf.shape(pixels)
     height, width = shape[2], shape[3]
@@ -129,7 +131,7 @@ def sharpness(pixels, factors):
 
 
 def _gray(pixels):
-    """Returns ITU-R 601 `[B, 1, H, W]` int32, in Pillow's fixed-point numbers."""
+    """Returns ITU-R 601 `[B, 1, H, W]` int32, in Pillow's fixed point."""
     values = tf.cast(pixels, tf.int32)
     if pixels.shape[1] == 1:
         return values
@@ -150,7 +152,7 @@ def _blend(degenerate, pixels, factors):
 
 
 def _look_up(tables, pixels):
-    """Looks each value up in the table of its channel, `[B, C, 256]` in 0..255."""
+    """Looks values up in their channel's table, `[B, C, 256]` in 0..255."""
     shape = tf.shape(pixels)
     flat = tf.reshape(pixels, [shape[0], shape[1], shape[2] * shape[3]])
     found = tf.gather(

@@ -67,8 +67,8 @@ def cutout(pixels, half_sides, rows, columns):
     All parameters are int32, in pixels, and half_sides >= 0. The square covers
     `row - half_side` up to `row + half_side - 1`, and the columns likewise.
     """
-    # DeVries and Taylor, Improved Regularization of Convolutional Neural Networks
-    # with Cutout, 2017. Grey is the fill of the TensorFlow Model Garden.
+    # DeVries and Taylor, Improved Regularization of Convolutional Neural
+    # Networks with Cutout, 2017. The TensorFlow Model Garden fills with grey.
     shape = tf.shape(pixels)
     half = tf.convert_to_tensor(half_sides)[:, None]
     from_row = tf.range(shape[2]) - tf.convert_to_tensor(rows)[:, None]

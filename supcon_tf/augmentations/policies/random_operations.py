@@ -107,7 +107,7 @@ def _solarize_add(pixels, levels, draws):
 
 def _enhance(operation):
     def enhance(pixels, levels, draws):
-        # In 0.1..1.9. The AutoAugment paper has no random sign here, either.
+        # In 0.1..1.9, without a random sign, as in the AutoAugment paper.
         factors = levels / 10 * 1.8 + 0.1
         return operation(pixels, tf.cast(factors, tf.float32))
 

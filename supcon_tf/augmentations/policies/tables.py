@@ -5,8 +5,8 @@ gives a magnitude to operations without a parameter; it is listed and not used.
 """
 
 # The policy learnt on reduced ImageNet, from Cubuk et al. 2019, appendix. Some
-# pairs are there twice. It is reduced_imagenet in the Model Garden, and IMAGENET
-# in torchvision.
+# pairs are there twice. The Model Garden calls it reduced_imagenet, torchvision
+# IMAGENET.
 _IMAGENET = (
     (("posterize", 0.4, 8), ("rotate", 0.6, 9)),
     (("solarize", 0.6, 5), ("auto_contrast", 0.6, 5)),

@@ -1,1 +1,1 @@
-"""A linear classifier on a frozen encoder: fitted, trained, or probed."""
+"""Puts a linear classifier on a frozen encoder: fits, trains or probes it."""

@@ -1,4 +1,4 @@
-"""A linear classifier fitted to representations that are computed once."""
+"""Fits a linear classifier to representations that are computed once."""
 
 import math
 import numbers
@@ -29,49 +29,58 @@ def fit_linear_classifier(
 ):
     """Fits a dense layer to the representations of a frozen encoder.
 
-    The images are encoded once, not augmented. The dense layer is
+    The images are encoded once and not augmented. The dense layer is
     scikit-learn's logistic regression (L-BFGS), which has one optimum and needs
-    no learning rate. The representations are standardised for it, and that is
-    folded into the dense layer afterwards.
+    no learning rate. It minimises
 
-    Of several values of `l2` the one is chosen that is right most often on a
-    part of the training images that is held out, class by class; of equally
-    good ones the first. The layer is then fitted to all training images.
+        sum of the images' cross-entropies + l2 * |kernel|^2 / 2
 
-    All representations are in memory, with copies at the peak three to four
-    times: n * R * 4 bytes, 10.5 GB for the 1.28 million images of ImageNet and
-    R = 2048. `train_linear_classifier` needs no more than a batch.
+    for standardised representations. The standardisation is folded into the
+    dense layer afterwards.
+
+    If `l2` is a tuple, each value is tried on a part of the training images
+    that is held out, class by class. The value with the highest accuracy there
+    is chosen, the first one if several are equally good. The layer is then
+    fitted to all training images.
+
+    All representations are in memory, at the peak in three to four copies. One
+    copy takes n * R * 4 bytes, which is 10.5 GB for the 1.28 million images of
+    ImageNet and R = 2048. `train_linear_classifier` needs no more than a batch.
 
     Args:
-      encoder: Keras model, float32 RGB images in [0, 1] -> `[B, R]`.
-      train: `(images, labels)`, `LabelledImages` or a `tf.data.Dataset` of
-        single `(image, label)` pairs; uint8 (0 to 255) or float (0 to 1).
-      l2: float > 0, weight of `|kernel|^2 / 2` against the summed
-        cross-entropy of the training images; or a tuple of them.
-      max_iterations: int >= 1, of L-BFGS.
-      class_names: names of the classes; by default those of `train`, if it has
-        any.
+      encoder: Keras model, float32 RGB images in [0, 1] -> representations
+        `[B, R]`.
+      train: `(images, labels)`, `LabelledImages`, `StreamedImages` or a
+        `tf.data.Dataset` of single `(image, label)` pairs. The images are
+        uint8 (0 to 255) or float (0 to 1).
+      l2: float > 0, the weight of the penalty, 1 by default. Or a tuple of
+        them, to choose from.
+      max_iterations: int >= 1, the most iterations of L-BFGS; 1000 by default.
+      class_names: names of the classes. None, the default, takes those of
+        `train`, if it has any.
       validation_fraction: float in (0, 1), the part that is held out to choose
-        `l2`; a single value needs none.
-      seed: integer that decides which part that is.
-      augmentation: as for `encode_all`.
-      image_size: as for `image_size_of`.
-      verbose: 0 prints nothing.
+        `l2`, 0.1 by default. It has no effect with a single `l2`.
+      seed: integer that decides which part is held out, 0 by default.
+      augmentation: as in `encode_all`.
+      image_size: as in `image_size_of`.
+      verbose: 0 prints nothing. 1, the default, prints the chosen `l2`.
 
     Returns:
-      A `LinearClassifier`, and a dict: `l2`; `held_out_top_1_accuracies`, a
-      list of pairs `[l2, accuracy]`, empty for a single value; `seconds`.
+      A `LinearClassifier`, and a dict of `l2`, the chosen value;
+      `held_out_top_1_accuracies`, a list of pairs `[l2, accuracy]` that is
+      empty for a single value; and `seconds`.
 
     Raises:
-      ValueError: if labels are not integers >= 0 of two or more classes, or
-        `l2` is none, or a class has too few images to be split.
+      ValueError: if labels are not integers >= 0 of two or more classes, if
+        `l2` is out of its range, or if a class has too few images to be split.
 
     Example:
-      >>> classifier, results = fit_linear_classifier(
-      ...     encoder, train, l2=(0.1, 1, 10, 100))
-      l2 10: top-1 0.9861 on 144 held-out training images
-      >>> results["l2"]
-      10.0
+      >>> classifier, chosen = fit_linear_classifier(
+      ...     encoder, train, l2=(0.1, 10)
+      ... )
+      l2 ...: top-1 0... on 20 held-out training images
+      >>> [l2 for l2, _ in chosen["held_out_top_1_accuracies"]]
+      [0.1, 10.0]
     """
     candidates = as_candidates("l2", l2)
     start = time.perf_counter()
@@ -107,7 +116,7 @@ def _fit(
     seed,
     verbose=0,
 ):
-    """Sets the dense layer of a built classifier; returns what was chosen."""
+    """Fits the dense layer of a built classifier and returns the chosen l2."""
     num_classes = classifier.num_classes
     chosen, accuracies = candidates[0], []
     if len(candidates) > 1:
@@ -142,10 +151,11 @@ def _fit(
 
 
 def _fit_dense(features, labels, num_classes, l2, max_iterations):
-    """Kernel and bias of softmax regression."""
+    """Returns kernel `[R, C]` and bias `[C]` of softmax regression."""
     scaler = StandardScaler().fit(features)
-    # Of two classes it has one vector w, ours are -w / 2 and w / 2: |kernel|^2
-    # is then |w|^2 / 2, where it adds |w|^2 / 2 to C times the cross-entropy.
+    # For two classes, scikit-learn fits one vector w. Our kernel has two
+    # columns, -w / 2 and w / 2, so that |kernel|^2 = |w|^2 / 2. Scikit-learn
+    # adds |w|^2 / 2 to C times the cross-entropy, hence C = 2 / l2.
     num_present = len(np.unique(labels))
     strength = l2 / 2 if num_present == 2 else l2
     regression = LogisticRegression(C=1 / strength, max_iter=max_iterations)
@@ -155,7 +165,7 @@ def _fit_dense(features, labels, num_classes, l2, max_iterations):
         coefficients = np.concatenate([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
     kernel = np.zeros((features.shape[1], num_classes))
-    # A class without training images is never the answer.
+    # A class without training images must never be the answer.
     bias = np.full(num_classes, -1e9)
     kernel[:, regression.classes_] = coefficients.T / scaler.scale_[:, None]
     bias[regression.classes_] = intercepts
@@ -164,22 +174,26 @@ def _fit_dense(features, labels, num_classes, l2, max_iterations):
 
 
 def new_classifier(encoder, images, labels, class_names):
-    """A built and compiled `LinearClassifier` whose dense layer is to be set.
+    """Makes a built and compiled `LinearClassifier` that is still to be fitted.
 
     Args:
-      encoder: as for `LinearClassifier`.
-      images: a batch of them, of which only the shape matters.
-      labels: `[n]` integers of the training images; None if only the names say
-        how many classes there are.
-      class_names: as for `LinearClassifier`; None or none of them gives as many
-        classes as the highest label says.
+      encoder: as in `LinearClassifier`.
+      images: a batch of images. Only its shape matters.
+      labels: `[n]` integers of the training images, or None if they are not in
+        memory. The names then say how many classes there are.
+      class_names: as in `LinearClassifier`. If it is None or empty, there are
+        as many classes as the highest label says.
 
     Returns:
-      A `LinearClassifier`, compiled with accuracy.
+      A `LinearClassifier`, compiled with accuracy as its metric.
 
     Raises:
-      ValueError: if labels are not integers >= 0 of two or more classes, or
-        have no names.
+      ValueError: if labels are not integers >= 0 of two or more classes, if
+        there are fewer names than classes, or if both are None.
+
+    Example:
+      >>> new_classifier(encoder, images, labels, None).num_classes
+      4
     """
     if labels is None and not class_names:
         raise ValueError(
@@ -211,14 +225,21 @@ def new_classifier(encoder, images, labels, class_names):
 
 
 def as_candidates(name, values):
-    """A number, or several to choose from, as a tuple of floats.
+    """Returns a number, or several to choose from, as a tuple of floats.
 
     Args:
-      name: of the argument, for the error.
+      name: name of the argument, for the error message.
       values: finite number > 0, or a tuple or list of them.
 
+    Returns:
+      A tuple of one or more floats.
+
     Raises:
-      ValueError: if it is none.
+      ValueError: if `values` is not as described.
+
+    Example:
+      >>> as_candidates("l2", (1, 10))
+      (1.0, 10.0)
     """
     several = values if isinstance(values, (tuple, list)) else (values,)
     if not several or not all(
@@ -244,27 +265,10 @@ def probe_representations(
     validation_fraction=0.1,
     seed=0,
 ):
-    """The linear classifier of `fit_linear_classifier`; nothing is encoded.
+    """Does what `fit_linear_classifier` does, without encoding the images.
 
-    Args:
-      encoder: Keras model, which the representations are from.
-      representations: `[n, R]` float32, of the training images.
-      labels: `[n]` integers.
-      class_names: names of the classes.
-      l2: as for `fit_linear_classifier`.
-      validation_fraction: as for `fit_linear_classifier`.
-      seed: as for `fit_linear_classifier`.
-
-    Returns:
-      A `LinearClassifier` on `encoder`, and a dict as that of
-      `fit_linear_classifier`.
-
-    Raises:
-      ValueError: as `fit_linear_classifier`.
-
-    Example:
-      >>> classifier, chosen = probe_representations(
-      ...     encoder, *encode_all(encoder, train), class_names="0123456789")
+    `representations`, `[n, R]` float32, are those that `encoder` gives for the
+    training images, and `labels` are `[n]` integers.
     """
     start = time.perf_counter()
     candidates = as_candidates("l2", l2)

@@ -109,12 +109,7 @@ def train_linear_classifier(
     rates = as_candidates("learning_rate", learning_rate)
     _check(epochs, label_smoothing, kernel_initializer)
     start = time.perf_counter()
-    size = image_size_of(encoder, image_size)
-    if size is None:
-        raise ValueError(
-            "`image_size` must be given with an encoder that takes images of "
-            f"any size. Received: image_size={image_size}"
-        )
+    size = _checked_size(encoder, image_size)
     one = batches_for(encoder, train, batch_size=1, image_size=size)
     labels = _labels_of(train)
     class_names = class_names or getattr(train, "class_names", None)
@@ -165,18 +160,33 @@ def train_linear_classifier(
                 f"{len(held_out)} held-out training images"
             )
     (head,) = trained(train, [chosen])
-    if not all(np.isfinite(weight).all() for weight in head.get_weights()):
-        raise ValueError(
-            "`learning_rate` must be low enough for the training to converge. "
-            f"Received: learning_rate={chosen:g}, with which the weights "
-            "became infinite"
-        )
+    _check_converged(head, chosen)
     classifier.dense.set_weights(head.get_weights())
     return classifier, {
         "learning_rate": chosen,
         "held_out_top_1_accuracies": accuracies,
         "seconds": round(time.perf_counter() - start, 2),
     }
+
+
+def _checked_size(encoder, image_size):
+    """The size of the encoder's images, or the given one; one must be known."""
+    size = image_size_of(encoder, image_size)
+    if size is None:
+        raise ValueError(
+            "`image_size` must be given with an encoder that takes images of "
+            f"any size. Received: image_size={image_size}"
+        )
+    return size
+
+
+def _check_converged(head, learning_rate):
+    if not all(np.isfinite(weight).all() for weight in head.get_weights()):
+        raise ValueError(
+            "`learning_rate` must be low enough for the training to converge. "
+            f"Received: learning_rate={learning_rate:g}, with which the "
+            "weights became infinite"
+        )
 
 
 def _check(epochs, label_smoothing, kernel_initializer):

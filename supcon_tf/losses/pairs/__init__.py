@@ -1,1 +1,1 @@
-"""The machine below the losses of pairs: similarities and sums over them."""
+"""Similarities of pairs of projections and sums over them, for the losses."""

@@ -1,4 +1,4 @@
-"""What anchors are compared with: their batch, other replicas', a queue."""
+"""The contrasts of a batch: itself, other replicas' projections, a queue."""
 
 import dataclasses
 import math
@@ -20,29 +20,30 @@ from supcon_tf.losses.pairs.projections import unit_length
 
 @dataclasses.dataclass(frozen=True)
 class Contrasts:
-    """Anchors and all that they are compared with, ready for sums over pairs.
+    """The anchors and all their contrasts, ready for sums over pairs.
 
     The rows are the replica's own projections, then those of the other
-    replicas, then those of a queue: a projection has the same row among the
-    own and among all. Products of rows are similarities over the temperature.
+    replicas, then those of a queue. A projection of the replica therefore has
+    the same row in `own` and in `vectors`. The product of two rows is their
+    similarity divided by the temperature.
 
     Attributes:
       own: `[n, D]` floats, the replica's projections, the V views of an image
         one after the other.
       vectors: `[N + Q, D]` floats, all contrasts. Gradients flow back to the
-        replica of each, and not to the queue.
-      classes: `[N + Q]` int32, equal for projections of a class.
+        replica that each contrast is from, but not to the queue.
+      classes: `[N + Q]` int32, equal for projections of the same class.
       views: int V.
-      stride: int; every `stride`-th of the own is an anchor. It is 1, or V
-        where the first view of each image is the only anchor.
-      bound: float that no product of rows exceeds in size, or None if there is
-        none.
-      is_real: `[N + Q]` floats, 0 for rows that the queue has not filled yet;
+      stride: int. Every `stride`-th own projection is an anchor. It is V where
+        only the first view of each image is an anchor, else 1.
+      bound: float, the largest absolute value that a product of rows can have;
+        None if there is no bound.
+      is_real: `[N + Q]` floats, 0 for rows that the queue has not filled yet.
         None where there is no queue.
-      first: int or int32 scalar, the place of the own rows in the order of the
-        replicas.
+      first: int or int32 scalar, the number of rows that come before the own
+        ones when the replicas are in their order.
       queue_size: int Q.
-      has_rest: whether there is more than the own.
+      has_rest: whether there are contrasts beside the own projections.
     """
 
     own: Any
@@ -58,25 +59,26 @@ class Contrasts:
 
     @property
     def anchors(self):
-        """`[M, D]`: the own projections that are anchors."""
+        """The own projections that are anchors, `[M, D]`."""
         return self.own[:: self.stride]
 
     @property
     def own_classes(self):
-        """`[n]` int32."""
+        """The classes of the own projections, `[n]` int32."""
         return self.classes[: ops.shape(self.own)[0]]
 
     @property
     def anchor_classes(self):
-        """`[M]` int32."""
+        """The classes of the anchors, `[M]` int32."""
         return self.own_classes[:: self.stride]
 
     @property
     def rest(self):
-        """All but the own, as constants; None if there is nothing else.
+        """All contrasts but the own projections, as constants.
 
         Returns:
-          `[K, D]` vectors, `[K]` int32 classes, and `[K]` floats, is_real.
+          `[K, D]` vectors, `[K]` int32 classes and `[K]` floats is_real; or
+          None if there are no others.
         """
         if not self.has_rest:
             return None
@@ -91,13 +93,14 @@ class Contrasts:
         )
 
     def of_rest(self, values):
-        """The values of the rest, where each replica has those of its own.
+        """Values of the other contrasts, if each replica has those of its own.
 
         Args:
-          values: `[n, W]` floats, of the own projections.
+          values: `[n, W]` floats, one row for each own projection.
 
         Returns:
-          `[K, W]` floats, of the rest; 0 for the queue.
+          `[K, W]` floats, one row for each of the `rest`. Rows of the queue are
+          0.
         """
         start = ops.shape(self.own)[0]
         others = _own_first(values, self.first)[start:]
@@ -115,19 +118,9 @@ def contrasts_of(
     unlabeled_label=None,
     queue=None,
 ):
-    """The contrasts of a batch of projections, as the arguments of a loss say.
+    """The `Contrasts` of projections `[B, V, D]`, of at least float32.
 
-    Args:
-      labels: as for `supcon_loss`, as are the next ones.
-      projections: `[B, V, D]` floats, at least float32.
-      temperature: see there.
-      normalize: see there.
-      anchors: see there.
-      unlabeled_label: see there.
-      queue: see there.
-
-    Returns:
-      `Contrasts`.
+    All arguments are as for `supcon_loss`.
     """
     batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
     if queue is not None:
@@ -152,20 +145,17 @@ def contrasts_of(
 def compared_with(
     own, ids, *, views, stride=1, bound=None, unlabeled_label=None, queue=None
 ):
-    """The contrasts of a replica's projections, gathered from all replicas.
+    """The `Contrasts` of a replica's projections, gathered from all replicas.
 
     Args:
       own: `[b * V, D]` floats, V views of each of the replica's b images.
-      ids: `[b]` integers, or None: then each image is a class of its own.
+      ids: `[b]` integers; with None each image is a class of its own.
       views: int V.
       stride: as in `Contrasts`.
       bound: as in `Contrasts`.
       unlabeled_label: as for `supcon_loss`.
-      queue: None, or `(ids [Q], vectors [Q, D], is_filled [Q] bool)`, vectors
-        0 where it is not filled; the same on all replicas.
-
-    Returns:
-      `Contrasts`.
+      queue: None, or `(ids [Q], vectors [Q, D], is_filled [Q] bool)`, with
+        vectors that are 0 where it is not filled; the same on all replicas.
     """
     first = first_row(ops.shape(own)[0])
     vectors = _own_first(own, first)
@@ -204,20 +194,21 @@ def compared_with(
 
 
 def as_queue(queue, dim, dtype, *, has_labels):
-    """The queue of `supcon_loss` as tensors of one size.
+    """Checks the queue of `supcon_loss` and converts it to tensors.
 
     Args:
       queue: as for `supcon_loss`.
       dim: int D.
-      dtype: of the projections.
+      dtype: dtype of the batch's projections.
       has_labels: whether the batch has labels.
 
     Returns:
-      Labels, None for a batch without; `[Q, D]` projections of that dtype, 0
-      where the queue is not filled; and `[Q]` bool, is_filled.
+      The labels, or None if the batch has none; `[Q, D]` projections of
+      `dtype`, 0 where the queue is not filled; and `[Q]` bool, is_filled.
 
     Raises:
-      ValueError: if it is none, or of another D.
+      ValueError: if it is not such a tuple, or if its projections have another
+        number of dimensions D.
     """
     if not isinstance(queue, (tuple, list)) or len(queue) != 3:
         raise ValueError(
@@ -254,14 +245,14 @@ def as_queue(queue, dim, dtype, *, has_labels):
 
 
 def _over_temperature(vectors, temperature, normalize):
-    """Vectors whose products are similarities over the temperature."""
+    """Scales vectors so that products are similarities over the temperature."""
     if normalize:
         vectors = unit_length(vectors)
     return vectors / math.sqrt(temperature)
 
 
 def _own_first(x, first):
-    """`[n, ...]` -> `[N, ...]` of all replicas, the own rows at the top."""
+    """`[n, ...]` -> `[N, ...]` of all replicas, with the own rows first."""
     if num_replicas() == 1:
         return x
     return ops.roll(concat_over_replicas(x), -first, axis=0)

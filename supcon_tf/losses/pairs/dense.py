@@ -1,6 +1,6 @@
-"""Log-sum-exps over pairs with all similarities in memory.
+"""Log-sum-exps over pairs, with all similarities in memory.
 
-`tiled` computes the same without them, for large batches.
+`tiled` computes the same for large batches, without holding all of them.
 """
 
 import keras
@@ -8,16 +8,7 @@ from keras import ops
 
 
 def log_sum_exps(contrasts, *, with_positives=False):
-    """Log-sum-exp of the similarities of each anchor to all but itself.
-
-    Args:
-      contrasts: `Contrasts`.
-      with_positives: whether that over the anchor's positives is given as well.
-
-    Returns:
-      `[M, 1]` floats; with positives `[M, 2]`. A finite number without meaning
-      where there is nothing to sum.
-    """
+    """As `log_sum_exps.log_sum_exps`, from the whole matrix of similarities."""
     similarities = ops.matmul(
         contrasts.anchors, ops.transpose(contrasts.vectors)
     )  # [M, C]
@@ -31,12 +22,12 @@ def log_sum_exps(contrasts, *, with_positives=False):
 
 
 def is_same_class(contrasts):
-    """`[M, C]` bool, whether an anchor and a contrast are of one class."""
+    """Whether an anchor and a contrast have the same class, `[M, C]` bool."""
     return contrasts.anchor_classes[:, None] == contrasts.classes[None, :]
 
 
 def others_of(pairs, stride, is_real=None):
-    """Which contrasts an anchor has: all that count but itself.
+    """The contrasts of each anchor: all that are real, except itself.
 
     Args:
       pairs: `[M, C]`; only the shape matters. Anchor i is the contrast in row
@@ -56,11 +47,11 @@ def others_of(pairs, stride, is_real=None):
 
 
 def log_sum_exp(values, mask):
-    """`[M]` log-sum-exp over the masked columns; very low where none is.
+    """The log-sum-exp over the masked columns, `[M]`; very low where none is.
 
-    What is left out is taken out before the maximum is looked for: nothing
-    then underflows at small temperatures. The lowest number is finite, not
-    -inf, so that the gradient of an anchor without any stays finite.
+    Columns outside of the mask are removed before the maximum is taken, so that
+    nothing underflows at small temperatures. The lowest number is finite, not
+    -inf, so that the gradient of an anchor without any contrast stays finite.
     """
     dtype = keras.backend.standardize_dtype(values.dtype)
     lowest = -1e300 if dtype == "float64" else -1e38

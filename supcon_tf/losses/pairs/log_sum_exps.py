@@ -1,4 +1,4 @@
-"""Log-sum-exps over pairs: the one door to them, dense or in tiles."""
+"""Log-sum-exps over pairs: the entry point for both implementations."""
 
 from keras import ops
 
@@ -6,16 +6,17 @@ from supcon_tf.losses.pairs import dense, tiled
 
 
 def log_sum_exps(contrasts, *, with_positives=False, in_tiles):
-    """Log-sum-exp of the similarities of each anchor to its contrasts.
+    """The log-sum-exp of the similarities of each anchor to its contrasts.
 
     Args:
       contrasts: `Contrasts`.
-      with_positives: whether that over the anchor's positives is given as well.
+      with_positives: whether the log-sum-exp over the positives of the anchor
+        is computed as well.
       in_tiles: whether the similarities are computed in tiles.
 
     Returns:
-      `[M, 1]` floats; with positives `[M, 2]`. A finite number without meaning
-      where there is nothing to sum.
+      `[M, 1]` floats, or `[M, 2]` with positives. Where there is nothing to sum
+      it is a finite number without meaning.
     """
     if not in_tiles:
         return dense.log_sum_exps(contrasts, with_positives=with_positives)
@@ -24,11 +25,12 @@ def log_sum_exps(contrasts, *, with_positives=False, in_tiles):
 
 
 def are_tiles_better(contrasts):
-    """Whether tiles are faster, or so much smaller that it counts more.
+    """Whether tiles are faster, or save so much memory that they are preferred.
 
-    Measured on two CPU cores, compiled (benchmarks/loss.py). Dense, the anchors
-    "first" are fewer rows, while tiles compute all: dense stays about a fifth
-    faster, and gives way for the memory. Shifted tiles are faster from 4096 on.
+    The limits were measured on two CPU cores, compiled (benchmarks/loss.py).
+    With the anchors "first", dense has fewer rows, while tiles compute all of
+    them: dense stays about a fifth faster, and is given up for the memory.
+    Tiles that are shifted are faster from 4096 contrasts on.
     """
     num_contrasts = ops.shape(contrasts.vectors)[0]
     if not isinstance(num_contrasts, int):

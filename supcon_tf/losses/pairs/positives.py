@@ -1,4 +1,4 @@
-"""Which contrasts are positives of an anchor, how many, and how similar."""
+"""The positives of an anchor: which they are, how many, and how similar."""
 
 import dataclasses
 from typing import Any
@@ -15,25 +15,27 @@ from supcon_tf.losses.pairs.dense import others_of
 
 
 def group_by_class(ids, batch, *, unlabeled_label=None):
-    """Integers in [0, B), equal where images have the same class.
+    """Numbers the classes: integers in [0, B), equal for images of one class.
 
     Args:
-      ids: `[B]` integers as from `as_ids`; None makes each image its own class.
+      ids: `[B]` integers as from `as_ids`. With None each image is a class of
+        its own.
       batch: B, an int or an integer tensor.
-      unlabeled_label: the id of images whose class is not known; each of them
+      unlabeled_label: id of the images whose class is not known. Each of them
         is a class of its own.
 
     Returns:
       `[B]` int32.
 
     Example:
-      >>> group_by_class(as_ids([7, -1, 7, -1], 4), 4, unlabeled_label=-1)
-      # [2, 0, 2, 1]
+      >>> ids = as_ids([7, -1, 7, -1], 4)
+      >>> np.array(group_by_class(ids, 4, unlabeled_label=-1))
+      array([2, 0, 2, 1], dtype=int32)
     """
     if ids is None:
         return ops.arange(batch, dtype="int32")
-    # (Sorted and counted: no op whose output has an unknown size, as tf.unique
-    # has, compiles under XLA.)
+    # This sorts and counts, since XLA cannot compile an op whose output has an
+    # unknown size, such as tf.unique.
     order = ops.argsort(ids)
     ids = ops.take(ids, order)
     starts = ids[1:] != ids[:-1]
@@ -49,7 +51,7 @@ def group_by_class(ids, batch, *, unlabeled_label=None):
 
 
 def count_positives(contrasts):
-    """`[M]` floats: how many positives each anchor has."""
+    """The number of positives of each anchor, `[M]` floats."""
     counted = contrasts.is_real
     if counted is None:
         counted = ops.ones_like(contrasts.vectors[:, 0])
@@ -59,12 +61,12 @@ def count_positives(contrasts):
 
 
 def similarities_to_positives(contrasts):
-    """`[M]`: the sum of an anchor's similarities to its positives.
+    """The sum of the similarities of each anchor to its positives, `[M]`.
 
-    That is z_i.(S - z_i), S the sum of its class over all contrasts: no matrix
-    of pairs is needed. It is exact if no vector of a class is far longer than
-    the others. Of other replicas the gradient needs one number an anchor, c_j,
-    not their gradients:
+    That is z_i.(S - z_i), where S is the sum of the class over all contrasts.
+    It needs no matrix of pairs, and is exact if no vector of a class is far
+    longer than the others. For the gradient, other replicas need to send only
+    one number for each anchor, c_j, and not their gradients:
 
         dz_i = c_i (S - z_i) + (sum_j c_j z_j - c_i z_i), j of the class
     """
@@ -94,23 +96,23 @@ def similarities_to_positives(contrasts):
 def pair_masks(
     is_same, views, stride, *, positives_cap=None, first=0, is_real=None
 ):
-    """Which contrasts are positives, and which negatives, of each anchor.
+    """Which contrasts are positives and which are negatives of each anchor.
 
     Args:
       is_same: `[M, C]` bool, which contrasts are of the anchor's class.
-      views: int V; V contrasts in a row are views of an image.
-      stride: int; anchor i is the contrast in row `i * stride`.
+      views: int V. Every V contrasts in a row are the views of one image.
+      stride: int. Anchor i is the contrast in row `i * stride`.
       positives_cap: as for `supcon_loss`.
       first: how many contrasts from the end come before row 0 in the order in
         which the cap counts.
       is_real: None, or `[C]` floats, 0 for contrasts that do not count.
 
     Returns:
-      `[M, C]` bool, positives, and `[M, C]` bool, negatives.
+      Two masks `[M, C]` bool, the positives and the negatives.
     """
     columns = ops.arange(ops.shape(is_same)[1]) // views
     rows = ops.arange(ops.shape(is_same)[0]) * stride // views
-    is_own = rows[:, None] == columns[None, :]  # of the anchor's image
+    is_own = rows[:, None] == columns[None, :]  # views of the anchor's image
     is_same = ops.logical_or(is_same, is_own)
     is_positive = is_same
     if positives_cap is not None:
@@ -127,17 +129,9 @@ def pair_masks(
 
 
 def is_same_by_mask(positives_mask, contrasts):
-    """The positives_mask of `supcon_loss` for anchors and contrasts.
+    """The `positives_mask` of `supcon_loss` as `[M, N]` bool, checked.
 
-    Args:
-      positives_mask: as for `supcon_loss`.
-      contrasts: `Contrasts`, without a queue.
-
-    Returns:
-      `[M, N]` bool, the columns in the order of the contrasts.
-
-    Raises:
-      ValueError: if the mask is not bool of shape [B, B].
+    The columns are in the order of the contrasts, which have no queue.
     """
     views = contrasts.views
     is_same = as_mask(
@@ -151,15 +145,9 @@ def is_same_by_mask(positives_mask, contrasts):
 
 
 def as_mask(positives_mask, rows, columns):
-    """The positives_mask of `supcon_loss` as a `[B, B]` bool tensor.
+    """Checks `positives_mask` and converts it to a bool tensor.
 
-    Args:
-      positives_mask: as for `supcon_loss`.
-      rows: how many rows it must have, an int or an integer tensor.
-      columns: the same of the columns.
-
-    Raises:
-      ValueError: if it is none.
+    `rows` and `columns` are the sizes it must have, ints or integer tensors.
     """
     mask = ops.convert_to_tensor(positives_mask)
     dtype = keras.backend.standardize_dtype(mask.dtype)
@@ -181,14 +169,16 @@ def as_mask(positives_mask, rows, columns):
 
 @dataclasses.dataclass(frozen=True)
 class ClassSizes:
-    """How many images of the global batch, and of a queue, are of a class.
+    """How many images of the global batch, and of a queue, each class has.
 
     Attributes:
-      views: int V, of each image of the batch.
-      same: `[B]` float32, images of each image's class, itself among them.
-      same_queued: `[B]` float32, projections of the queue of that class.
-      queued: float32 scalar, projections that the queue holds.
-      classes: float32 scalar, how many classes there are.
+      views: int V, the number of views of each image of the batch.
+      same: `[B]` float32, the number of images in the class of each image,
+        itself included.
+      same_queued: `[B]` float32, the number of projections of that class in the
+        queue.
+      queued: float32 scalar, the number of projections in the queue.
+      classes: float32 scalar, the number of classes.
     """
 
     views: int
@@ -199,7 +189,7 @@ class ClassSizes:
 
 
 def class_sizes(labels, projections, *, unlabeled_label=None, queue=None):
-    """Counts classes over all replicas and the queue.
+    """Counts the classes over all replicas and the queue.
 
     Args:
       labels: as for `supcon_loss`.
@@ -239,7 +229,7 @@ def class_sizes(labels, projections, *, unlabeled_label=None, queue=None):
 
 
 def ids_of_all_replicas(ids, batch):
-    """The ids of the global batch, or None, and its size."""
+    """The ids of the global batch (None stays None), and its size."""
     if ids is None:
         return None, sum_over_replicas(batch)
     ids = concat_over_replicas(ids)
@@ -247,7 +237,7 @@ def ids_of_all_replicas(ids, batch):
 
 
 def _rolled(pairs, shift):
-    """`[M, C]`, the columns moved to the right in a circle."""
+    """Moves the columns of `[M, C]` to the right in a circle."""
     if isinstance(shift, int) and shift == 0:
         return pairs
     return ops.roll(pairs, shift, axis=1)

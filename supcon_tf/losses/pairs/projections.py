@@ -1,4 +1,4 @@
-"""Projections of every form that the loss takes -> unit vectors, in float32."""
+"""Converts projections of every form that a loss takes to unit vectors."""
 
 import keras
 from keras import ops
@@ -20,18 +20,22 @@ def as_views(projections):
     """`[B, D]` or `[B, V, D]` -> `[B, V, D]`, in at least float32.
 
     The gradient of half-precision projections is clipped to their finite range
-    before it is cast back: it is large, not infinite. (With loss scaling in
-    float16 the overflow is then not seen, and the scale not lowered for it;
-    ProjectionHead gives float32, which has no such limit.)
+    before it is cast back, so that it is large but not infinite. With float16
+    and loss scaling, the scaling then does not see the overflow and does not
+    lower its scale. ProjectionHead returns float32, which has no such limit.
 
     Args:
       projections: `[B, V, D]` floats, or `[B, D]`, which is one view.
 
     Returns:
-      `[B, V, D]` floats, float64 if the projections are, else float32.
+      `[B, V, D]` floats, float64 if the projections are float64, else float32.
 
     Raises:
-      ValueError: if the shape is another, or V or D is unknown or 0.
+      ValueError: if the shape is another, or if V or D is unknown or 0.
+
+    Example:
+      >>> as_views(np.zeros((8, 128), "float16")).shape
+      TensorShape([8, 1, 128])
     """
     projections = ops.convert_to_tensor(projections)
     rank = getattr(projections.shape, "rank", 0)
@@ -59,7 +63,7 @@ def as_views(projections):
 
 
 def unit_length(vectors):
-    """Vectors scaled to length 1; a zero vector stays 0 and has gradient 0.
+    """Scales vectors to length 1; a zero vector stays 0 and has gradient 0.
 
     Args:
       vectors: `[..., D]` float32 or float64 of any finite size.
@@ -68,7 +72,9 @@ def unit_length(vectors):
       Floats of the same shape and dtype.
 
     Example:
-      >>> unit_length([[3.0, 4.0], [0.0, 0.0]])   # [[0.6, 0.8], [0, 0]]
+      >>> np.array(unit_length([[3.0, 4.0], [0.0, 0.0]])).round(6)
+      array([[0.6, 0.8],
+             [0. , 0. ]], dtype=float32)
     """
     vectors = ops.convert_to_tensor(vectors)
     dtype = keras.backend.standardize_dtype(vectors.dtype)
@@ -76,7 +82,7 @@ def unit_length(vectors):
     @ops.custom_gradient
     def scaled(vectors):
         # The largest entry is divided out first, so that no square overflows
-        # or underflows. (What is below the normal numbers is 0 to the kernels.)
+        # or underflows. The kernels take subnormal numbers as 0.
         largest = ops.max(ops.abs(vectors), axis=-1, keepdims=True, initial=0.0)
         is_zero = largest < _SMALLEST_NORMAL[dtype]
         largest = ops.where(is_zero, ops.ones_like(largest), largest)
@@ -86,7 +92,7 @@ def unit_length(vectors):
         unit = vectors * factors
 
         def gradient(*upstream):
-            # What is along the vector does not turn it.
+            # The part of the gradient along the vector does not turn it.
             along = ops.sum(unit * upstream[-1], axis=-1, keepdims=True)
             return (upstream[-1] - unit * along) * (factors / largest)
 
@@ -96,7 +102,7 @@ def unit_length(vectors):
 
 
 def _in_full_precision(x):
-    """Cast to float32 (float64 stays) whose gradient stays finite."""
+    """Casts to float32 (float64 stays), with a gradient that stays finite."""
     dtype = keras.backend.standardize_dtype(x.dtype)
     largest = _LARGEST[dtype]
 

@@ -1,18 +1,19 @@
 """Log-sum-exps over all pairs, without an array of all pairs.
 
-The N x N similarities s_ij = z_i.z_j are cut into square tiles, of which no
-more than a few are in memory at a time, forward and backward: the gradient is
-in closed form and computes the tiles again. With upstream gradients c_i,
+The N x N similarities s_ij = z_i.z_j are cut into square tiles. Only a few
+tiles are in memory at a time, both forward and backward. The gradient is in
+closed form and computes the tiles again. With upstream gradients c_i,
 
     lse_i = log(sum_{j != i} exp(s_ij))
     dz_i = sum_{j != i} (c_i exp(s_ij - lse_i) + c_j exp(s_ij - lse_j)) z_j
 
-The similarities are symmetric, and so are these weights: a tile off the
-diagonal serves its rows and its columns, which halves the work of both passes.
+The similarities are symmetric, and so are these weights. A tile off the
+diagonal therefore serves its rows and its columns, which halves the work of
+both passes.
 
-A replica computes the rows of its own z_i alone, in the backward pass as well:
-of the other replicas' z_j it needs c_j and lse_j, N numbers, and not the sum
-over replicas of N x D gradients.
+A replica computes only the rows of its own z_i, in the backward pass as well.
+For the other replicas' z_j it needs c_j and lse_j, which are N numbers, and not
+the sum over replicas of N x D gradients.
 """
 
 import operator
@@ -22,17 +23,16 @@ from keras import ops
 
 from supcon_tf.losses.pairs.tiles import Tiles, parts
 
-# Exponentials of similarities up to this size are summed as they are, in
-# float32 without overflow (exp(40) = 2e17) or loss (exp(-40) = 4e-18).
+# Similarities up to this size are exponentiated without a shift. float32 sums
+# them without overflow (exp(40) = 2e17) or loss (exp(-40) = 4e-18).
 LARGEST_BOUND = 40.0
 
 
 def log_sum_exps(contrasts, *, with_positives=False, tile_size=None):
-    """Log-sum-exp of the similarities of each own vector to all others.
+    """The log-sum-exp of the similarities of each own vector to all others.
 
-    Where the bound of the similarities is above 40, or there is none, each
-    tile is shifted by the maxima of its rows and columns, which takes up to
-    twice the time.
+    If the similarities have no bound, or one above 40, each tile is shifted by
+    the maxima of its rows and columns, which takes up to twice the time.
 
     Args:
       contrasts: `Contrasts`. Every own vector counts as an anchor.
@@ -41,8 +41,8 @@ def log_sum_exps(contrasts, *, with_positives=False, tile_size=None):
       tile_size: positive int, rows of a tile; None is `tiles.TILE_SIZE`.
 
     Returns:
-      `[n, 1]` floats; with positives `[n, 2]`. Where a vector has no others, a
-      finite number without meaning.
+      `[n, 1]` floats, or `[n, 2]` with positives. Where a vector has no others
+      it is a finite number without meaning.
     """
     rest = contrasts.rest
     tiles = Tiles(
@@ -59,7 +59,7 @@ def log_sum_exps(contrasts, *, with_positives=False, tile_size=None):
 
 
 def _log_of_sums(tiles, contrasts, rest, with_positives):
-    """The log-sum-exp as it stands, with one exponential for each pair."""
+    """The log-sum-exp without a shift, with one exponential for each pair."""
     groups = contrasts.own_classes if with_positives else None
 
     @ops.custom_gradient
@@ -113,7 +113,7 @@ def _products(rows, columns, diagonal):
 
 
 def _shifted_log_sum_exp(tiles, contrasts, rest, with_positives):
-    """The log-sum-exp of any finite similarities."""
+    """The log-sum-exp of any finite similarities, with a shift of each tile."""
     groups = contrasts.own_classes if with_positives else None
 
     @ops.custom_gradient
@@ -168,13 +168,14 @@ def _shifted_sums(rows, columns, diagonal):
 def _shifted_products(rows, columns, diagonal):
     """What a tile adds to the gradients of its rows and of its columns.
 
-    The factors are c and the log-sum-exps, side by side.
+    The factors f are c and the log-sum-exps, side by side.
     """
     (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
     similarities = ops.matmul(z_i, ops.transpose(z_j))
     width = f_i.shape[1] // 2
 
-    # (Padding and what has no others would be above 1: cut off.)
+    # The minimum cuts off padding and vectors without others, which would give
+    # more than 1.
     def softmax(part, log_sum_exp):
         return ops.exp(ops.minimum(part - log_sum_exp, 0.0))
 
@@ -196,11 +197,10 @@ def _lowest(vectors):
 
 
 def _cut(tiles, groups, rest, vectors):
-    """Blocks of the vectors, of what counts (1) and, if any, of the groups.
+    """Cuts the vectors, a column of ones and the groups, if any, into blocks.
 
-    Returns:
-      Two tuples of them, for the vectors and for the rest; the latter may be
-      None.
+    Returns a tuple of blocks for the own vectors, and one for the rest or None.
+    The column tells what counts: it is 0 for padding and unfilled rows.
     """
     own = [vectors, ops.ones_like(vectors[:, :1])]
     others = None
@@ -217,7 +217,7 @@ def _cut(tiles, groups, rest, vectors):
 
 
 def _accumulated_products(tiles, products, factors, own, others, of_rest):
-    """Sums of `products` over all tiles, with the factors of rows, columns."""
+    """Sums `products` over all tiles, with the factors of rows and columns."""
     if others is not None:
         others = (tiles.rest.cut(of_rest(factors)), *others)
     own = (tiles.own.cut(factors), *own)
@@ -228,8 +228,8 @@ def _accumulated_products(tiles, products, factors, own, others, of_rest):
 
 
 def _weighted(weights, rows, columns):
-    """Sums of the columns' vectors for the rows, and of the rows' for them."""
-    # (The small factors are transposed, not the tile.)
+    """The weighted sums of the columns' vectors for the rows, and for columns."""
+    # It is cheaper to transpose the small factors than the tile.
     return (
         ops.matmul(weights, columns),
         lambda: ops.transpose(ops.matmul(ops.transpose(rows), weights)),
@@ -237,7 +237,7 @@ def _weighted(weights, rows, columns):
 
 
 def _or_none(*blocks):
-    """The groups of rows and columns, None where there are none."""
+    """The groups of rows and columns, or None where there are none."""
     return [block[0] if block else None for block in blocks]
 
 

@@ -1,18 +1,18 @@
-"""All pairs of vectors, as tiles: a few are in memory at a time."""
+"""All pairs of vectors, cut into tiles, of which few are in memory at once."""
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-# Rows of a tile, at most. On two CPU cores the time is flat from 512 to 1024,
-# and memory grows with the square.
+# The most rows of a tile. On two CPU cores the time is the same from 512 to
+# 1024 rows, while the memory grows with their square.
 TILE_SIZE = 896
 
 
 class Blocks:
     """N rows in `count` blocks of equal size, the last one padded with zeros.
 
-    The padding is less than a row for each block.
+    The padding is less than one row for each block.
 
     Args:
       size: N, an int or, inside a compiled step, an integer tensor.
@@ -26,18 +26,18 @@ class Blocks:
         self.rows = _ceiling_of_quotient(size, self.count)
 
     def cut(self, x):
-        """`[N, W]` -> `[count, rows, W]`."""
+        """Cuts an array into blocks: `[N, W]` -> `[count, rows, W]`."""
         padding = self.count * self.rows - self.size
         if not (isinstance(padding, int) and padding == 0):
             x = ops.pad(x, [[0, padding], [0, 0]])
         return ops.reshape(x, (self.count, self.rows, x.shape[1]))
 
     def join(self, blocks):
-        """The inverse of `cut`."""
+        """Joins blocks; the inverse of `cut`."""
         return ops.reshape(blocks, (-1, blocks.shape[-1]))[: self.size]
 
     def filled(self, number, width, dtype):
-        """`[count, rows, width]` of one number."""
+        """Blocks `[count, rows, width]` of one number."""
         return ops.full((self.count, self.rows, width), number, dtype=dtype)
 
 
@@ -55,20 +55,21 @@ class Tiles:
         self.rest = None if rest_size is None else Blocks(rest_size, tile_size)
 
     def accumulate(self, tile, combine, totals, own, rest=None):
-        """What all tiles give to the own rows.
+        """Combines what all tiles contribute to the own rows.
 
         Args:
-          tile: function `(rows, columns, diagonal)` to what a tile gives to its
-            rows, `[rows, W]`, and a function without arguments to what it
-            gives to its columns. `rows` and `columns` are tuples, a block of
-            each array in `own` or, for columns, in `rest`; `diagonal` tells
-            whether both are the same block.
-          combine: function of two arrays that were given to the same rows.
-          totals: `[count, rows, W]` floats to start with, which change nothing
-            when combined.
+          tile: function `(rows, columns, diagonal)` that returns the
+            contribution of a tile to its rows, `[rows, W]`, and a function
+            without arguments that returns its contribution to its columns.
+            `rows` and `columns` are tuples: a block of each array in `own`, or
+            in `rest` for columns of the rest. `diagonal` tells whether both are
+            the same block.
+          combine: function that combines two contributions to the same rows.
+          totals: `[count, rows, W]` floats to start with, which must not change
+            a contribution that they are combined with.
           own: tuple of arrays that `self.own` has cut.
           rest: tuple of as many arrays that `self.rest` has cut; None if there
-            is none.
+            is no rest.
 
         Returns:
           `[count, rows, W]` floats.
@@ -111,12 +112,12 @@ class Tiles:
 
 
 def parts(values, nothing, rows_groups, columns_groups, diagonal):
-    """A tile's values: of all pairs and, with groups, of those of a group.
+    """A tile's values for all pairs and, with groups, for pairs of a group.
 
     Args:
       values: `[rows, columns]`.
-      nothing: a number, which stands where a pair does not belong to a part,
-        and, on the diagonal, where row and column are the same.
+      nothing: number that takes the place of a pair that does not belong to a
+        part, and of the pair of a row with itself on the diagonal.
       rows_groups: None, or `[rows, 1]` int32.
       columns_groups: None, or `[columns, 1]` int32.
       diagonal: whether rows and columns are the same block.
@@ -148,13 +149,13 @@ def _loop(start, stop, body, state):
     state = (ops.convert_to_tensor(start, "int32"), *state)
     if keras.backend.backend() != "tensorflow":
         return ops.while_loop(unfinished, step, state)[1:]
-    # Keras lets ten steps run at once, which is ten tiles in memory. Two keep
-    # both the products and the exponentials going.
+    # Keras lets ten steps run at once, with ten tiles in memory. Two are enough
+    # to compute products and exponentials at the same time.
     return tf.while_loop(unfinished, step, state, parallel_iterations=2)[1:]
 
 
 def _ceiling_of_quotient(dividend, divisor):
-    """At least 1, also of 0 rows."""
+    """The quotient, rounded up. It is at least 1, even for 0 rows."""
     quotient = -(-dividend // divisor)
     if isinstance(quotient, int):
         return max(1, quotient)
