@@ -1,7 +1,7 @@
-"""What all figures share: matplotlib without a display and without traces.
+"""Helpers for all figures: matplotlib without a display and without traces.
 
-It is needed for figures alone, hence imported when one is asked for. Nothing of
-it is left behind: no window, no global settings.
+matplotlib is needed only for figures, so it is imported only when one is drawn.
+It leaves nothing behind: no window and no global settings.
 """
 
 import importlib.util
@@ -10,13 +10,16 @@ GREY = "#DDDDDD"
 
 
 def check_matplotlib(option):
-    """Refuses to draw where there is no matplotlib.
+    """Refuses to draw figures if matplotlib is not installed.
 
     Args:
-      option: name of what asked for figures, for the message.
+      option: name of the option that asked for figures, for the message.
 
     Raises:
       ValueError: if it is not installed.
+
+    Example:
+      >>> check_matplotlib("figures")
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ValueError(
@@ -27,19 +30,24 @@ def check_matplotlib(option):
 
 
 def new_figure(width, height, rows=1, *, columns=1, **options):
-    """A figure that nothing but the caller knows of.
+    """Makes a figure that only the caller has a reference to.
 
     Args:
-      width: in inches, of 100 pixels each; so is height.
-      height: see there.
-      rows: of panels.
-      columns: of panels.
-      **options: of `matplotlib.figure.Figure.subplots`.
+      width: width in inches, of 100 pixels each.
+      height: height in inches.
+      rows: number of rows of panels.
+      columns: number of columns of panels.
+      **options: options of `matplotlib.figure.Figure.subplots`.
 
     Returns:
       The figure and a list of its panels, row by row.
+
+    Example:
+      >>> figure, panels = new_figure(6, 4, rows=2, columns=3)
+      >>> len(panels)
+      6
     """
-    from matplotlib.figure import Figure  # not pyplot, which keeps them all
+    from matplotlib.figure import Figure  # pyplot would keep all figures
 
     figure = Figure((width, height), dpi=100, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
@@ -54,8 +62,12 @@ def write_figure(figure, path):
     """Writes a figure as a PNG file.
 
     Args:
-      figure: of `new_figure`.
-      path: of the file.
+      figure: figure from `new_figure`.
+      path: path of the file.
+
+    Example:
+      >>> figure, _ = new_figure(2, 1)
+      >>> write_figure(figure, "figure.png")
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, folders that one process writes at a time."""
+"""Files that are whole or absent, and folders that one process writes to."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ class FolderInUseError(RunStoppedError):
 
 
 class NoSpaceError(RunStoppedError, OSError):
-    """The disk is full, or what the user may have of it."""
+    """The disk is full, or the user has reached the quota."""
 
 
 def check_folder(path, name):
@@ -27,11 +27,14 @@ def check_folder(path, name):
 
     Args:
       path: `pathlib.Path` of the folder.
-      name: of the argument, for the message.
+      name: name of the argument, for the message.
 
     Raises:
-      ValueError: if the path, or what it lies below, is a file or cannot be
-        written to.
+      ValueError: if the path, or the nearest folder above it that exists, is a
+        file or cannot be written to.
+
+    Example:
+      >>> check_folder(pathlib.Path("new/run"), "workdir")
     """
     existing = next(p for p in (path, *path.absolute().parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
@@ -43,24 +46,26 @@ def check_folder(path, name):
 
 @contextlib.contextmanager
 def written_whole(path):
-    """Gives a path to write to; renames it to `path` when the block ends.
+    """Yields a path to write to, and renames it to `path` when the block ends.
 
-    Whoever reads `path`, also after a kill or a full disk, finds what was
-    there before or the whole new file. The folder of `path` must exist. The
-    temporary name keeps the suffix, which Keras looks at.
+    Anyone who reads `path`, even after a kill or with a full disk, finds either
+    what was there before or the whole new file. The folder of `path` must
+    exist. The temporary name keeps the suffix, since Keras looks at it.
 
     Args:
       path: where the finished file belongs.
 
     Yields:
-      A `pathlib.Path` beside it.
+      A `pathlib.Path` in the same folder.
 
     Raises:
-      NoSpaceError: if the block, or the renaming, failed for want of space.
+      NoSpaceError: if there was not enough space for the block or the renaming.
 
     Example:
-      >>> with written_whole("run/encoder.keras") as path:
-      ...   encoder.save(path)
+      >>> with written_whole("encoder.keras") as path:
+      ...     encoder.save(path)
+      >>> pathlib.Path("encoder.keras").exists()
+      True
     """
     path = pathlib.Path(path)
     aside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
@@ -84,16 +89,23 @@ def written_whole(path):
 
 @contextlib.contextmanager
 def only_writer(folder):
-    """Keeps other processes from writing to a folder; makes it if need be.
+    """Keeps other processes from writing to a folder, which it makes if needed.
 
-    The lock goes with the process, also if it is killed; half-written files of
-    a killed one are removed.
+    The lock ends with the process, even if it is killed. Half-written files
+    that a killed process has left are removed.
 
     Args:
       folder: `pathlib.Path`.
 
+    Yields:
+      None.
+
     Raises:
       FolderInUseError: if another process has the folder.
+
+    Example:
+      >>> with only_writer(pathlib.Path("run")):
+      ...     pathlib.Path("run", "results.txt").touch()
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a") as lock:
@@ -111,10 +123,10 @@ def only_writer(folder):
 
 
 def _want_of_space(error):
-    """The errno that says so, of an error or what it was raised from."""
+    """The errno for a full disk in an error or its causes, else None."""
     chain = [error]
     for link in chain:
-        # h5py has errors, of closing a file, with the number in the text.
+        # When h5py fails to close a file, the number is only in the text.
         numbers = [int(n) for n in re.findall(r"errno = (\d+)", str(link))]
         for number in (*numbers, getattr(link, "errno", None)):
             if number in (errno.ENOSPC, errno.EDQUOT):

@@ -1,32 +1,33 @@
-"""Labels of every form that the loss takes -> one integer per image."""
+"""Converts labels of every form that a loss takes to one integer per image."""
 
 import keras
 import numpy as np
 from keras import ops
 
-# dtypes of TensorFlow; NumPy's are told by their kind.
+# These are dtypes of TensorFlow. The kind of a NumPy dtype tells what it is.
 _NO_NUMBERS = ("string", "complex64", "complex128")
 
 
 def as_ids(labels, batch):
-    """Labels of any form as one integer per image.
+    """Converts labels of any form to one integer per image.
 
     Args:
-      labels: `[B]` or `[B, 1]` integers, or whole numbers as floats: ids of the
-        classes, exact over the whole int64 range (int32 on other backends than
-        TensorFlow). `[B, C]`, C > 1: one-hot, one 1 in each row. None stays
-        None.
-      batch: B, an int or, where unknown, an integer tensor.
+      labels: `[B]` or `[B, 1]` integers, or floats with whole values, are ids
+        of the classes. They are exact over the whole int64 range (int32 on
+        other backends than TensorFlow). `[B, C]`, C > 1, is one-hot, with one 1
+        in each row. None stays None.
+      batch: B, an int or, where it is unknown, an integer tensor.
 
     Returns:
       `[B]` int64 (int32 on other backends), or None.
 
     Raises:
-      ValueError: if labels are strings, not whole, not one-hot or not B.
-        Inside a compiled step values are not known, and not checked.
+      ValueError: if labels are strings, not whole, not one-hot or not B many.
+        Inside a compiled step the values are not known and not checked.
 
     Example:
-      >>> as_ids([[0, 1, 0], [1, 0, 0]], batch=2)   # [1, 0]
+      >>> np.array(as_ids([[0, 1, 0], [1, 0, 0]], batch=2))
+      array([1, 0])
     """
     if labels is None:
         return None
@@ -37,16 +38,16 @@ def as_ids(labels, batch):
     if values is not None:
         _check_values(values)
         if isinstance(labels, np.ndarray):
-            # (A list of large integers would lose bits as a tensor.)
+            # A list of large integers would lose bits as a tensor.
             labels = labels.astype(_id_dtype())
-    # (Also makes a tensor of a variable.)
+    # stop_gradient also makes a tensor of a variable.
     labels = ops.stop_gradient(ops.convert_to_tensor(labels))
     shape = labels.shape
     if getattr(shape, "rank", 1) is None or (
         len(shape) == 2 and shape[1] is None
     ):
-        # Keras' compiled step, fed labels of several shapes one after the
-        # other: the number of columns shows only when it runs.
+        # Keras' compiled step has got labels of several shapes one after the
+        # other. The number of columns is known only when the step runs.
         labels = ops.reshape(labels, (batch, -1))
         one_hot = ops.argmax(labels, axis=1)
         ids = ops.cast(labels[:, 0], _id_dtype())
@@ -68,10 +69,19 @@ def as_ids(labels, batch):
 
 
 def refuse_names(labels):
-    """Refuses strings and what else is no number, with the way out.
+    """Refuses labels that are no numbers, and says how to convert them.
+
+    Args:
+      labels: array, tensor or list.
 
     Raises:
       ValueError: if `labels` are neither integers nor floats.
+
+    Example:
+      >>> refuse_names(["cat", "dog"])
+      Traceback (most recent call last):
+        ...
+      ValueError: `labels` must be integers; ...
     """
     dtype = getattr(labels, "dtype", None)
     if dtype is None:
@@ -86,13 +96,17 @@ def refuse_names(labels):
 
 
 def known_values(labels):
-    """The labels as an array, or None inside a compiled step.
+    """Returns the labels as an array, or None inside a compiled step.
 
     Args:
       labels: array, tensor or list.
 
     Returns:
-      A NumPy array, or None where the values are still to be computed.
+      A NumPy array, or None where the values are not computed yet.
+
+    Example:
+      >>> known_values(tf.constant([3, 1]))
+      array([3, 1], dtype=int32)
     """
     try:
         values = ops.convert_to_numpy(labels)

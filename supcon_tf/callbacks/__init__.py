@@ -1,1 +1,1 @@
-"""Keras callbacks that watch a fit, and write what can be gone on from."""
+"""Keras callbacks that watch a fit, and keep what it needs to continue."""

@@ -1,4 +1,4 @@
-"""Keras callbacks: history and checkpoints that survive a kill."""
+"""EpochCheckpoint: the state of a fit, in a file that survives a kill."""
 
 import pathlib
 import re
@@ -13,30 +13,36 @@ from supcon_tf.files import written_whole
 
 
 class EpochCheckpoint(keras.callbacks.Callback):
-    """Writes the state of a fit after each epoch, all of it in one file.
+    """Writes the whole state of a fit after each epoch, in one file.
 
-    Weights, optimizer and epoch go into one file that is renamed into place,
-    so that a kill at any moment leaves the state of a finished epoch. (Keras'
+    Weights, optimizer and epoch go into one file, which is renamed into place.
+    A kill at any moment therefore leaves the state of a finished epoch. Keras'
     BackupAndRestore writes weights and epoch one after the other, and removes
-    them before the caller has saved the model.) Put it last in the list of
-    callbacks: what the others wrote for an epoch is then there when the
-    checkpoint says that the epoch is finished.
+    them before the caller has saved the model. Put this callback last in the
+    list: once the checkpoint says that an epoch is finished, the other
+    callbacks have then written what belongs to that epoch.
 
     Args:
-      folder: where `checkpoint-00012.npz` is written after 12 epochs. It must
-        exist.
-      keep: int >= 1, how many checkpoints stay, the newest ones. 2, so that
-        there is another one if a disk has damaged the newest. Those of epochs
-        that are still to come are removed: a restart has passed over them.
+      folder: folder in which `checkpoint-00012.npz` is written after 12 epochs.
+        It must exist.
+      keep: int >= 1, how many of the newest checkpoints are kept. The default
+        is 2, so that there is another one if a disk has damaged the newest.
+        Checkpoints of later epochs than the current one are removed, since a
+        restart has passed over them.
 
     Raises:
-      ValueError: if `keep` is no such int.
+      ValueError: if `keep` is not such an int.
       NoSpaceError: at the end of an epoch, if the disk is full.
 
     Example:
-      >>> first_epoch = restore_checkpoint(folder, model)
-      >>> model.fit(views(first_epoch), initial_epoch=first_epoch, epochs=100,
-      ...     callbacks=[EpochCheckpoint(folder)])
+      >>> pathlib.Path("run").mkdir()
+      >>> model.build(views.shape)
+      >>> start = restore_checkpoint("run", model)
+      >>> history = model.fit(
+      ...     views, labels, initial_epoch=start, epochs=2, verbose=0,
+      ...     callbacks=[EpochCheckpoint("run")])
+      >>> restore_checkpoint("run", model)
+      2
     """
 
     def __init__(self, folder, keep=2):
@@ -71,16 +77,21 @@ def restore_checkpoint(folder, model, read=None):
     """Sets a built and compiled model to the state in the newest checkpoint.
 
     Args:
-      folder: where `EpochCheckpoint` wrote, or will write.
+      folder: folder in which `EpochCheckpoint` wrote, or will write.
       model: the model as it was when the checkpoint was written.
       read: function that reads the checkpoint, by default `read_checkpoint`.
 
     Returns:
-      The number of finished epochs; 0, and the model untouched, if there is no
-      checkpoint.
+      The number of finished epochs. It is 0 if there is no checkpoint, and the
+      model is then unchanged.
 
     Raises:
-      ValueError: as `read_checkpoint`; the model is untouched.
+      ValueError: as `read_checkpoint`; the model is then unchanged.
+
+    Example:
+      >>> model.build(views.shape)
+      >>> restore_checkpoint(".", model)
+      0
     """
     finished_epochs, values = (read or read_checkpoint)(folder, model)
     if values is None:
@@ -93,21 +104,22 @@ def restore_checkpoint(folder, model, read=None):
 
 
 def read_checkpoint(folder, model):
-    """The state in the newest checkpoint that is whole, without setting it.
+    """Reads the state in the newest undamaged checkpoint, without setting it.
 
-    Warns of each damaged one that is newer.
+    It warns of each damaged checkpoint that is newer.
 
     Args:
-      folder: where `EpochCheckpoint` wrote, or will write.
+      folder: folder in which `EpochCheckpoint` wrote, or will write.
       model: the model, built and compiled, as it was then.
 
     Returns:
-      `(finished_epochs, values)`: an int and a NumPy array for each of
-      `checkpoint_variables(model)`; `(0, None)` if there is no checkpoint.
+      `(finished_epochs, values)`, an int and a list of NumPy arrays, one for
+      each of `checkpoint_variables(model)`; or `(0, None)` if there is no
+      checkpoint.
 
     Raises:
-      ValueError: if there are checkpoints and all are damaged, or if the
-        newest that is whole is one of another model.
+      ValueError: if there are checkpoints and all are damaged, or if the newest
+        undamaged one is of another model.
     """
     variables = checkpoint_variables(model)
     damaged = {}
@@ -141,24 +153,17 @@ def read_checkpoint(folder, model):
 
 
 def checkpoint_variables(model):
-    """The variables that a checkpoint holds, in its order.
+    """The variables in a checkpoint, those of the model and of its optimizer.
 
-    Those of the model and of its optimizer. Metrics' are not among them: they
-    start anew with each epoch.
-
-    Args:
-      model: a built and compiled Keras model. Its optimizer is built if it is
-        not.
-
-    Returns:
-      A list of `keras.Variable`.
+    It builds the optimizer if needed. Metrics start anew with each epoch, so
+    that their variables are not in a checkpoint.
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
 
 
-# What zipfile and NumPy raise of a file that is not as it was written.
+# What zipfile and NumPy raise for a file that has changed since it was written.
 _DAMAGE = (
     EOFError,
     KeyError,
@@ -170,7 +175,7 @@ _DAMAGE = (
 
 
 def _newest_first(folder):
-    """Number of finished epochs -> path of each checkpoint in a folder."""
+    """A dict of finished epochs to path of the checkpoints in a folder."""
     found = {
         int(match[1]): path
         for path in pathlib.Path(folder).glob("checkpoint-*.npz")
@@ -180,9 +185,9 @@ def _newest_first(folder):
 
 
 def _read_whole(path):
-    """Finished epochs and values in a file; raises one of _DAMAGE."""
+    """The finished epochs and the values in a file; raises one of _DAMAGE."""
     with zipfile.ZipFile(path) as archive:
-        name = archive.testzip()  # NumPy may stop before the end of one
+        name = archive.testzip()  # NumPy may stop before the end of an array
         if name is not None:
             raise zipfile.BadZipFile(f"bad CRC of {name}")
     with np.load(path) as state:

@@ -1,4 +1,4 @@
-"""Callbacks that keep a record of a training, or end one that has diverged."""
+"""Callbacks that record a training, or stop one that has diverged."""
 
 import csv
 import math
@@ -11,20 +11,25 @@ from supcon_tf.files import written_whole
 
 
 class EpochHistory(keras.callbacks.Callback):
-    """Writes what is logged of each epoch as a row of a CSV file.
+    """Writes the logged values of each epoch as a row of a CSV file.
 
-    (Keras' CSVLogger would, after a restart, write an epoch twice whose
-    checkpoint had not been finished, and has `val_` columns of NA.)
+    After a restart Keras' CSVLogger would write an epoch twice whose checkpoint
+    had not been finished. It also writes NA into the `val_` columns.
 
     Args:
-      path: the file, `.csv`. Rows of a file that is there already are kept as
-        far as their epochs lie before the first one of the fit.
+      path: path of the `.csv` file. If it exists already, the rows of the
+        epochs before the first one of the fit are kept.
 
     Raises:
-      ValueError: if that file is no such history.
+      ValueError: if that file is not such a history.
 
     Example:
-      >>> model.fit(views, epochs=9, callbacks=[EpochHistory("history.csv")])
+      >>> history = model.fit(views, labels, epochs=2, verbose=0,
+      ...                     callbacks=[EpochHistory("history.csv")])
+      >>> print(pathlib.Path("history.csv").read_text())
+      epoch,...
+      1,...
+      2,...
     """
 
     def __init__(self, path):
@@ -41,7 +46,7 @@ class EpochHistory(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the row; `epoch` counts from 0 here and from 1 in the file."""
+        """Adds a row; `epoch` counts from 0 here and from 1 in the file."""
         self.rows = [row for row in self.rows if int(row["epoch"]) <= epoch]
         self.rows.append({"epoch": epoch + 1, **(logs or {})})
         with (
@@ -60,17 +65,17 @@ class DivergedError(RunStoppedError):
 
 
 class StopIfDiverged(keras.callbacks.Callback):
-    """Stops a fit whose loss is not finite, before anything is written of it.
+    """Stops a fit whose loss is not finite, before anything else is written.
 
-    Put it first in the list of callbacks: the checkpoint then stays that of
+    Put it first in the list of callbacks. The newest checkpoint is then that of
     the last good epoch.
 
     Raises:
-      DivergedError: at the end of such an epoch.
+      DivergedError: at the end of an epoch whose loss is not finite.
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        """Looks at the loss; `epoch` counts from 0."""
+        """Checks the loss; `epoch` counts from 0."""
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise DivergedError(

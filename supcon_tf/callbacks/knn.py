@@ -14,28 +14,30 @@ class KNNCallback(keras.callbacks.Callback):
     """Logs the k-NN accuracy of the encoder as `val_knn_accuracy`.
 
     The contrastive loss of a validation set says little about the encoder, and
-    a linear probe takes long. This is quick, and is what EarlyStopping and
-    ModelCheckpoint can watch: put them after it in the list of callbacks, and
-    tell them `mode="max"`.
+    a linear probe takes long. The k-NN accuracy is quick, and EarlyStopping and
+    ModelCheckpoint can watch it. Put them after this callback in the list, with
+    `mode="max"`.
 
-    After the first epoch of a fit and every `every`-th one, both sets are
-    encoded (without views and augmentation, centre-cropped) and the validation
-    images classified by `evaluation.knn_accuracy`. In the epochs between, the
-    last value is logged again: EarlyStopping's `patience` counts these too. A
-    model whose representations are no longer finite has the accuracy 0.
+    After the first epoch of a fit and after every `every`-th epoch, both sets
+    are encoded (without views and augmentation, centre-cropped), and
+    `evaluation.knn_accuracy` classifies the validation images. In the epochs
+    between, the last value is logged again, and EarlyStopping's `patience`
+    counts these epochs, too. A model whose representations are no longer finite
+    has the accuracy 0.
 
-    The encoder is SupConModel's `representation_model()`. Any other model,
-    which must take single images, is itself the encoder, its output flattened.
+    The encoder of a SupConModel is its `representation_model()`. Any other
+    model is itself the encoder, with its output flattened, and must take single
+    images.
 
     Args:
       train_data: `(images, labels)`, `LabelledImages` or a `tf.data.Dataset` of
-        single pairs; uint8 (0 to 255) or float (0 to 1). Each image is compared
-        with each validation image: 9 s for 50,000 and 10,000 of them (R = 512,
-        on 2 cores), beside the encoding.
-      validation_data: the same.
+        single pairs. Images are uint8 (0 to 255) or float (0 to 1). Each image
+        is compared with each validation image. This takes 9 s for 50,000 and
+        10,000 of them (R = 512, on 2 cores), in addition to the encoding.
+      validation_data: as for `train_data`.
       neighbors: int >= 1, at most the number of training images.
       batch_size: int >= 1, images that are encoded at once.
-      every: int >= 1, epochs.
+      every: int >= 1, number of epochs from one measurement to the next.
 
     Raises:
       ValueError: if an argument is out of its range, or images and labels do
@@ -43,11 +45,13 @@ class KNNCallback(keras.callbacks.Callback):
 
     Example:
       >>> monitor = {"monitor": "val_knn_accuracy", "mode": "max"}
-      >>> model.fit(views, epochs=100, callbacks=[
-      ...     KNNCallback(train, validation, every=5),
+      >>> history = model.fit(views, labels, epochs=3, verbose=0, callbacks=[
+      ...     KNNCallback(train, test, every=2),
       ...     keras.callbacks.EarlyStopping(patience=20, **monitor),
       ...     keras.callbacks.ModelCheckpoint(
       ...         "best.keras", save_best_only=True, **monitor)])
+      >>> len(history.history["val_knn_accuracy"])
+      3
     """
 
     def __init__(
@@ -75,7 +79,7 @@ class KNNCallback(keras.callbacks.Callback):
         self._accuracy = None
 
     def on_train_begin(self, logs=None):
-        """Takes the encoder out of the model, once: it shares the weights."""
+        """Gets the encoder from the model, once: they share the weights."""
         del logs
         encoder = self.model
         if isinstance(encoder, SupConModel):
@@ -106,7 +110,7 @@ class KNNCallback(keras.callbacks.Callback):
         )
 
     def _encode(self, data):
-        """Representations `[n, R]` and labels `[n]`."""
+        """Representations `[n, R]` and labels `[n]` of a set."""
         representations, labels = encode_all(
             self._encoder, data, batch_size=self.batch_size
         )
@@ -114,9 +118,9 @@ class KNNCallback(keras.callbacks.Callback):
 
 
 def _num_images(name, data):
-    """Number of labelled images, None if unknown; raises if they are none."""
+    """The number of labelled images, or None; raises if they are none."""
     try:
-        # Checks them. No image of this size is ever made.
+        # This checks the images. It never makes one of this size.
         pairs = image_batches(data, image_size=1, batch_size=1)
     except ValueError as error:
         raise ValueError(f"`{name}`: {error}") from error

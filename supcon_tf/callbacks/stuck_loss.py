@@ -1,4 +1,4 @@
-"""Keras callbacks that watch a fit: a loss that is stuck, k-NN accuracy."""
+"""StuckLossWarning: warns when the loss stays at the value of collapse."""
 
 import numbers
 import warnings
@@ -17,31 +17,32 @@ class StuckLossWarning(keras.callbacks.Callback):
     """Warns, once in a fit, when the loss stays at the value of collapse.
 
     Identical projections have the loss `log(N - 1)`, whatever the labels and
-    the temperature (`metrics.collapsed_loss`). A loss that stays there is the
-    commonest way in which contrastive training fails, and does not look like
-    failure: nothing is infinite, and the value differs from run to run.
+    the temperature are (`metrics.collapsed_loss`). Contrastive training fails
+    most often because the loss stays there. That does not look like failure:
+    nothing is infinite, and the value differs from run to run.
 
-    SupConModel logs what it takes. Compile any other model with
-    `metrics=[metrics.collapsed_loss]`; compared with it is then `loss`. For
-    another variant than `SupConLoss()` that is `keras.metrics.
-    MeanMetricWrapper(metrics.collapsed_loss, name="collapsed_loss",
-    loss=loss)`. If the model has regularisers, which `loss` includes, add a
-    metric of the loss alone that is named `contrastive_loss`. A batch in which
-    no anchor has a positive, where both are 0, does not count as stuck.
+    SupConModel logs what this callback needs. Compile any other model with
+    `metrics=[metrics.collapsed_loss]`, and its `loss` is compared with that
+    metric. For another variant than `SupConLoss()` the metric is
+    `keras.metrics.MeanMetricWrapper(metrics.collapsed_loss,
+    name="collapsed_loss", loss=loss)`. If the model has regularisers, which
+    `loss` includes, add a metric of the loss alone with the name
+    `contrastive_loss`. A batch in which no anchor has a positive does not count
+    as stuck, although both values are 0.
 
     Args:
-      steps: int >= 1, batches in a row, also over the ends of epochs, after
-        which it warns.
-      tolerance: float in (0, 1), how far from the value of collapse, as a
-        share of it, a loss still counts as stuck.
+      steps: int >= 1, the number of batches in a row after which it warns. It
+        counts on from one epoch to the next.
+      tolerance: float in (0, 1), how far a stuck loss may be from the value of
+        collapse, as a share of that value.
 
     Raises:
-      ValueError: if an argument is out of its range, or, in the first batch,
-        if the model does not log what it takes.
+      ValueError: if an argument is out of its range, or, in the first batch, if
+        the model does not log what this callback needs.
 
     Example:
-      >>> model.fit(views, epochs=9, callbacks=[StuckLossWarning()])
-      StuckLoss: The contrastive loss has stayed within 1 % of the value of ...
+      >>> history = model.fit(views, labels, epochs=2, verbose=0,
+      ...                     callbacks=[StuckLossWarning(steps=100)])
     """
 
     def __init__(self, steps=200, tolerance=0.01):
@@ -59,28 +60,28 @@ class StuckLossWarning(keras.callbacks.Callback):
         self._start_epoch()
 
     def on_train_begin(self, logs=None):
-        """Starts to count."""
+        """Resets the count of batches."""
         del logs
         self._warned = False
         self._stuck_batches = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Keras' running means start anew; the count of batches goes on."""
+        """Resets the running means, as Keras does, but not the count."""
         del epoch, logs
         self._start_epoch()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Compares the values of the batches since the last comparison."""
+        """Compares the mean values of the batches since the last comparison."""
         if self._warned:
             return
         name, means = _running_means(logs or {})
         if self._is_doubtful:
             self._stuck_batches, self._is_doubtful = 0, False
-        # The running means are float32: they give the value of one batch to
-        # 0.1 % in batch 10,000 of an epoch, but to 1 % in batch 100,000, which
-        # would be all the tolerance. The mean of a thousandth of the epoch so
-        # far is good to 0.5 % there (the rest is lost in Keras' sums); early
-        # on, that is one batch.
+        # The running means are float32. In batch 10,000 of an epoch they give
+        # the value of one batch to 0.1 %, but in batch 100,000 only to 1 %,
+        # which would be all the tolerance. This takes the mean over a
+        # thousandth of the epoch so far, which is good to 0.5 % there. Keras'
+        # sums lose the rest. Early in an epoch it is the mean of one batch.
         batches = batch + 1 - self._epoch_batches
         if batches < batch / 1000:
             return
@@ -93,8 +94,8 @@ class StuckLossWarning(keras.callbacks.Callback):
             self._stuck_batches = 0
         else:
             # Keras weighs a batch by its images in `loss`, but by 1 in a metric
-            # function: what is recovered of a smaller last batch is wrong. So
-            # this one ends the count only if the epoch goes on after it.
+            # function. The values recovered for a smaller last batch are wrong,
+            # so this batch ends the count only if the epoch goes on after it.
             self._is_doubtful = True
         self._epoch_batches, self._epoch_sums = batch + 1, sums
         if self._stuck_batches >= self.steps:
@@ -124,7 +125,7 @@ class StuckLossWarning(keras.callbacks.Callback):
 
 
 def _running_means(logs):
-    """Name and running means of the loss; the loss and that of collapse."""
+    """The name of the loss, and the running means of it and of collapse."""
     name = "contrastive_loss" if "contrastive_loss" in logs else "loss"
     if not {name, "collapsed_loss"} <= set(logs):
         raise ValueError(

@@ -88,11 +88,11 @@ def pooled_encoder(
       ValueError: if an argument is out of its range.
 
     Example:
-      >>> model = keras.applications.MobileNetV2(
-      ...     include_top=False, weights=None
+      >>> model = keras.Sequential(
+      ...     [keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3)]
       ... )
       >>> pooled_encoder(model, offset=(-0.5, -0.5, -0.5)).output_shape
-      (None, 1280)
+      (None, 4)
     """
     _check(model, input_shape, pooling)
     images = keras.Input(input_shape or model.input_shape[1:], name="images")

@@ -111,7 +111,7 @@ class HubEncoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """Makes a layer from its config, except in safe mode."""
+        """Makes a layer from its config, in safe mode only `supcon_tf:NAME`."""
         is_own = str(config.get("handle")).startswith(_OWN)
         if in_safe_mode() and not is_own:
             raise ValueError(

@@ -33,10 +33,10 @@ def initial_encoder(
 
           PATH.keras          a Keras model, such as a run's encoder.keras
           WORKDIR             a folder that `pretrain` wrote
-          FOLDER, .tar.gz     a Reusable SavedModel, as for `HubEncoder`
+          FOLDER, .tar.gz     a Reusable SavedModel, as in `HubEncoder`
           or URL
-          supcon_tf:NAME      a pretrained encoder, as for `load_pretrained`
-          keras_cv:PRESET     a KerasCV preset with weights, as for
+          supcon_tf:NAME      a pretrained encoder, as in `load_pretrained`
+          keras_cv:PRESET     a KerasCV preset with weights, as in
                               `keras_cv_preset`
       input_shape: `(height, width, 3)` of the images.
       safe_mode: whether a .keras file that holds code, such as that of a

@@ -1,4 +1,4 @@
-"""The training and test images that an encoder is measured on."""
+"""Loads the training and test images that an encoder is measured on."""
 
 import numpy as np
 
@@ -19,34 +19,34 @@ def parts_of(
     neighbors=(1,),
     seed=0,
 ):
-    """Training and test images, of which there are enough to be measured.
+    """Loads training and test images, and checks that there are enough.
 
-    Of a data set without test images of its own, such as most folders, a share
-    of the images takes their place. An encoder that was trained on this data
-    set has to have held out the same ones: it would else be tested on images
-    that it was trained on.
+    Many data sets, such as most folders, have no test images of their own. A
+    share of the images is then held out as test images. An encoder that was
+    trained on this data set must have held out the same ones, since it would
+    otherwise be tested on images that it was trained on.
 
     Args:
-      name: as for `load_dataset`, as are `data_dir`, `download` and
-        `max_samples`.
-      data_dir: see there.
-      download: see there.
-      max_samples: see there.
-      max_test_images: int >= 1 or None, test images at most: drawn by the seed,
-        the first ones of a stream.
+      name: as in `load_dataset`.
+      data_dir: as in `load_dataset`.
+      download: as in `load_dataset`.
+      max_samples: as in `load_dataset`.
+      max_test_images: int >= 1, the most test images, or None for all. They
+        are drawn at random; from a stream, the first ones are taken.
       held_out: pairs (seed, fraction) with which the encoders' own training
-        held out test images; `()` if they were not trained on this data set.
-      validation_fraction: float in (0, 1), of the training images that will be
-        held out to choose k.
+        held out test images. It is `()`, the default, if the encoders were not
+        trained on this data set.
+      validation_fraction: float in (0, 1), the share of the training images
+        that will be held out to choose k.
       neighbors: ints >= 1, the k to choose from.
-      seed: int.
+      seed: integer that decides which images are drawn and held out.
 
     Returns:
-      `(train, test)`, as of `load_dataset`.
+      `(train, test)`, as `load_dataset` returns them.
 
     Raises:
-      ValueError: if there is no such data set, there are too few images, or
-        the encoders' training held out different ones.
+      ValueError: if there is no such data set, if there are too few images, or
+        if the encoders' trainings held out different images.
 
     Example:
       >>> train, test = parts_of("digits", max_test_images=100)
@@ -97,7 +97,7 @@ def parts_of(
 def _are_same(test, other):
     if isinstance(test, LabelledImages):
         return np.array_equal(test.images, other.images)
-    return len(test) == len(other)  # the end of the same files
+    return len(test) == len(other)  # both are the end of the same files
 
 
 def _refuse_too_few(name, train, test):

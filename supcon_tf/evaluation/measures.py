@@ -1,4 +1,4 @@
-"""Measures of a frozen encoder on a data set: probe, neighbours, geometry."""
+"""Measures a frozen encoder on a data set: probe, neighbours, geometry."""
 
 from tqdm import tqdm
 
@@ -22,41 +22,45 @@ def measure(
     seed=0,
     title="encode",
 ):
-    """A linear probe, nearest neighbours, and how the representations lie.
+    """Measures an encoder by a linear probe, k-NN and its geometry.
 
-    Each image is encoded once. Test images have no part in what is chosen.
+    Each image is encoded once. The choices of k and l2 do not use test images.
 
     Args:
-      encoder: Keras model, float32 RGB images in [0, 1] -> `[B, R]`.
+      encoder: Keras model, float32 RGB images in [0, 1] -> representations
+        `[B, R]`.
       train: `LabelledImages` or `StreamedImages`, with class names.
-      test: the same.
-      image_size: as for `image_size_of`.
-      l2: as for `fit_linear_classifier`.
-      neighbors: ints >= 1, candidates as for `choose_neighbors`.
+      test: test images of the same kind.
+      image_size: as in `image_size_of`.
+      l2: as in `fit_linear_classifier`.
+      neighbors: ints >= 1, the k to choose from, as in `choose_neighbors`.
       validation_fraction: float in (0, 1), the part of the training images
-        that is held out to choose k and l2.
-      seed: integer that decides which part that is.
-      title: string before the progress bars.
+        that is held out to choose k and l2; 0.1 by default.
+      seed: integer that decides which part is held out, 0 by default.
+      title: string before the progress bars, `"encode"` by default.
 
     Returns:
-      A `LinearClassifier` on the encoder; the test representations `[n, R]`
-      and labels `[n]`; and a dict of
-        linear_probe: `top_1_accuracy`, `top_5_accuracy` (None for up to five
-          classes), `l2`, `held_out_top_1_accuracies`.
-        knn: `top_1_accuracy`, `neighbors`, `held_out_top_1_accuracies`.
-        alignment, uniformity: as in `metrics`, of the test images; an image's
-          positives are those of its class.
-        effective_rank: of the test representations.
+      A `LinearClassifier` on the encoder, the test representations `[n, R]`,
+      their labels `[n]`, and a dict of
+        linear_probe: dict of `top_1_accuracy`, `top_5_accuracy` (None for up to
+          five classes), `l2` and `held_out_top_1_accuracies`.
+        knn: dict of `top_1_accuracy`, `neighbors` and
+          `held_out_top_1_accuracies`.
+        alignment, uniformity: as in `metrics`, of the test representations.
+          The positives of an image are the other images of its class.
+        effective_rank: that of the test representations.
         num_features: R.
 
     Raises:
-      ValueError: as `fit_linear_classifier` and `choose_neighbors`.
+      ValueError: as in `fit_linear_classifier` and `choose_neighbors`.
       NotFiniteError: if a representation is not finite.
 
     Example:
-      >>> *_, measured = measure(encoder, *load_dataset("digits"))
-      >>> measured["knn"]
-      {'top_1_accuracy': 0.98, 'neighbors': 5, 'held_out_top_1_...
+      >>> classifier, x, y, measured = measure(encoder, train, test)
+      >>> x.shape, measured["num_features"]
+      ((100, 8), 8)
+      >>> sorted(measured["knn"])
+      ['held_out_top_1_accuracies', 'neighbors', 'top_1_accuracy']
     """
     x_train, y_train = encode_with_progress(
         encoder, train, image_size=image_size, title=f"{title}, training images"
@@ -114,7 +118,10 @@ def measure(
 
 
 def _knn(train, test, *, title, **choice):
-    """The accuracy of the k that is best on a held-out part, a dict."""
+    """Returns a dict of the k that is best on a held-out part and its accuracy.
+
+    `train` and `test` are pairs of representations `[n, R]` and labels `[n]`.
+    """
     k, accuracies = choose_neighbors(
         *train, title=f"{title}, choice of k", **choice
     )

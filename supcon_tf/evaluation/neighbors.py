@@ -1,4 +1,4 @@
-"""How good is an encoder? Linear probe and nearest neighbours."""
+"""Classifies images by their nearest neighbours, without any training."""
 
 import numpy as np
 import tensorflow as tf
@@ -19,32 +19,36 @@ def knn_accuracy(
     *,
     neighbors=20,
 ):
-    """Top-1 accuracy of a vote among the nearest training representations.
+    """Computes the top-1 accuracy of a vote among the k nearest neighbours.
 
-    Nearest are those of the highest cosine similarity s, and each votes for
-    its label with the weight `exp(s / 0.07)`. Nothing is trained.
+    The neighbours of a test image are the training representations with the
+    highest cosine similarity s to its own. Each of the k nearest votes for its
+    label with the weight `exp(s / 0.07)`. Nothing is trained.
 
     Args:
       train_representations: `[n, R]` finite floats, of any length.
       train_labels: `[n]` integers.
-      test_representations: `[m, R]` finite floats.
+      test_representations: `[m, R]` finite floats, of any length.
       test_labels: `[m]` integers.
-      neighbors: int k, 1 <= k <= n; 20 is what Caron et al. found best.
+      neighbors: int k, 1 <= k <= n. The default, 20, is what Caron et al. found
+        best.
 
     Returns:
-      A Python float in [0, 1].
+      The accuracy, a Python float in [0, 1].
 
     Raises:
       ValueError: if `neighbors` is out of its range.
 
     Example:
-      >>> train, test = load_dataset("digits")  # and pixels as representation
-      >>> knn_accuracy(*encode_all(encoder, train), *encode_all(encoder, test))
-      0.975
+      >>> x_train = train.images.reshape(200, -1)  # pixels as representations
+      >>> x_test = test.images.reshape(100, -1)
+      >>> accuracy = knn_accuracy(x_train, train.labels, x_test, test.labels)
+      >>> accuracy > 0.8
+      True
 
     Reference:
-      Wu et al. 2018 (instance discrimination), Sec. 3.4, with their 0.07;
-      k = 20: Caron et al. 2021 (DINO), Sec. 3.2.
+      The vote and its 0.07 are from Wu et al. 2018 (instance discrimination),
+      Sec. 3.4. k = 20 is from Caron et al. 2021 (DINO), Sec. 3.2.
     """
     check_neighbors(neighbors, len(train_labels))
     (accuracy,) = knn_accuracies(
@@ -66,15 +70,16 @@ def knn_accuracies(
     neighbors,
     title=None,
 ):
-    """As `knn_accuracy` for several k, with one search for neighbours.
+    """Computes what `knn_accuracy` does for several k, with a single search.
 
     Args:
-      train_representations: as for `knn_accuracy`, as are the next three.
-      train_labels: see there.
-      test_representations: see there.
-      test_labels: see there.
+      train_representations: as in `knn_accuracy`.
+      train_labels: as in `knn_accuracy`.
+      test_representations: as in `knn_accuracy`.
+      test_labels: as in `knn_accuracy`.
       neighbors: list of ints k, 1 <= k <= n.
-      title: string before a progress bar on a terminal; None: no bar.
+      title: string before a progress bar, which is only shown on a terminal.
+        None, the default, shows none.
 
     Returns:
       A list of Python floats in [0, 1], one for each k.
@@ -107,7 +112,7 @@ def knn_accuracies(
 
 
 def check_neighbors(neighbors, num_images):
-    """Raises a ValueError unless there are so many neighbours to ask."""
+    """Raises a ValueError if `neighbors` is not an int in [1, num_images]."""
     if not isinstance(neighbors, int) or not 1 <= neighbors <= num_images:
         raise ValueError(
             "`neighbors` must be an int from 1 to the number of training "
@@ -116,19 +121,24 @@ def check_neighbors(neighbors, num_images):
 
 
 def nearest_neighbor_accuracy(train, test, *, image_size):
-    """Top-1 accuracy of the nearest training image, by raw pixels.
+    """Computes the top-1 accuracy of the nearest training image by raw pixels.
 
-    The yardstick that needs no learning: an encoder that does not beat it has
-    not earned its place.
+    This is a yardstick that needs no learning. An encoder that does not beat it
+    has not earned its place.
 
     Args:
-      train: as for `linear_probe`.
-      test: the same.
-      image_size: int; images are centre-cropped to it, or to 32 pixels if it
-        is larger: pixels of photographs are no closer at a finer size.
+      train: as in `linear_probe`.
+      test: as in `linear_probe`.
+      image_size: int, in pixels. The images are centre-cropped to this size, or
+        to 32 pixels if it is larger, since the pixels of photographs are no
+        closer at a finer size.
 
     Returns:
-      A Python float in [0, 1].
+      The accuracy, a Python float in [0, 1].
+
+    Example:
+      >>> nearest_neighbor_accuracy(train, test, image_size=8) > 0.8
+      True
     """
     size = min(image_size, 32)
     test_batches = [
@@ -137,14 +147,14 @@ def nearest_neighbor_accuracy(train, test, *, image_size):
     ]
     nearest = [np.full(len(labels), np.inf) for _, labels in test_batches]
     answers = [np.full(len(labels), -1) for _, labels in test_batches]
-    # The training images pass by once, a block at a time.
+    # The training images are read once, in blocks.
     for images, labels in image_batches(
         train, image_size=size, batch_size=4096
     ):
         pixels = _flat(images)
         squares = tf.reduce_sum(tf.square(pixels), axis=1)
         for part, (test_pixels, _) in enumerate(test_batches):
-            # |a - b|^2 without |a|^2, which is the same for every b.
+            # This is |a - b|^2 without |a|^2, which is the same for every b.
             distances = squares - 2 * tf.matmul(
                 test_pixels, pixels, transpose_b=True
             )
@@ -167,27 +177,33 @@ def _flat(images):
 def choose_neighbors(
     representations, labels, *, candidates, fraction=0.1, seed=0, title=None
 ):
-    """The number of neighbours that is right most often on a held-out part.
+    """Chooses the number of neighbours that is best on a held-out part.
 
     Args:
       representations: `[n, R]` finite floats, of the training images.
       labels: `[n]` integers >= 0.
-      candidates: ints >= 1. Those of which there are not enough training
-        images, once the part is held out, are passed over.
-      fraction: float in (0, 1), the part that is held out, class by class.
-      seed: integer that decides which part that is.
-      title: string before a progress bar on a terminal; None: no bar.
+      candidates: ints k >= 1. A k that exceeds the number of training images
+        that are left, once the part is held out, is passed over.
+      fraction: float in (0, 1), the part that is held out, class by class; 0.1
+        by default.
+      seed: integer that decides which part is held out, 0 by default.
+      title: string before a progress bar, which is only shown on a terminal.
+        None, the default, shows none.
 
     Returns:
-      The k that is right most often, of equally good ones the first; and a
-      list of pairs `[k, accuracy]`, one for each candidate that fits.
+      The k with the highest accuracy, the first one if several are equally
+      good. And a list of pairs `[k, accuracy]`, one for each candidate that was
+      not passed over.
 
     Raises:
-      ValueError: if no candidate fits, or a class has too few images.
+      ValueError: if no candidate is left, or a class has too few images.
 
     Example:
-      >>> choose_neighbors(x, labels, candidates=(1, 5, 20))
-      (5, [[1, 0.972], [5, 0.986], [20, 0.979]])
+      >>> points = np.eye(2)[labels % 2]  # two classes, two points
+      >>> choose_neighbors(
+      ...     points, labels % 2, candidates=(1, 2, 20), fraction=0.25
+      ... )
+      (1, [[1, 1.0], [2, 1.0]])
     """
     classes, labels = np.unique(labels, return_inverse=True)
     fitted, held_out = split_labels(

@@ -1,27 +1,28 @@
-"""What representations that are computed once tell of their encoder."""
+"""Measures how the representations of an encoder lie in their space."""
 
 import numpy as np
 
 
 def effective_rank(representations):
-    """How many directions the representations fill, as a real number.
+    """Computes how many directions the representations fill.
 
-    The exponential of the entropy of the singular values, these divided by
-    their sum:
+    The effective rank is a real number, the exponential of the entropy of the
+    singular values s divided by their sum:
 
         exp(-sum_i p_i log p_i),   p_i = s_i / sum_j s_j
 
-    k directions of the same spread give k; the weaker ones among unequal
-    directions count for less.
+    If the representations spread equally in k directions, it is k. If the
+    spread is unequal, the weaker directions count for less.
 
     Args:
       representations: `[n, R]` finite floats. Their mean is subtracted.
 
     Returns:
-      A Python float from 1 to min(n - 1, R); 0 if all are identical.
+      A Python float from 1 to min(n - 1, R), or 0 if all representations are
+      identical.
 
     Raises:
-      ValueError: if they are not of that shape or not finite.
+      ValueError: if the representations have another shape or are not finite.
 
     Example:
       >>> effective_rank([[1, 0], [-1, 0], [0, 1], [0, -1]])
@@ -29,8 +30,8 @@ def effective_rank(representations):
 
     Reference:
       Roy & Vetterli, "The effective rank: a measure of effective
-      dimensionality", EUSIPCO 2007. (They do not subtract the mean, which of
-      non-negative features would be one strong direction.)
+      dimensionality", EUSIPCO 2007. They do not subtract the mean. The mean of
+      non-negative features would count as one strong direction.
     """
     x = np.asarray(representations, np.float64)
     if x.ndim != 2 or not x.size or not np.isfinite(x).all():
@@ -39,7 +40,7 @@ def effective_rank(representations):
             f"Received: shape {x.shape}"
         )
     values = np.linalg.svd(x - x.mean(axis=0), compute_uv=False)
-    # What is left of identical rows is the rounding of their mean.
+    # Identical rows less their mean are not 0 but the rounding of the mean.
     if values.sum() <= 1e-12 * np.linalg.norm(x):
         return 0.0
     shares = values / values.sum()
@@ -48,24 +49,32 @@ def effective_rank(representations):
 
 
 def pair_similarities(representations, labels, *, max_pairs=5000, seed=0):
-    """Cosine similarities of random pairs of one class, and of two classes.
+    """Computes the cosine similarities of random pairs of images.
 
-    The first of a pair is any image, the second any of those that make such a
-    pair with it.
+    There are two kinds of pairs: pairs of images of one class, and pairs of
+    images of two classes. The first image of a pair is drawn from all images,
+    the second from those that make a pair of that kind with it.
 
     Args:
       representations: `[n, R]` floats.
       labels: `[n]` integers.
-      max_pairs: int >= 1, pairs drawn of each sort; an image with itself, and
-        one that has no second, is then left out.
-      seed: int that decides which.
+      max_pairs: int >= 1, the number of pairs that are drawn of each kind; 5000
+        by default. A pair of an image with itself is dropped afterwards, and
+        so is an image for which there is no second.
+      seed: integer that decides which pairs are drawn, 0 by default.
 
     Returns:
       A dict of `"one class"` and `"two classes"` to arrays of floats in
-      [-1, 1]. Of a representation that is 0 everywhere they are 0.
+      [-1, 1]. A representation that is 0 everywhere has the similarity 0 to
+      all others.
 
     Raises:
-      ValueError: if there are no pairs of one of the sorts.
+      ValueError: if there are no pairs of one of the kinds.
+
+    Example:
+      >>> similarities = pair_similarities([[1, 0], [1, 0], [0, 1]], [0, 0, 1])
+      >>> {kind: set(x.tolist()) for kind, x in similarities.items()}
+      {'one class': {1.0}, 'two classes': {0.0}}
     """
     x, labels = of_unit_length(representations), np.asarray(labels)
     random = np.random.default_rng(seed)
@@ -88,18 +97,24 @@ def pair_similarities(representations, labels, *, max_pairs=5000, seed=0):
             )
         first, second = first[is_pair], second[is_pair]
         cosines = np.sum(x[first] * x[second], axis=1)
-        similarities[name] = np.clip(cosines, -1, 1)  # of their rounding
+        # Rounding can bring a cosine slightly out of its range.
+        similarities[name] = np.clip(cosines, -1, 1)
     return similarities
 
 
 def of_unit_length(representations):
-    """Representations scaled to the length 1, as k-NN sees them.
+    """Scales representations to the length 1, as k-NN sees them.
 
     Args:
       representations: `[n, R]` floats.
 
     Returns:
-      `[n, R]` float64; those of the length 0 stay as they are.
+      `[n, R]` float64. Representations of the length 0 stay as they are.
+
+    Example:
+      >>> of_unit_length([[3, 4], [0, 0]])
+      array([[0.6, 0.8],
+             [0. , 0. ]])
     """
     x = np.asarray(representations, np.float64)
     lengths = np.linalg.norm(x, axis=1, keepdims=True)

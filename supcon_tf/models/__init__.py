@@ -1,1 +1,1 @@
-"""Keras models: an encoder, a head on it, and how they are trained."""
+"""Keras models of an encoder and a head, and how they are trained."""

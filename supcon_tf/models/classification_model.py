@@ -15,18 +15,18 @@ from supcon_tf.models.linear_classifier import LinearClassifier
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class ClassificationModel(EncoderModel):
-    """Encoder and classifier, trained together, on every view of every image.
+    """Encoder and classifier, trained together on every view of every image.
 
-    What the paper compares with: the same encoder, trained by cross-entropy or
-    with a margin. Each view has the label of its image; the loss of an image
-    is the mean over its views. Beside `loss` it logs `top_1_accuracy` on the
-    views that it trains on.
+    The paper compares with such models: the same encoder, trained with
+    cross-entropy or with a margin. Each view has the label of its image, and
+    the loss of an image is the mean over its views. In addition to `loss` it
+    logs `top_1_accuracy` on the views that it trains on.
 
     Args:
       encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
       num_classes: int >= 2, C.
       cosine: whether the scores are cosines of the representation with one
-        vector a class, for `AdditiveMarginLoss`, rather than logits.
+        vector for each class, as `AdditiveMarginLoss` needs, or logits.
       normalize_representation: as in `SupConModel`.
       num_microbatches: as in `SupConModel`.
 
@@ -34,23 +34,26 @@ class ClassificationModel(EncoderModel):
       images: `[B, V, ...]`, or `[B, ...]`, which is one view.
 
     Returns:
-      `[B, V, C]` logits, or cosines; float32 (float64 if that is floatx).
+      `[B, V, C]` logits or cosines, float32 (float64 if that is floatx).
 
     Raises:
-      ValueError: if an argument is out of its range; if it is compiled with a
-        loss that is not a `keras.losses.Loss`, or given other labels than `[B]`
-        integers in [0, C) or `[B, C]` floats. Inside a compiled step values of
-        labels are not known: an integer that is no class makes the loss NaN.
+      ValueError: if an argument is out of its range; if the model is compiled
+        with a loss that is not a `keras.losses.Loss`; or if labels are neither
+        `[B]` integers in [0, C) nor `[B, C]` floats. Inside a compiled step the
+        values of labels are not known. An integer that is no class makes the
+        loss NaN there.
 
     Example:
-      >>> model = ClassificationModel(encoder, num_classes=10)
+      >>> model = ClassificationModel(encoder, num_classes=4)
       >>> model.compile(
       ...     optimizer="sgd",
       ...     loss=keras.losses.CategoricalCrossentropy(
       ...         from_logits=True, label_smoothing=0.1
       ...     ),
       ... )
-      >>> model.fit(views, epochs=10, steps_per_epoch=195)
+      >>> history = model.fit(views, labels, epochs=2, verbose=0)
+      >>> sorted(history.history)
+      ['loss', 'top_1_accuracy']
       >>> model.representation_model().save("encoder.keras")
 
     Reference:
@@ -80,7 +83,7 @@ class ClassificationModel(EncoderModel):
         self.num_classes = num_classes
         self.cosine = cosine
         make = CosineSimilarities if cosine else layers.Dense
-        # Whatever the policy, at least float32.
+        # The classifier computes in at least float32, whatever the policy is.
         is_double = keras.backend.floatx() == "float64"
         self.classifier = make(
             num_classes,
@@ -90,7 +93,7 @@ class ClassificationModel(EncoderModel):
         self.accuracy_tracker = keras.metrics.Mean("top_1_accuracy")
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """Keras' own; labels that are given as a whole are checked before."""
+        """As in Keras, but it first checks labels that are given as a whole."""
         if y is not None:
             self._check_classes(y)
         return super().fit(x, y, *args, **kwargs)
@@ -113,13 +116,14 @@ class ClassificationModel(EncoderModel):
         return self._with_penalty(loss, images)
 
     def linear_classifier(self, class_names=None):
-        """Encoder and classifier as a model of images, not views, to scores.
+        """Encoder and classifier as a model of single images, without views.
 
         Args:
           class_names: as for `LinearClassifier`.
 
         Returns:
-          A `LinearClassifier`. Of cosines it has the order, not the scale.
+          A `LinearClassifier` with the weights of this model. If this model
+          computes cosines, its scores have the same order but another scale.
         """
         encoder = self.representation_model()
         classifier = LinearClassifier(encoder, self.num_classes, class_names)
@@ -132,7 +136,7 @@ class ClassificationModel(EncoderModel):
         return classifier
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {
             **super().get_config(),
             "num_classes": self.num_classes,
@@ -162,8 +166,9 @@ class ClassificationModel(EncoderModel):
             )
         self._check_classes(labels)
         one_hot = ops.one_hot(labels, self.num_classes)
-        # A row of zeros is no class, and would be a loss of 0. NaN, as of
-        # TensorFlow's own sparse cross-entropy on a GPU: XLA cannot raise.
+        # A row of zeros is no class, and would have a loss of 0. XLA cannot
+        # raise, so the loss is NaN, like that of TensorFlow's own sparse
+        # cross-entropy on a GPU.
         is_class = ops.any(one_hot > 0, axis=1, keepdims=True)
         return ops.where(is_class, one_hot, np.nan)
 

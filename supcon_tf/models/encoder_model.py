@@ -19,27 +19,27 @@ from supcon_tf.models.gradient_cache import cached_gradients
 class EncoderModel(BuiltFromSpecs):
     """An encoder, and a head on it, applied to every view of every image.
 
-    What `SupConModel` and `ClassificationModel` share. The views are folded
-    into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
-    BatchNormalization sees all of them at once, and the outputs are unfolded.
-    A training step is the same on one replica and on many, and takes the batch
-    at once or in pieces.
+    `SupConModel` and `ClassificationModel` share this class. It folds the views
+    into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that BatchNormalization
+    sees all of them at once, and unfolds the outputs. A training step is the
+    same on one replica and on many, and takes the batch at once or in pieces.
 
-    A subclass sets `_head_name` to the attribute that has its head, a layer
-    `[B, R]` -> `[B, D]` or None, and has a `compute_loss`.
+    A subclass sets `_head_name` to the name of the attribute that holds its
+    head, a layer `[B, R]` -> `[B, D]` or None. It also implements
+    `compute_loss`.
 
     Args:
       encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
       normalize_representation: whether the representation is scaled to unit
         length before the head, and then also in `encode` and
         `representation_model`.
-      num_microbatches: int k >= 1, pieces of a batch in a training step. On
-        TensorFlow.
+      num_microbatches: int k >= 1, the number of pieces of a batch in a
+        training step. More than 1 needs TensorFlow.
 
     Raises:
       ValueError: if an argument is out of its range; if the input has neither
-        the encoder's rank nor one more; on several replicas, if it is compiled
-        with what they cannot do.
+        the encoder's rank nor one more; or if the model is compiled with
+        something that several replicas cannot do.
     """
 
     _head_name = None
@@ -53,8 +53,8 @@ class EncoderModel(BuiltFromSpecs):
         **kwargs,
     ):
         check_tensorflow_int("num_microbatches", num_microbatches, 1)
-        # The encoder gets the images as they are, float32, also under a mixed
-        # policy: it casts them once it has normalised them.
+        # The encoder gets float32 images, even under a mixed policy. It casts
+        # them once it has normalised them.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.normalize_representation = normalize_representation
@@ -79,7 +79,7 @@ class EncoderModel(BuiltFromSpecs):
         self.built = True
 
     def call(self, images, training=None):
-        """`[B, V, ...]` -> `[B, V, D]`."""
+        """Applies encoder and head to all views: `[B, V, ...]` -> `[B, V, D]`."""
         images, views = self._folded(images)
         x = self._represent(images, training)
         if self._head is not None:
@@ -100,24 +100,25 @@ class EncoderModel(BuiltFromSpecs):
         return self._represent(ops.convert_to_tensor(images), training)
 
     def representation_model(self):
-        """The encoder to keep: a Keras model of what `encode` computes.
+        """The encoder to keep, a Keras model that computes what `encode` does.
 
-        It is the encoder itself, or, with `normalize_representation`, the
-        encoder followed by the normalisation. It shares the weights and needs
-        nothing of this package to be loaded again.
+        It is the encoder itself or, with `normalize_representation`, the
+        encoder followed by the normalisation. It shares the weights, and can be
+        loaded again without this package.
         """
         if not self.normalize_representation:
             return self.encoder
         if not getattr(self.encoder, "inputs", None):  # subclassed
             return keras.Sequential([self.encoder, self._normalization])
-        # Its layers rather than itself as a layer: they are found by name.
+        # This takes the layers of the encoder rather than the encoder as one
+        # layer, so that they are found by name.
         representations = self._normalization(self.encoder.outputs[0])
         return keras.Model(
             self.encoder.inputs[0], representations, name=self.encoder.name
         )
 
     def train_step(self, *args):
-        """One step; on TensorFlow the same on one replica and on many."""
+        """One step of `fit`, on TensorFlow the same on one replica and on many."""
         if keras.backend.backend() != "tensorflow":
             return super().train_step(*args)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
@@ -161,32 +162,32 @@ class EncoderModel(BuiltFromSpecs):
         return keras_steps.reducible(self, logs)
 
     def train_on_batch(self, *args, **kwargs):
-        """Keras' own, on one replica."""
+        """As in Keras, on one replica only."""
         keras_steps.refuse_whole_batches(self, "train_on_batch", "fit")
         return super().train_on_batch(*args, **kwargs)
 
     def test_on_batch(self, *args, **kwargs):
-        """Keras' own, on one replica."""
+        """As in Keras, on one replica only."""
         keras_steps.refuse_whole_batches(self, "test_on_batch", "evaluate")
         return super().test_on_batch(*args, **kwargs)
 
     def predict_on_batch(self, *args, **kwargs):
-        """Keras' own, on one replica."""
+        """As in Keras, on one replica only."""
         keras_steps.refuse_whole_batches(self, "predict_on_batch", "predict")
         return super().predict_on_batch(*args, **kwargs)
 
     def make_train_function(self, *args, **kwargs):
-        """Keras' own, of a model compiled with what several replicas can do."""
+        """As in Keras, after a check of what several replicas cannot do."""
         keras_steps.check_compiled(self)
         return super().make_train_function(*args, **kwargs)
 
     def make_test_function(self, *args, **kwargs):
-        """Keras' own, of a model compiled with what several replicas can do."""
+        """As in Keras, after a check of what several replicas cannot do."""
         keras_steps.check_compiled(self)
         return super().make_test_function(*args, **kwargs)
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
@@ -199,23 +200,21 @@ class EncoderModel(BuiltFromSpecs):
         return getattr(self, self._head_name)
 
     def _build_more(self, representation_shape):
-        """What a subclass builds besides, in the strategy's scope."""
+        """Builds what else a subclass has, in the scope of the strategy."""
 
     def _after_step(self, images, labels, outputs):
-        """What a subclass does after the weights' update."""
+        """Does what else a subclass does after the update of the weights."""
 
     def _with_penalty(self, loss, images):
-        """The loss plus the regularisers, a replica's part of the sum.
+        """Adds the regularisers to the scalar loss, as a replica's part of the sum.
 
-        Args:
-          loss: scalar.
-          images: how many images the replica has.
+        `images` is the number of images that the replica has.
         """
         if self.num_microbatches > 1 or num_replicas() > 1:
             self._refuse_added_losses()
         penalty = sum(self.losses)
         if num_replicas() > 1:
-            # By images, so that a replica without any has no part in the step.
+            # The share goes by images: a replica without any has no part.
             share = ops.cast(images, loss.dtype) / ops.cast(
                 sum_over_replicas(images), loss.dtype
             )
@@ -225,16 +224,16 @@ class EncoderModel(BuiltFromSpecs):
     def _represent(self, images, training):
         representations = self.encoder(images, training=training)
         if self.normalize_representation:
-            # (Unlike the layer, with a finite gradient where it is 0.)
+            # Unlike the layer, this has a finite gradient at 0.
             representations = unit_length(ops.cast(representations, "float32"))
         return representations
 
     def _forward_layers(self):
-        """What makes outputs of images, one layer after the other."""
+        """The layers from images to outputs, in their order; some may be None."""
         return [self.encoder, self._normalization, self._head]
 
     def _check_loss(self):
-        """Refuses what is no loss of its own, or none that is one number."""
+        """Refuses a loss that is no keras.losses.Loss, or that is not reduced."""
         name = type(self).__name__
         if not isinstance(self.loss, keras.losses.Loss):
             raise ValueError(
@@ -248,9 +247,9 @@ class EncoderModel(BuiltFromSpecs):
             )
 
     def _refuse_added_losses(self):
-        """Refuses losses of a part of the batch, which are not those of all.
+        """Refuses added losses, which would be those of a part of the batch.
 
-        (Those of replicas, too: Keras keeps them in one list for all.)
+        On replicas, too, they are wrong: Keras keeps one list for all replicas.
         """
         regularized = [
             weight
@@ -267,7 +266,7 @@ class EncoderModel(BuiltFromSpecs):
             )
 
     def _folded(self, images):
-        """`[B, V, ...]` or `[B, ...]` -> `[B * V, ...]`, and V."""
+        """Folds `[B, V, ...]` or `[B, ...]` to `[B * V, ...]`; returns V, too."""
         if not self._has_views(len(images.shape)):
             return images, 1
         views = images.shape[1]
@@ -292,7 +291,7 @@ class EncoderModel(BuiltFromSpecs):
 
 
 def state_of(layers):
-    """What a forward in training mode may change.
+    """The variables that a forward pass in training mode may change.
 
     Args:
       layers: list of layers or None.
@@ -309,15 +308,15 @@ def state_of(layers):
 
 
 def check_tensorflow_int(name, value, least):
-    """Refuses what is no int, or needs a step that TensorFlow alone has.
+    """Refuses a value that is no int, or that only works on TensorFlow.
 
     Args:
-      name: of the argument.
-      value: given for it.
-      least: its smallest value, which other backends take.
+      name: name of the argument.
+      value: value that was given for it.
+      least: smallest value, and the only one for other backends.
 
     Raises:
-      ValueError: if it is so.
+      ValueError: if the value is refused.
     """
     check_int(name, value, least)
     backend = keras.backend.backend()

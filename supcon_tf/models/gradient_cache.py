@@ -16,61 +16,66 @@ def cached_gradients(
     """Gradients of a loss of the whole batch, computed piece by piece.
 
     A contrastive loss needs the outputs of all rows at once, but not what lies
-    between inputs and outputs. So, with the batch cut into k pieces:
+    between inputs and outputs. The batch is therefore cut into k pieces, and
 
         1. outputs_i = call(inputs_i), keeping nothing else;
         2. loss = loss_of(outputs), and its gradient g with respect to outputs;
         3. outputs_i = call(inputs_i) again, and its gradients with respect to
            the variables, weighted by g_i; summed over the pieces.
 
-    Memory is that of one piece, the gradients are those of the whole batch, and
-    the price is a second forward. Layers that look at other rows, as
-    BatchNormalization does, see those of their piece; a synchronised one those
-    of the pieces of all replicas that run at the same time, and so others than
-    on one device.
+    This takes the memory of one piece and gives the gradients of the whole
+    batch, at the cost of a second forward pass. Layers that look at other rows,
+    such as BatchNormalization, see the rows of their piece. If they are
+    synchronised, they see those of the pieces of all replicas that run at the
+    same time, which are not the rows that they would see on one device.
 
-    State is kept as if `call` had run once. Each piece starts from the same
-    floats, and they end as the mean over the pieces of what each one left: a
-    moving average is updated once, with the mean of the pieces' statistics.
-    Random states (integers) go on from piece to piece, and the second forward
-    of a piece starts from where its first one did: it drops the same units.
+    The state is kept as if `call` had run once. Each piece starts from the same
+    floats, and they end as the mean over the pieces of what each one left. A
+    moving average is therefore updated once, with the mean of the pieces'
+    statistics. Random states (integers) go on from piece to piece. The second
+    forward pass of a piece starts from the random state of its first one, so
+    that it drops the same units.
 
     Args:
       call: function `[b, ...]` inputs -> `[b, ...]` float outputs, such as a
-        model in training mode. It runs twice for each piece. What it adds with
-        `add_loss`, activity regularisers as well, is no part of the loss.
+        model in training mode. It runs twice for each piece. Losses that it
+        adds with `add_loss`, such as activity regularisers, are not part of the
+        loss.
       inputs: `[B, ...]`; inside a `tf.function` B may be unknown.
       loss_of: function `[B, ...]` outputs -> scalar loss, which runs once. It
-        may use the variables, too, as weight regularisers do, and what other
+        may also use the variables, as weight regularisers do, and what other
         replicas have.
       trainable: list of Keras variables to differentiate with respect to.
-      state: list of the other Keras variables that `call` may change: moving
-        averages, states of seed generators.
-      num_microbatches: int k >= 1, number of pieces, whose sizes differ by one
-        at most. Those that are empty, where B < k, change nothing but the
-        random states. (Where only some replicas have fewer rows than k, a row
-        that stands in for nothing counts in the statistics of the others'
-        piece; gradients and state stay finite.)
+      state: list of the other Keras variables that `call` may change, such as
+        moving averages and states of seed generators.
+      num_microbatches: int k >= 1, number of pieces, whose sizes differ by at
+        most one. Where B < k some are empty, and change nothing but the random
+        states. If only some replicas have fewer rows than k, a row that stands
+        in for an empty piece counts in the statistics of the other replicas'
+        piece; gradients and state stay finite.
 
     Returns:
-      The loss, the `[B, ...]` outputs (of the first forward), and a list of
-      gradients in the order of `trainable`, zeros where the loss does not
-      depend on a variable. On several replicas, those of the replica, as from
-      a tape.
+      The loss, the `[B, ...]` outputs of the first forward pass, and a list of
+      gradients in the order of `trainable`, which are zeros where the loss does
+      not depend on a variable. On several replicas they are the gradients of
+      the replica, as from a tape.
 
     Raises:
       ValueError: if `num_microbatches` is not an int >= 1.
 
     Example:
-      >>> loss, projections, gradients = cached_gradients(
-      ...     lambda x: model(x, training=True),
-      ...     images,
-      ...     lambda z: ops.mean(supcon_loss(labels, z)),
+      >>> model.build(views.shape)
+      >>> loss, outputs, gradients = cached_gradients(
+      ...     lambda views: model(views, training=True),
+      ...     views,
+      ...     lambda projections: ops.mean(supcon_loss(labels, projections)),
       ...     trainable=model.trainable_variables,
       ...     state=model.non_trainable_variables,
-      ...     num_microbatches=8,
+      ...     num_microbatches=4,
       ... )
-      >>> optimizer.apply(gradients, model.trainable_variables)
+      >>> outputs.shape
+      TensorShape([8, 2, 4])
+      >>> model.optimizer.apply(gradients, model.trainable_variables)
 
     Reference:
       Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory
@@ -98,16 +103,10 @@ def cached_gradients(
 
 
 def outputs_in_pieces(call, inputs, *, state, num_microbatches):
-    """The outputs alone, computed and with the state kept in the same way.
+    """The `[B, ...]` outputs alone, with the state kept in the same way.
 
-    Args:
-      call: as for `cached_gradients`; it runs once for each piece.
-      inputs: as for `cached_gradients`.
-      state: as for `cached_gradients`.
-      num_microbatches: as for `cached_gradients`.
-
-    Returns:
-      The `[B, ...]` outputs.
+    The arguments are as for `cached_gradients`. `call` runs once for each
+    piece.
     """
     pieces = _Pieces(call, inputs, state, num_microbatches)
     outputs, _ = pieces.first_forwards()
@@ -138,7 +137,7 @@ class _Pieces:
         return self.call(piece)[: end - begin]
 
     def first_forwards(self):
-        """Outputs of all, and a list of the states that they started from."""
+        """The outputs of all pieces, and a list of the states they started from."""
         starts, outputs = [], []
         for begin, end in self.bounds:
             starts.append(
@@ -154,14 +153,14 @@ class _Pieces:
         return tf.concat(outputs, axis=0), starts
 
     def set_state(self):
-        """Sets the state to what the first forwards have left."""
+        """Sets the state to what the first forward passes have left."""
         sizes = tf.stack([end - begin for begin, end in self.bounds])
         sizes = sum_over_replicas(sizes)
         _assign(self.state, _merged(self.before, self.after, sizes))
 
 
 def _rows(inputs, begin, end):
-    """`inputs[begin:end]`, or a row that stands in where that is empty.
+    """Returns `inputs[begin:end]`, or a stand-in row where that is empty.
 
     On CPUs convolutions of 0 rows have the wrong shape, and the mean of nothing
     is NaN.
@@ -176,12 +175,12 @@ def _rows(inputs, begin, end):
 
 
 def _after(done, values):
-    """`values`, but nothing that needs them starts before `done` is computed.
+    """Returns `values` so that nothing can use them before `done` is computed.
 
-    Otherwise TensorFlow runs several pieces at once, and XLA, which has no
-    control dependencies, finds that both forwards of a piece are the same and
-    keeps all activations of the first for the second. So the values depend on
-    data that only looks as if it could change them.
+    Otherwise TensorFlow runs several pieces at once. XLA has no control
+    dependencies. It finds that both forward passes of a piece are the same, and
+    keeps all activations of the first for the second. The values are therefore
+    made to depend on data that only looks as if it could change them.
     """
     if not done:
         return values
@@ -192,37 +191,34 @@ def _after(done, values):
         ]
     )
     probe = tf.where(tf.math.is_nan(probe), tf.zeros_like(probe), probe)
-    is_true = probe == probe  # as only NaN is not
+    is_true = probe == probe  # false only for NaN, which is replaced above
     return [tf.where(is_true, x, tf.zeros_like(x)) for x in values]
 
 
 def _gradients(tape, target, sources, weights=None):
-    """Dense gradients of `target`, zeros where it does not depend on one."""
+    """Dense gradients of `target`; zeros where it does not depend on a source."""
     gradients = tape.gradient(target, sources, weights)
     return [
-        # (That of an embedding is made of slices.)
+        # The gradient of an embedding consists of slices.
         ops.zeros_like(source) if g is None else tf.convert_to_tensor(g)
         for g, source in zip(gradients, sources, strict=True)
     ]
 
 
 def _merged(before, ends, sizes):
-    """The state after all pieces.
+    """The state after all pieces, a list of values.
 
-    Args:
-      before: list of the values of the state.
-      ends: for each of k pieces, a list of the values that it left.
-      sizes: `[k]` integers, rows of the piece on all replicas. (On all, as a
-        synchronised moving average must stay the same on all.)
-
-    Returns:
-      A list of values.
+    `before` is a list of values, and `ends` has such a list for each of k
+    pieces. `sizes` is `[k]`, the rows of a piece on all replicas. It counts all
+    of them because a synchronised moving average must stay the same on all
+    replicas.
     """
     merged = []
     for old, *left in zip(before, *ends, strict=True):
         value = left[-1]
         if _is_float(old):
-            # Changes, so that what no piece changed stays to the last bit.
+            # It averages changes, so that a value that no piece changed stays
+            # the same to the last bit.
             is_counted = tf.cast(sizes > 0, old.dtype)  # [k]
             changes = tf.stack(left) - old  # [k, ...]
             total = tf.tensordot(is_counted, changes, axes=1)
@@ -232,7 +228,7 @@ def _merged(before, ends, sizes):
 
 
 def _values(variables):
-    # (ops.convert_to_tensor would return the variable, not its value now.)
+    # ops.convert_to_tensor would return the variable, not its current value.
     return [tf.convert_to_tensor(variable) for variable in variables]
 
 

@@ -1,4 +1,4 @@
-"""The projection head: what pretraining puts on an encoder."""
+"""Layers that are put on an encoder: the projection head, and cosine scores."""
 
 import keras
 from keras import layers, ops
@@ -10,15 +10,15 @@ from supcon_tf.losses.pairs.projections import unit_length
 class ProjectionHead(layers.Layer):
     """Projection head of Sec. 3.1 of the paper: representation -> projection.
 
-    A stack of dense layers with ReLU between them; the last one is linear and
-    without bias, as in the official code, and its output is scaled to unit
-    length. The head serves pretraining alone: the representation before it is
-    what a classifier is trained on.
+    It is a stack of dense layers with ReLU between them. The last one is linear
+    and has no bias, as in the official code, and its output is scaled to unit
+    length. The head is only used in pretraining. A classifier is trained on the
+    representation before it.
 
     Args:
-      units: positive ints, width of each dense layer; the last is the
-        projection dim D. `(2048, 128)` in the paper; `(128,)` is one linear
-        layer.
+      units: positive ints, the width of each dense layer. The last one is the
+        projection dim D. The default `(2048, 128)` is that of the paper;
+        `(128,)` is one linear layer.
       batch_norm: whether a BatchNormalization follows each hidden dense layer
         (SimCLR's head).
 
@@ -32,7 +32,8 @@ class ProjectionHead(layers.Layer):
       ValueError: if `units` is empty or not positive.
 
     Example:
-      >>> ProjectionHead(units=(64, 16))(keras.ops.ones((8, 32))).shape
+      >>> head = ProjectionHead(units=(64, 16))
+      >>> head(np.ones((8, 32))).shape
       TensorShape([8, 16])
 
     Reference:
@@ -87,7 +88,7 @@ class ProjectionHead(layers.Layer):
         self.built = True
 
     def call(self, representations, training=None):
-        """`[B, R]` -> `[B, D]`."""
+        """Projects representations: `[B, R]` -> `[B, D]`."""
         x = representations
         for layer in self._stack:
             x = layer(x, training=training)
@@ -95,11 +96,11 @@ class ProjectionHead(layers.Layer):
         return unit_length(ops.cast(x, "float64" if is_double else "float32"))
 
     def compute_output_shape(self, input_shape):
-        """`(B, R)` -> `(B, D)`."""
+        """The shape of the projections: `(B, R)` -> `(B, D)`."""
         return (*input_shape[:-1], self.units[-1])
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -109,7 +110,7 @@ class ProjectionHead(layers.Layer):
 
 @keras.saving.register_keras_serializable("supcon_tf")
 class CosineSimilarities(layers.Layer):
-    """Cosines of representations with one learnt vector a class.
+    """Cosines between representations and one learnt vector for each class.
 
     Args:
       num_classes: int >= 1, C.
@@ -121,7 +122,7 @@ class CosineSimilarities(layers.Layer):
       `[B, C]` float32 (float64 stays) in [-1, 1].
 
     Example:
-      >>> CosineSimilarities(10)(keras.ops.ones((8, 32))).shape
+      >>> CosineSimilarities(10)(np.ones((8, 32))).shape
       TensorShape([8, 10])
     """
 
@@ -130,21 +131,21 @@ class CosineSimilarities(layers.Layer):
         self.num_classes = num_classes
 
     def build(self, input_shape):
-        """Creates the vectors, `[R, C]`."""
+        """Creates the vectors of the classes, `[R, C]`."""
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.num_classes), name="kernel"
         )
         self.built = True
 
     def call(self, representations):
-        """`[B, R]` -> `[B, C]`."""
+        """Computes the cosines: `[B, R]` -> `[B, C]`."""
         vectors = unit_length(ops.transpose(self.kernel))  # [C, R]
         return ops.matmul(unit_length(representations), ops.transpose(vectors))
 
     def compute_output_shape(self, input_shape):
-        """`(B, R)` -> `(B, C)`."""
+        """The shape of the cosines: `(B, R)` -> `(B, C)`."""
         return (*input_shape[:-1], self.num_classes)
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {**super().get_config(), "num_classes": self.num_classes}

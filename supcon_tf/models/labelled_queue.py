@@ -10,27 +10,29 @@ from supcon_tf.errors import check_int
 class LabelledQueue(keras.layers.Layer):
     """The newest projections of past batches, with their labels.
 
-    With a queue a small batch has as many contrasts as a large one: Khosla et
+    With a queue a small batch has as many contrasts as a large one. Khosla et
     al. report 79.1 % top-1 on ImageNet for a ResNet-50 trained with batches of
     256 and a memory of 8192.
 
-    It starts empty, all shapes are fixed, and it is saved with the model that
-    has it. On several replicas each must put in the same values, those of all
-    replicas; then all hold the same queue.
+    The queue starts empty, all its shapes are fixed, and it is saved with the
+    model that it belongs to. On several replicas each one must put in the same
+    values, those of all replicas, so that all hold the same queue.
 
     Args:
-      size: int Q >= 1, how many projections it holds.
-      dim: int D >= 1, their dimension.
+      size: int Q >= 1, the number of projections it can hold.
+      dim: int D >= 1, the dimension of the projections.
 
     Raises:
       ValueError: if `size` or `dim` is not a positive int.
 
     Example:
       >>> queue = LabelledQueue(size=8192, dim=128)
-      >>> queue.enqueue([3, 1], keras.ops.ones((2, 128)))
+      >>> queue.enqueue([3, 1], np.ones((2, 128)))
       >>> ids, projections, is_filled = queue.items()
+      >>> int(ops.sum(ops.cast(is_filled, "int32")))
+      2
 
-    Reference:
+    References:
       Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020; Wang et
       al., "Cross-Batch Memory for Embedding Learning", CVPR 2020,
       https://arxiv.org/abs/1912.06798
@@ -54,20 +56,20 @@ class LabelledQueue(keras.layers.Layer):
                 aggregation="only_first_replica",
             )
 
-        # ("int" is 64 bits on TensorFlow, 32 on other backends.)
+        # "int" has 64 bits on TensorFlow and 32 on other backends.
         self._ids = variable("ids", (size,), "int")
         self._projections = variable("projections", (size, dim), "float32")
         self._count = variable("count", (), "int")
 
     def items(self):
-        """What is in the queue, newest first.
+        """The contents of the queue, newest first.
 
         Returns:
           `[Q]` int64 ids (int32 on other backends than TensorFlow), `[Q, D]`
-          float32 projections, and `[Q]` bool, whether a row is filled. Where
-          it is not, or where no ids were given, ids have no meaning.
+          float32 projections, and `[Q]` bool, whether a row is filled. The ids
+          have no meaning where a row is not filled, or where no ids were given.
         """
-        # (stop_gradient gives the values of now, not the variables.)
+        # stop_gradient returns the current values, not the variables.
         return (
             ops.stop_gradient(self._ids),
             ops.stop_gradient(self._projections),
@@ -75,7 +77,7 @@ class LabelledQueue(keras.layers.Layer):
         )
 
     def enqueue(self, ids, projections):
-        """Puts a batch in front; what is then beyond Q is dropped.
+        """Puts a batch in front, and drops what is then beyond Q.
 
         Args:
           ids: `[n]` integers, or None where there are no labels.
@@ -109,5 +111,5 @@ class LabelledQueue(keras.layers.Layer):
         self._count.assign(ops.minimum(filled, self.size))
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {**super().get_config(), "size": self.size, "dim": self.dim}

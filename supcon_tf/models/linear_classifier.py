@@ -1,4 +1,4 @@
-"""The model of linear evaluation: one dense layer on a frozen encoder."""
+"""LinearClassifier, the model of linear evaluation."""
 
 import keras
 from keras import layers
@@ -9,8 +9,8 @@ class LinearClassifier(keras.Model):
     """One dense layer on a frozen encoder: images in, class scores out.
 
     Args:
-      encoder: Keras model, `[B, ...]` -> representations `[B, R]`. Frozen: it
-        runs in inference mode and its weights never change.
+      encoder: Keras model, `[B, ...]` -> representations `[B, R]`. It is
+        frozen: it runs in inference mode and its weights never change.
       num_classes: int >= 1.
       class_names: names of the classes in the order of the scores, or None.
 
@@ -18,16 +18,17 @@ class LinearClassifier(keras.Model):
       images: `[B, ...]` as the encoder takes them.
 
     Returns:
-      `[B, num_classes]` float32 scores: softmax probabilities.
+      `[B, num_classes]` float32 scores, which are softmax probabilities.
 
     Raises:
       ValueError: if the number of names is not `num_classes`.
 
     Example:
-      >>> classifier = keras.saving.load_model("classifier.keras")
-      >>> scores = classifier.predict(images)
-      >>> [classifier.class_names[i] for i in scores.argmax(axis=1)]
-      ['cat', 'ship']
+      >>> classifier = LinearClassifier(encoder, 2, class_names=["cat", "ship"])
+      >>> scores = classifier.predict(images, verbose=0)
+      >>> names = [classifier.class_names[i] for i in scores.argmax(axis=1)]
+      >>> len(names)
+      8
 
     Reference:
       Khosla et al. 2020, Sec. 3: the linear classifier of the second stage.
@@ -58,12 +59,12 @@ class LinearClassifier(keras.Model):
         self.built = True
 
     def call(self, images):
-        """`[B, ...]` -> `[B, num_classes]`."""
+        """Classifies images: `[B, ...]` -> `[B, num_classes]`."""
         return self.dense(self.encoder(images, training=False))
 
     @property
     def trainable_weights(self):
-        """The dense layer's: the encoder is frozen here, not elsewhere."""
+        """The weights of the dense layer; this model freezes the encoder."""
         return self.dense.trainable_weights
 
     @property
@@ -72,7 +73,7 @@ class LinearClassifier(keras.Model):
         return self.dense.trainable_variables
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),

@@ -1,4 +1,4 @@
-"""What small batches borrow from the past: a slow encoder, a labelled queue."""
+"""MomentumEncoder: a copy of an encoder that follows it slowly."""
 
 import contextlib
 import numbers
@@ -14,24 +14,27 @@ from supcon_tf.keras_internals import clear_losses, has_value, start_at
 class MomentumEncoder(keras.layers.Layer):
     """A copy of an encoder (and its head) whose weights follow slowly.
 
-    Projections that are kept over many steps must be comparable: they are made
-    by the copy, whose weights w' are the moving average of the weights w:
+    Projections that are kept over many steps must be comparable. For this
+    reason the copy makes them. Its weights w' are the moving average of the
+    weights w:
 
         w' <- m w' + (1 - m) w        (`update`, after each step)
 
-    This holds for the trainable weights. Other state, as the moving averages of
-    BatchNormalization, the copy keeps itself, in its own forward. It has no
-    trainable weights and passes on no gradient, whatever `trainable` is set to;
-    in training mode its BatchNormalization normalises by the batch like that of
-    the encoder. Losses that its layers add are dropped.
+    This holds for the trainable weights. Other state, such as the moving
+    averages of BatchNormalization, is the copy's own and comes from its own
+    forward passes. In training mode its BatchNormalization normalises by the
+    batch, like that of the encoder. The copy has no trainable weights and
+    passes on no gradient, whatever `trainable` is set to. Losses that its
+    layers add are dropped.
 
-    A model that has one creates it in its `__init__` and calls `follow` in its
-    `build`, once the layers are built: the copy is then saved and loaded with
-    the model. As `fit` may build a model while it traces a step, all of such a
+    A model creates it in its `__init__` and calls `follow` in its `build`, once
+    the layers are built. The copy is then saved and loaded with the model.
+    Since `fit` may build a model while it traces a step, the whole of such a
     `build` belongs into a `tf.init_scope()`.
 
     Args:
-      momentum: float m in [0, 1), 0.999 as in MoCo; larger follows more slowly.
+      momentum: float m in [0, 1), 0.999 as in MoCo. With a larger momentum the
+        copy follows more slowly.
 
     Call arguments:
       inputs: `[B, ...]`, as the first of the layers takes them.
@@ -39,17 +42,19 @@ class MomentumEncoder(keras.layers.Layer):
         mode.
 
     Returns:
-      What the copies give, one after the other.
+      The output of the last copy, when the copies are applied one after the
+      other.
 
     Raises:
       ValueError: if `momentum` is not in [0, 1), or if it is called before
-        there is anything to follow.
+        `follow`.
 
     Example:
       >>> momentum_encoder = MomentumEncoder(0.999)
-      >>> momentum_encoder.follow([encoder, projection_head])
-      >>> projections = momentum_encoder(images, training=True)
-      >>> momentum_encoder.update([encoder, projection_head])
+      >>> momentum_encoder.follow([encoder])
+      >>> momentum_encoder(images, training=True).shape
+      TensorShape([8, 8])
+      >>> momentum_encoder.update([encoder])
 
     Reference:
       He et al., "Momentum Contrast for Unsupervised Visual Representation
@@ -57,7 +62,7 @@ class MomentumEncoder(keras.layers.Layer):
     """
 
     def __init__(self, momentum=0.999, **kwargs):
-        # The copies get the inputs as they are, and cast them as the layers do.
+        # The copies get the inputs uncast, and cast them as the layers do.
         super().__init__(autocast=False, **kwargs)
         if (
             not isinstance(momentum, numbers.Real)
@@ -72,15 +77,15 @@ class MomentumEncoder(keras.layers.Layer):
         self.copies = []
 
     def follow(self, layers):
-        """Copies layers, with their weights; to be called once.
+        """Copies layers with their weights. It must be called once.
 
         Args:
-          layers: list of built Keras layers or models, such as
-            `[encoder, projection_head]`; None stands for nothing. Each one's
-            `get_config` must be complete.
+          layers: list of built Keras layers or models, such as `[encoder,
+            projection_head]`. None in the list stands for no layer. The
+            `get_config` of each layer must be complete.
 
         Raises:
-          ValueError: if a layer cannot be copied, or it follows some already.
+          ValueError: if a layer cannot be copied, or on a second call.
         """
         if self.built:
             raise ValueError(
@@ -91,8 +96,8 @@ class MomentumEncoder(keras.layers.Layer):
                 None if layer is None else _copy(layer) for layer in layers
             ]
         for weight in self.weights:
-            # (The weights, not the layers: a BatchNormalization that is not
-            # trainable uses its moving averages, in training mode, too.)
+            # The weights are frozen, not the layers. A BatchNormalization that
+            # is not trainable uses its moving averages even in training mode.
             weight.trainable = False
         self.built = True
 
@@ -107,12 +112,12 @@ class MomentumEncoder(keras.layers.Layer):
                 continue
             for slow, weight in zip(copy.weights, layer.weights, strict=True):
                 if weight.trainable:
-                    # (Equal weights stay equal, to the last bit.)
+                    # In this form equal weights stay equal to the last bit.
                     step = (1 - self.momentum) * (weight - slow)
                     slow.assign(slow + step)
 
     def build(self, input_shape):
-        """Refuses: what to copy only `follow` knows."""
+        """Raises a ValueError: only `follow` knows what to copy."""
         del input_shape
         raise ValueError(
             "MomentumEncoder must be given layers by `follow` first. "
@@ -120,33 +125,33 @@ class MomentumEncoder(keras.layers.Layer):
         )
 
     def call(self, inputs, training=None):
-        """`[B, ...]` inputs -> outputs of the last copy."""
+        """Applies the copies one after the other to `[B, ...]` inputs."""
         x = inputs
         for copy in self.copies:
             if copy is not None:
                 x = copy(x, training=training)
-        # What regularises the encoder is counted there. Keras collects such
+        # The encoder already counts its regularisers. Keras collects such
         # losses from all sublayers, and has no public way to leave some out.
         clear_losses(self)
         return ops.stop_gradient(x)
 
     @property
     def trainable(self):
-        """Has no effect: the copy is never trained."""
+        """This has no effect, since the copy is never trained."""
         return self._trainable
 
     @trainable.setter
     def trainable(self, value):
-        # Keras would make the weights trainable with the model around them.
+        # Keras would make the weights trainable together with the outer model.
         self._trainable = bool(value)
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {**super().get_config(), "momentum": self.momentum}
 
 
 def _copy(layer):
-    """A layer of the same config and weights, which shares nothing."""
+    """A new layer of the same config and weights, which shares nothing."""
     if not (layer.built and all(map(has_value, layer.weights))):
         raise ValueError(
             "`layers` must be built before they are copied, and, inside of a "
@@ -158,7 +163,8 @@ def _copy(layer):
         else:
             copy = type(layer).from_config(layer.get_config())
         if not copy.built:
-            # (By a call: some layers have no `build`, and make others in it.)
+            # A call builds it, since some layers have no `build` of their own
+            # and make other layers in the call.
             copy(keras.KerasTensor(layer.get_build_config()["input_shape"]))
         for slow, weight in zip(copy.weights, layer.weights, strict=True):
             start_at(slow, weight)
@@ -171,7 +177,7 @@ def _copy(layer):
 
 
 def _outside_of_graphs():
-    """Where values can be copied, also while a step is being traced."""
+    """A context in which values can be copied while a step is being traced."""
     if keras.backend.backend() == "tensorflow":
         return tf.init_scope()
     return contextlib.nullcontext()

@@ -24,41 +24,44 @@ from supcon_tf.models.momentum_encoder import MomentumEncoder
 class SupConModel(EncoderModel):
     """Encoder and projection head, applied to every view of every image.
 
-    Folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
+    It folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
     BatchNormalization sees all of them at once, and unfolds the projections.
-    While it trains it logs, beside `loss`: `contrastive_loss`, the mean over
-    the images without regularisers and sample weights, and, if the loss is a
-    `SupConLoss`, its `collapsed_loss`, the value that identical projections
-    would give for this batch, and `loss_position`: 1 at that value, 0 at
+
+    In addition to `loss` it logs `contrastive_loss`, the mean over the images
+    without regularisers and sample weights. If the loss is a `SupConLoss`, it
+    also logs its `collapsed_loss`, the value that identical projections would
+    have for this batch, and `loss_position`, which is 1 at that value and 0 at
     `metrics.loss_floor`. A run whose `contrastive_loss` stays at
     `collapsed_loss` is stuck.
 
     Args:
       encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
       projection_head: Keras layer, `[B, R]` -> projections `[B, D]`, such as
-        `ProjectionHead()`; None trains on the representations themselves.
+        `ProjectionHead()`. With None the representations themselves are
+        trained.
       normalize_representation: whether the representation is scaled to unit
         length before the head, and then also in `encode` and
-        `representation_model` (the official ImageNet recipes do; the CIFAR and
-        SimCLR ones do not).
-      queue_size: int >= 0; if positive, the batch is contrasted with so many
-        projections of earlier batches as well (`momentum.LabelledQueue`). They
-        are positives and negatives, but no anchors, and have no gradient.
-      encoder_momentum: None, or a float m in [0, 1), with a queue: what goes
-        into the queue are the projections of a copy of encoder and head whose
-        weights follow slowly, w' <- m w' + (1 - m) w, and so are more alike
-        over the steps (`momentum.MomentumEncoder`); 0.999 in MoCo. With None
-        they are those of the step itself.
-      num_microbatches: int k >= 1: a training step takes the batch in k
-        pieces, one in memory at a time, and has the gradient of the whole
-        batch, at the price of a second forward
-        (`gradient_cache.cached_gradients`). BatchNormalization sees a piece at
-        a time, on several replicas the pieces of all that run at once. On
-        TensorFlow.
+        `representation_model`. The official ImageNet recipes do so; those for
+        CIFAR and SimCLR do not.
+      queue_size: int >= 0. If it is positive, the batch is also contrasted with
+        this many projections of earlier batches
+        (`labelled_queue.LabelledQueue`). They are positives and negatives, but
+        no anchors, and have no gradient.
+      encoder_momentum: None, or a float m in [0, 1), which needs a queue. With
+        a momentum, the projections in the queue are those of a copy of encoder
+        and head whose weights follow slowly, w' <- m w' + (1 - m) w, so that
+        they differ less from step to step (`momentum_encoder.MomentumEncoder`).
+        MoCo uses 0.999. With None they are the projections of the step itself.
+      num_microbatches: int k >= 1. A training step takes the batch in k pieces,
+        one in memory at a time. It has the gradient of the whole batch, at the
+        cost of a second forward pass (`gradient_cache.cached_gradients`).
+        BatchNormalization sees one piece at a time, and on several replicas, if
+        it is synchronised, the pieces of all replicas that run at once. More
+        than 1 needs TensorFlow.
 
     Call arguments:
       images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's
-        `input_shape` tells the two apart; an encoder without one (a subclassed
+        `input_shape` tells the two apart. An encoder without one (a subclassed
         model) must be given the views axis.
 
     Returns:
@@ -66,15 +69,17 @@ class SupConModel(EncoderModel):
 
     Raises:
       ValueError: if an argument is out of its range; if the input has neither
-        the encoder's rank nor one more; if it is compiled with a loss that is
-        not a `keras.losses.Loss`, with a queue not a `SupConLoss`; on several
-        replicas, if it is compiled with what they cannot do.
+        the encoder's rank nor one more; if the model is compiled with a loss
+        that is not a `keras.losses.Loss`, or, with a queue, not a
+        `ContrastiveLoss` such as `SupConLoss`; or if it is compiled with
+        something that several replicas cannot do.
 
     Example:
-      >>> encoder = encoders.resnet18((32, 32, 3), stem="small_image")
       >>> model = SupConModel(encoder, ProjectionHead())
       >>> model.compile(optimizer="sgd", loss=SupConLoss())
-      >>> model.fit(views, epochs=10, steps_per_epoch=195)
+      >>> history = model.fit(views, labels, epochs=2, verbose=0)
+      >>> sorted(history.history)
+      ['collapsed_loss', 'contrastive_loss', 'loss', 'loss_position']
       >>> model.encoder.save("encoder.keras")
 
     Reference:
@@ -136,11 +141,11 @@ class SupConModel(EncoderModel):
             queue = {"queue": self.queue.items()}
         loss = self.loss(y, y_pred, sample_weight, **queue)
         images = ops.shape(y_pred)[0]
-        # Collapse is that of the loss without weights, so look at that.
+        # The value at collapse is that of the loss without sample weights.
         unweighted = loss
         if sample_weight is not None:
             unweighted = self.loss(y, y_pred, **queue)
-        # (Its value is a replica's part of the sum over the replicas.)
+        # The value of the loss is a replica's part of the sum over replicas.
         contrastive_loss = ops.cast(unweighted, "float32") * num_replicas()
         if self.loss.reduction == "sum":
             contrastive_loss /= ops.cast(sum_over_replicas(images), "float32")
@@ -158,7 +163,7 @@ class SupConModel(EncoderModel):
 
     @property
     def metrics(self):
-        """Those of Keras, without the values that the loss cannot tell."""
+        """Keras' metrics, without values that the loss cannot compute."""
         if _has_reference_values(getattr(self, "loss", None)):
             return super().metrics
         untold = (self.collapsed_loss_tracker, self.loss_position_tracker)
@@ -169,7 +174,7 @@ class SupConModel(EncoderModel):
         ]
 
     def get_config(self):
-        """Every argument of the constructor."""
+        """Returns every argument of the constructor."""
         return {
             **super().get_config(),
             "projection_head": keras.saving.serialize_keras_object(
@@ -201,7 +206,7 @@ class SupConModel(EncoderModel):
             momentum_encoder.follow(self._forward_layers())
 
     def _after_step(self, images, labels, projections):
-        """Puts the batch of all replicas into the queue, after its use."""
+        """Puts the projections of all replicas into the queue after a step."""
         if self.queue is None:
             return
         images, views = self._folded(images)
@@ -223,5 +228,5 @@ class SupConModel(EncoderModel):
 
 
 def _has_reference_values(loss):
-    """Whether a loss tells its value at collapse, and its floor."""
+    """Whether a loss can compute its value at collapse and its floor."""
     return isinstance(loss, ContrastiveLoss) and loss.has_reference_values()

@@ -6,20 +6,26 @@ import pytest
 import tensorflow as tf
 from equations import (
     LABELS,
-    numerical_gradient,
+    assert_slopes,
     random_projections,
     supcon_by_loops,
     value_and_gradient,
 )
+from pairwise import pairwise
 
 from supcon_tf import SupConLoss, supcon_loss
 from supcon_tf.losses.pairs import tiled, tiles
 
 
-@pytest.mark.parametrize("views", [1, 2, 3])
-@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
-@pytest.mark.parametrize("normalize", [True, False])
-@pytest.mark.parametrize("labels", [LABELS, None])
+@pytest.mark.parametrize(
+    ("views", "temperature", "normalize", "labels"),
+    pairwise(
+        views=[1, 2, 3],
+        temperature=[0.05, 0.1, 1.0],
+        normalize=[True, False],
+        labels=[LABELS, None],
+    ),
+)
 def test_value_and_gradient_are_those_of_eq_2(
     views, temperature, normalize, labels
 ):
@@ -30,28 +36,26 @@ def test_value_and_gradient_are_those_of_eq_2(
     np.testing.assert_allclose(
         losses, supcon_by_loops(labels, z, **kwargs), rtol=1e-12, atol=1e-14
     )
-    expected = numerical_gradient(
-        lambda z: supcon_by_loops(labels, z, **kwargs).sum(), z
+    assert_slopes(
+        lambda z: supcon_by_loops(labels, z, **kwargs).sum(), z, gradient, 1e-6
     )
-    np.testing.assert_allclose(gradient, expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("summation", ["outside", "inside"])
-@pytest.mark.parametrize("anchors", ["all", "first"])
 @pytest.mark.parametrize(
-    "views", [2, *(pytest.param(v, marks=pytest.mark.slow) for v in (1, 3))]
-)
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"scale_by_temperature": True},
-        {"unlabeled_label": 0},
-        {"labels": None},
-        {"normalize": False},
-        {"temperature": 0.01},
-    ],
-    ids=str,
+    ("summation", "anchors", "views", "options"),
+    pairwise(
+        summation=["outside", "inside"],
+        anchors=["all", "first"],
+        views=[2, 1, 3],
+        options=[
+            {},
+            {"scale_by_temperature": True},
+            {"unlabeled_label": 0},
+            {"labels": None},
+            {"normalize": False},
+            {"temperature": 0.01},
+        ],
+    ),
 )
 def test_tiled_is_dense(monkeypatch, summation, anchors, views, options):
     monkeypatch.setattr(tiles, "TILE_SIZE", 5)
@@ -359,30 +363,30 @@ def test_auto_is_tiled_where_that_is_faster(
     assert bool(calls) == is_tiled
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("labels", "views"), [(LABELS, 1), (LABELS, 2), (None, 2)]
+    ("batch", "options", "tile_size"),
+    pairwise(
+        batch=[(LABELS, 2), (LABELS, 1), (None, 2)],
+        options=[
+            {"implementation": "dense"},
+            {"implementation": "tiled"},
+            {"implementation": "tiled", "temperature": 0.01},
+            {"implementation": "dense", "summation": "inside"},
+            {"implementation": "tiled", "summation": "inside"},
+            {"anchors": "first"},
+            {"denominator": "one_positive"},
+            {"denominator": "only_negatives"},
+            {"unlabeled_label": 1},
+            {"normalize": False, "temperature": 1.0},
+        ],
+        tile_size=[896, 3],
+    ),
 )
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"implementation": "dense"},
-        {"implementation": "tiled"},
-        {"implementation": "tiled", "temperature": 0.01},
-        {"implementation": "dense", "summation": "inside"},
-        {"implementation": "tiled", "summation": "inside"},
-        {"anchors": "first"},
-        {"denominator": "one_positive"},
-        {"denominator": "only_negatives"},
-        {"unlabeled_label": 1},
-        {"normalize": False, "temperature": 1.0},
-    ],
-)
-@pytest.mark.parametrize("tile_size", [896, 3])
 def test_a_queue_that_holds_the_rest_of_a_batch_is_the_big_batch(
-    monkeypatch, labels, options, views, tile_size
+    monkeypatch, batch, options, tile_size
 ):
     monkeypatch.setattr(tiles, "TILE_SIZE", tile_size)
+    labels, views = batch
     z = random_projections(6, views, 4)
     ids = range(6) if labels is None else labels
     with tf.GradientTape() as tape:

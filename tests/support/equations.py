@@ -91,6 +91,30 @@ def numerical_gradient(function, x, step=1e-6):
     return gradient
 
 
+def assert_slopes(function, x, gradient, atol, step=1e-5):
+    """Checks a gradient along three random directions, by differences.
+
+    Args:
+      function: of an array like `x`, to a scalar.
+      x: float64 array.
+      gradient: what is said to be the function's at `x`.
+      atol: by how much a slope may differ, for a direction of length 1.
+      step: how far to go each way.
+    """
+    random = np.random.default_rng(7)
+    for _ in range(3):
+        direction = random.normal(size=x.shape)
+        direction /= np.linalg.norm(direction)
+        up, down = (
+            function(x + step * direction),
+            function(x - step * direction),
+        )
+        slope = (up - down) / (2 * step)
+        np.testing.assert_allclose(
+            np.sum(gradient * direction), slope, atol=atol
+        )
+
+
 def value_and_gradient(labels, projections, **kwargs):
     """`[B]` losses of supcon_loss, and the gradient of their sum."""
     projections = tf.convert_to_tensor(projections)

@@ -1,4 +1,4 @@
-"""A linear classifier trained on augmented images: the paper's second stage."""
+"""Trains a linear classifier on augmented images: the paper's second stage."""
 
 import itertools
 import time
@@ -45,66 +45,74 @@ def train_linear_classifier(
 ):
     """Trains a dense layer on the frozen encoder's augmented images.
 
-    Every epoch each image is augmented anew, encoded in inference mode (the
-    moving averages are used and not updated) and taken by a softmax
-    regression. The replicas of an encoder share the encoding; the dense layer
-    is on one device.
+    In every epoch each image is augmented anew and encoded in inference mode,
+    so that the moving averages are used and not updated. A softmax regression
+    is trained on the representations. The replicas of an encoder share the
+    encoding, and the dense layer is on one device.
 
-    Of several learning rates the one is chosen that is right most often on a
-    part of the training images that is held out, class by class; of equally
-    good ones the first. All of them are tried at once, each with a dense layer
-    of its own, on the same encoded batches: the encoder is the cost. Then a
-    dense layer is trained with the chosen one on all training images, for as
-    many steps: `epochs * (n // batch_size)`, n all training images, in both.
-    Test images are no argument: use them once, afterwards, with
+    If `learning_rate` is a tuple, each rate is tried on a part of the training
+    images that is held out, class by class. The rate with the highest accuracy
+    there is chosen, the first one if several are equally good. All rates are
+    tried at once on the same encoded batches, each with a dense layer of its
+    own, since encoding takes most of the time. Then a new dense layer is
+    trained with the chosen rate on all n training images. Both trainings take
+    `epochs * (n // batch_size)` steps.
+
+    Test images are no argument. Use them once, afterwards, with
     `classification_accuracy`.
 
     Args:
-      encoder: Keras model, float32 RGB images in [0, 1] -> `[B, R]`.
-      train: as for `view_batches`; to choose a learning rate, `(images,
-        labels)`, `LabelledImages` or `StreamedImages`.
+      encoder: Keras model, float32 RGB images in [0, 1] -> representations
+        `[B, R]`.
+      train: as in `view_batches`. To choose from several learning rates it
+        must be `(images, labels)`, `LabelledImages` or `StreamedImages`.
       make_optimizer: function from a learning rate to a new Keras optimizer,
-        with its schedule, momentum and weight decay (which is the kernel's
-        alone in the optimizers of `supcon_tf.optimizers`).
+        with its schedule, momentum and weight decay. The optimizers of
+        `supcon_tf.optimizers` apply weight decay only to the kernel.
       learning_rate: float > 0, or a tuple of them to choose from.
       epochs: int >= 1.
       batch_size: int >= 1, at most the number of images to train on.
-      augmentation: as for `view_batches`.
-      image_size: as for `image_size_of`; needed if the encoder takes any.
-      label_smoothing: float s in [0, 1): the target is `1 - s` for the label,
-        plus `s / classes` for each class.
-      kernel_initializer: `"glorot_uniform"`, or `"zeros"`, as SimCLR's. The
-        bias starts at 0.
-      class_names: names of the classes; by default those of `train`, if it has
-        any.
+      augmentation: as in `view_batches`, `augmentations.crop_flip` by default.
+      image_size: as in `image_size_of`. It is required if the encoder takes
+        images of any size.
+      label_smoothing: float s in [0, 1), 0 by default. The target of a class is
+        `s / classes`, plus `1 - s` if it is the label.
+      kernel_initializer: `"glorot_uniform"`, the default, or `"zeros"`, as in
+        SimCLR. The bias starts at 0.
+      class_names: names of the classes. None, the default, takes those of
+        `train`, if it has any.
       validation_fraction: float in (0, 1), the part that is held out to choose
-        the learning rate; a single one needs none.
-      eval_augmentation: of the held-out images, as for `encode_all`.
-      seed: integer, of the held-out part, the order of the images, their
-        augmentation and the initial kernel.
-      verbose: 0 prints nothing, 1 a line an epoch.
+        the learning rate, 0.1 by default. It has no effect with a single rate.
+      eval_augmentation: augmentation of the held-out images, as in
+        `encode_all`.
+      seed: integer that decides the held-out part, the order of the images,
+        their augmentation and the initial kernel; 0 by default.
+      verbose: 0 prints nothing. 1, the default, prints a line for each epoch
+        and the chosen learning rate.
 
     Returns:
       A `LinearClassifier`, compiled with accuracy, whose encoder is `encoder`,
-      unchanged; and a dict: `learning_rate`; `held_out_top_1_accuracies`, a
-      list of pairs `[learning rate, accuracy]`, empty for a single one;
-      `seconds`.
+      unchanged. And a dict of `learning_rate`, the chosen one;
+      `held_out_top_1_accuracies`, a list of pairs `[learning rate, accuracy]`
+      that is empty for a single rate; and `seconds`.
 
     Raises:
-      ValueError: if an argument is out of its range, the images cannot be held
+      ValueError: if an argument is out of its range, no images can be held
         out, or the training diverges.
 
     Example:
-      >>> classifier, results = train_linear_classifier(encoder, train,
-      ...     make_optimizer=lambda rate: SGD(rate, momentum=0.9),
-      ...     learning_rate=(0.1, 1.0, 10.0), epochs=100, batch_size=512)
-      >>> results["learning_rate"]
-      1.0
+      >>> classifier, chosen = train_linear_classifier(
+      ...     encoder, train, make_optimizer=keras.optimizers.SGD,
+      ...     learning_rate=(0.1, 1), epochs=2, batch_size=50, verbose=0
+      ... )
+      >>> [rate for rate, _ in chosen["held_out_top_1_accuracies"]]
+      [0.1, 1.0]
 
     Reference:
-      Khosla et al. 2020, Sec. 3 and 4, and the official code's second stage,
-      which differs in one thing: there the batch's own statistics normalise
-      the training images. SimCLR (Chen et al. 2020), Appendix B.6.
+      Khosla et al. 2020, Sec. 3 and 4, and the second stage of the official
+      code. The official code differs in one thing: it normalises the training
+      images with the statistics of their own batch. Also SimCLR (Chen et al.
+      2020), Appendix B.6.
     """
     rates = as_candidates("learning_rate", learning_rate)
     _check(epochs, label_smoothing, kernel_initializer)
@@ -118,7 +126,7 @@ def train_linear_classifier(
     )
 
     def trained(source, rates):
-        """Dense layers, one for each learning rate, with their weights."""
+        """Returns a trained dense layer for each learning rate."""
         views = view_batches(
             source,
             augmentation,
@@ -170,7 +178,7 @@ def train_linear_classifier(
 
 
 def _checked_size(encoder, image_size):
-    """The size of the encoder's images, or the given one; one must be known."""
+    """Returns the (height, width) of the images, one of which must be known."""
     size = image_size_of(encoder, image_size)
     if size is None:
         raise ValueError(
@@ -204,7 +212,7 @@ def _check(epochs, label_smoothing, kernel_initializer):
 
 
 def _labels_of(source):
-    """`[n]` integers, None if the source has them not in memory."""
+    """Returns the labels `[n]`, or None if they are not in memory."""
     if isinstance(source, tf.data.Dataset):
         labels = source.map(lambda image, label: label).batch(4096)
         return np.concatenate(list(labels.as_numpy_iterator()))
@@ -216,7 +224,7 @@ def _labels_of(source):
 
 
 def _hold_out(train, labels, classifier, fraction, seed):
-    """Two sources: to train on, and held out."""
+    """Returns two sources: images to train on, and held-out images."""
     if isinstance(train, (tuple, list)):
         images, _ = train
         names = classifier.class_names or range(classifier.num_classes)
@@ -232,7 +240,7 @@ def _hold_out(train, labels, classifier, fraction, seed):
 
 
 def _new_head(dense, kernel_initializer, seed):
-    """A dense layer like the classifier's, for logits."""
+    """Makes a dense layer like the classifier's, but for logits."""
     features, num_classes = dense.kernel.shape
     initializer = "zeros"
     if kernel_initializer == "glorot_uniform":
@@ -245,7 +253,7 @@ def _new_head(dense, kernel_initializer, seed):
 
 
 def _training_step(heads, optimizers, label_smoothing):
-    """A function: representations and labels -> the loss of each head."""
+    """Makes a function `[B, R]`, labels `[B]` -> the loss of each head."""
     optimizers = list(optimizers)
     for head, optimizer in zip(heads, optimizers, strict=True):
         optimizer.build(head.trainable_variables)
@@ -268,7 +276,7 @@ def _training_step(heads, optimizers, label_smoothing):
 
 
 def _train(step, views, encode, *, epochs, steps, title):
-    """So many steps an epoch, a line an epoch if there is a title."""
+    """Trains `steps` batches an epoch. Prints each epoch if it has a title."""
     batches = iter(views)
     for epoch in range(1, epochs + 1):
         losses = [
@@ -285,7 +293,7 @@ def _listed(values):
 
 
 def _accuracy(scores, labels):
-    """Top-1 accuracy; scores that have diverged are never right."""
+    """Returns the top-1 accuracy, or 0 if the scores have diverged."""
     if not np.isfinite(scores).all():
         return 0.0
     return metrics.top_1_accuracy(labels, scores)

@@ -1,1 +1,1 @@
-"""What an evaluation shows: a table, figures, the files that they are in."""
+"""Shows the results of an evaluation: a table, figures and their files."""

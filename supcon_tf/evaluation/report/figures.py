@@ -1,4 +1,4 @@
-"""Figures of an evaluation and of a training run, as PNG files."""
+"""Draws the figures of an evaluation and of a training run as PNG files."""
 
 import csv
 import math
@@ -11,32 +11,39 @@ from supcon_tf.evaluation.representations import (
     pair_similarities,
 )
 
-# The ten of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
-# https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.
+# These are the ten colours of Petroff, "Accessible Color Sequences for Data
+# Visualization", 2021, https://arxiv.org/abs/2107.02270. The colour-blind can
+# tell them apart, too.
 _COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
-_MARKERS = "os^"  # three to ten colours: 30 classes have their own pair
+_MARKERS = "os^"  # with ten colours, each of 30 classes has its own pair
 _MAX_NAMED = 20
 
 
 def embedding_maps(
     representations, labels, class_names, path, *, max_points=3000, seed=0
 ):
-    """Maps of representations: their two main directions, by class.
+    """Draws maps of representations in their two main directions, by class.
 
-    They are scaled to unit length, as for k-NN and all other measures.
+    The representations are scaled to unit length, as in k-NN. The directions
+    are their first two principal components.
 
     Args:
       representations: dict of the encoders' names to `[n, R]` finite floats of
-        the same images, a panel each.
+        the same images. Each encoder has a panel.
       labels: `[n]` integers in [0, C).
-      class_names: names of the C classes. Of more than 20, the 20 with the
-        most images have colours and the others are grey.
-      path: of the PNG file to write.
-      max_points: int >= 1; of more images, so many are drawn, at random.
-      seed: int that decides which.
+      class_names: names of the C classes. If there are more than 20, the 20
+        with the most images are coloured and the others are grey.
+      path: path of the PNG file to write.
+      max_points: int >= 1, the most images that are drawn, 3000 by default. If
+        there are more images, they are chosen at random.
+      seed: integer that decides which images are drawn, 0 by default.
+
+    Example:
+      >>> x, labels = projections[:, 0], np.arange(8) % 2
+      >>> embedding_maps({"encoder": x}, labels, ["cat", "dog"], "map.png")
     """
     chosen = np.random.default_rng(seed).permutation(len(labels))[:max_points]
     labels = np.asarray(labels)[chosen]
@@ -82,11 +89,14 @@ def embedding_maps(
 
 
 def _main_directions(x):
-    """Places along the first two, and the shares of the variance, as text."""
+    """Returns places `[n, 2]` in the two main directions of x `[n, R]`.
+
+    Also returns their shares of the variance, as text.
+    """
     x = x - x.mean(axis=0)
     _, values, directions = np.linalg.svd(x, full_matrices=False)
     total = max(np.sum(values**2), np.finfo(float).tiny)
-    # Of a single feature there is no second direction: all lie at 0.
+    # A single feature has no second direction. All points lie at 0 there.
     missing = max(0, 2 - len(values))
     places = np.pad(x @ directions[:2].T, ((0, 0), (0, missing)))  # [n, 2]
     shares = np.pad(values, (0, missing))[:2] ** 2 / total
@@ -96,18 +106,22 @@ def _main_directions(x):
 def similarity_histograms(
     representations, labels, path, *, max_pairs=5000, seed=0
 ):
-    """How similar images of one class are, and images of two classes.
+    """Draws how similar images of one class are, and images of two classes.
 
     Args:
       representations: dict of the encoders' names to `[n, R]` floats of the
-        same images; a panel each.
-      labels: as for `pair_similarities`, as are max_pairs and seed.
-      path: of the PNG file to write.
-      max_pairs: see there.
-      seed: see there.
+        same images. Each encoder has a panel.
+      labels: `[n]` integers, as in `pair_similarities`.
+      path: path of the PNG file to write.
+      max_pairs: as in `pair_similarities`.
+      seed: as in `pair_similarities`.
 
     Raises:
-      ValueError: if there are no pairs of one of the sorts.
+      ValueError: as in `pair_similarities`.
+
+    Example:
+      >>> x, labels = projections[:, 0], np.arange(8) % 2
+      >>> similarity_histograms({"encoder": x}, labels, "similarities.png")
     """
     similarities = {
         name: pair_similarities(x, labels, max_pairs=max_pairs, seed=seed)
@@ -142,12 +156,10 @@ def similarity_histograms(
 
 
 def corruption_bars(errors, path):
-    """Top-1 error by kind of corruption, a bar for each model.
+    """Draws the top-1 error by kind of corruption, a bar for each model.
 
-    Args:
-      errors: dict of the models' names to dicts of kinds to errors in [0, 1]
-        by severity, all of the same kinds. A bar is their mean.
-      path: of the PNG file to write.
+    `errors` is a dict of the models' names to dicts of kinds to errors in
+    [0, 1] by severity, all of the same kinds. A bar is the mean of a kind.
     """
     kinds = list(next(iter(errors.values())))
     height = 0.8 / len(errors)
@@ -174,15 +186,7 @@ def corruption_bars(errors, path):
 
 
 def training_curves(history, path):
-    """What a run logged of each epoch: losses above, all else below.
-
-    Args:
-      history: path of the history.csv of a workdir.
-      path: of the PNG file to write.
-
-    Raises:
-      ValueError: if it is no such history.
-    """
+    """Draws the history.csv of a run: losses above, all else below."""
     epochs, columns = read_history(history)
     losses = {n: c for n, c in columns.items() if n.endswith("loss")}
     others = {n: c for n, c in columns.items() if n not in losses}
@@ -217,22 +221,31 @@ def training_curves(history, path):
 
 
 def read_history(history):
-    """The history.csv of a workdir.
+    """Reads the history.csv of a workdir.
 
     Args:
-      history: its path.
+      history: path of the file.
 
     Returns:
-      The epochs, a list of floats, and a dict of names to lists of values.
+      The epochs, a list of floats, and a dict of the other columns' names to
+      lists of floats. An empty cell is NaN.
 
     Raises:
-      ValueError: if it is no such history.
+      ValueError: if the file cannot be read, or does not have a column `epoch`
+        and at least one more, all of numbers.
+
+    Example:
+      >>> with open("history.csv", "w") as file:
+      ...     print("epoch,loss", file=file)
+      ...     print("0,2.5", file=file)
+      >>> read_history("history.csv")
+      ([0.0], {'loss': [2.5]})
     """
     try:
         with open(history, newline="") as file:
             rows = list(csv.DictReader(file))
         columns = {
-            # (An epoch may lack what was not yet logged then.)
+            # A cell is empty if its value was not yet logged in that epoch.
             name: [
                 math.nan if row[name] == "" else float(row[name])
                 for row in rows
@@ -251,7 +264,7 @@ def read_history(history):
 
 
 def _add_title_and_legend(axes, title):
-    """Both above the axes, where no bar or curve can be."""
+    """Puts both above the axes, where no bar or curve can be."""
     axes.set_title(title, pad=28)  # a line of the legend lies between
     axes.legend(
         loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False

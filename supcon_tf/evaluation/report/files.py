@@ -1,4 +1,4 @@
-"""The figures of an evaluation: which there are, and their files."""
+"""Draws the figures of an evaluation into their files."""
 
 import pathlib
 
@@ -22,19 +22,10 @@ def draw_evaluation(
     errors=None,
     history=None,
 ):
-    """Draws what there is to draw of an encoder and its baseline.
+    """Draws all figures for which there are data, and lists their file names.
 
-    Args:
-      output: `pathlib.Path` of the folder to write to.
-      representations: dict of the encoders' names to `[n, R]` floats, of the
-        test images.
-      labels: `[n]` integers.
-      class_names: names of the classes.
-      errors: None, or a dict as for `figures.corruption_bars`.
-      history: None, or the path of a history.csv.
-
-    Returns:
-      The names of the files, a list.
+    `representations` is a dict of the encoders' names to `[n, R]` floats of the
+    test images. The other arguments are as in `figures`.
     """
     drawings = (
         (figures.embedding_maps, representations, labels, class_names),
@@ -53,9 +44,10 @@ def draw_evaluation(
 
 
 def titles_of(config):
-    """What figures call encoder and baseline: the last part of where they are.
+    """Returns what figures call the encoder and the baseline, a dict.
 
-    If that does not tell them apart, what they are.
+    It is the last part of their paths, or `encoder` and `baseline` if that part
+    is empty or the same.
     """
     titles = {
         name: pathlib.PurePath(getattr(config, name) or name).name

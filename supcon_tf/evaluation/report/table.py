@@ -1,16 +1,13 @@
-"""The results of an evaluation as text."""
+"""Writes the results of an evaluation as text."""
 
 import textwrap
 
 
 def evaluation_table(results):
-    """A readable table of an encoder, beside its baseline if there is one.
+    """Makes a readable table of an encoder and, if there is one, its baseline.
 
-    Args:
-      results: dict, as `evaluate` returns it.
-
-    Returns:
-      A string of several lines, none wider than 80 columns but for long paths.
+    `results` is the dict of evaluation.json. No line of the table is wider than
+    80 columns, unless it holds a long path or a note on a missing mCE.
     """
     models = [results[n] for n in ("encoder", "baseline") if results[n]]
     names = ["encoder", "baseline"][: len(models)]
@@ -45,7 +42,7 @@ def _row(label, values):
 
 
 def _measures(models):
-    """Pairs: what it is, and its value for each of the models."""
+    """Yields the label of each row and its value for each of the models."""
     size = [" x ".join(map(str, m["image_size"])) for m in models]
     yield "images, pixels", size
     yield "features", [m["num_features"] for m in models]
@@ -76,7 +73,7 @@ def _decimals(parts, key):
 
 
 def _corruptions(models, names, config):
-    """Errors of the encoder by severity, and the means of all."""
+    """Yields rows of the encoder's errors by severity, and all means."""
     severities = config["severities"]
 
     def row(kind, errors, means):

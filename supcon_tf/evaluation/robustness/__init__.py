@@ -1,1 +1,1 @@
-"""Errors on corrupted images, made here or published."""
+"""Measures errors on corrupted images, made here or published."""

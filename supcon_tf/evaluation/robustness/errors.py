@@ -1,4 +1,4 @@
-"""How much corrupted images harm a classifier: errors, mCE, relative mCE."""
+"""Measures how corruptions harm a classifier: errors, mCE, relative mCE."""
 
 import json
 import math
@@ -15,7 +15,9 @@ from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _CLEAN = (None, 0)
-_ROUNDING = 1e-9  # of sums of errors, each a whole number of images
+# Errors are whole numbers of images divided by their number, so that a smaller
+# sum of them is nothing but rounding.
+_ROUNDING = 1e-9
 
 
 def corruption_errors(
@@ -28,40 +30,43 @@ def corruption_errors(
     seed=0,
     crop=augmentations.center_crop,
 ):
-    """Top-1 errors of a classifier on corrupted test images.
+    """Computes the top-1 errors of a classifier on corrupted test images.
 
-    The pixels are corrupted as they are in the data set, and then brought to
-    the classifier's size by a crop, as those of CIFAR-10-C are. The
-    images are read once, and no more of them are in memory than a batch of
-    each corruption.
+    The images are corrupted in the size that they have in the data set, and
+    then brought to the classifier's size by a crop, as those of CIFAR-10-C are.
+    They are read once, and no more of them are in memory than a batch of each
+    corruption.
 
     Args:
-      classifier: Keras model, float32 RGB images in [0, 1] -> `[B, C]` scores,
+      classifier: Keras model, float32 RGB images in [0, 1] -> scores `[B, C]`,
         such as a `LinearClassifier`.
       test: `(images, labels)` or `LabelledImages` of uint8, in memory or as
         files, or `StreamedImages`.
-      image_size: int, or (height, width), that the classifier takes.
-      kinds: strings, keys of `CORRUPTIONS`; default all.
-      severities: ints from 1 to 5; default all.
-      seed: int >= 0, as for `corrupted`.
-      crop: function of images, None and the size, as `center_crop`, which is
-        the default.
+      image_size: int or (height, width), in pixels, that the classifier takes.
+      kinds: strings, keys of `CORRUPTIONS`, all by default.
+      severities: ints from 1 to 5, all by default.
+      seed: int >= 0, as in `corrupted`.
+      crop: function of images, None and the size, `augmentations.center_crop`
+        by default.
 
     Returns:
-      The error on the images as they are, a Python float in [0, 1]; and a dict
-      of each kind to a tuple of errors, one a severity.
+      The error on the images as they are, a Python float in [0, 1], and a dict
+      of each kind to a tuple of errors, one for each severity.
 
     Raises:
-      ValueError: if a kind or severity is none, or images are not uint8.
+      ValueError: if a kind or severity does not exist, or images are not uint8.
 
     Example:
-      >>> clean, errors = corruption_errors(classifier, test, image_size=32,
-      ...     kinds=("shot_noise", "pixelate"), severities=(1, 3, 5))
-      >>> errors["shot_noise"]
-      (0.16, 0.31, 0.55)
+      >>> clean_error, errors = corruption_errors(
+      ...     linear_probe(encoder, train, verbose=0), test, image_size=32,
+      ...     kinds=("shot_noise", "pixelate"), severities=(1, 5)
+      ... )
+      >>> {kind: len(of_kind) for kind, of_kind in errors.items()}
+      {'shot_noise': 2, 'pixelate': 2}
     """
     variants = [_CLEAN, *((k, s) for k in kinds for s in severities)]
-    for kind, severity in variants[1:]:  # before the first image is read
+    # This refuses a wrong argument before the first image is read.
+    for kind, severity in variants[1:]:
         corrupted(np.zeros((0, 2, 2, 3), np.uint8), kind, severity, seed=seed)
     predict = encode_function(classifier, batch_size=BATCH_SIZE)
     test = checked(test)
@@ -96,25 +101,26 @@ def corruption_errors(
 
 
 def mean_corruption_error(errors, baseline):
-    """The mCE of Hendrycks and Dietterich, percent.
+    """Computes the mCE of Hendrycks and Dietterich, in percent.
 
-    For each kind, the errors' sum over the severities is divided by that of
-    the baseline; mCE is the mean over the kinds:
+    For each kind, the sum of the errors over the severities is divided by the
+    same sum of the baseline. The mCE is the mean over the kinds:
 
         mCE = 100 * mean_kind(sum_s error[kind, s] / sum_s baseline[kind, s])
 
-    Below 100, corruptions harm the classifier less than the baseline.
+    If it is below 100, corruptions harm the classifier less than the baseline.
 
     Args:
       errors: dict of kinds to errors in [0, 1] by severity.
-      baseline: the same of a classifier to compare with, AlexNet in the paper.
+      baseline: the same dict for the classifier to compare with, which is
+        AlexNet in the paper.
 
     Returns:
-      A Python float >= 0.
+      The mCE in percent, a Python float >= 0.
 
     Raises:
-      ValueError: if the two have not the same kinds and severities, or the
-        baseline has no error at all on a kind.
+      ValueError: if the two dicts differ in their kinds or severities or are
+        empty, or if the baseline has no error at all on a kind.
 
     Example:
       >>> mean_corruption_error({"fog": (0.1, 0.3)}, {"fog": (0.2, 0.6)})
@@ -130,28 +136,37 @@ def mean_corruption_error(errors, baseline):
 def relative_mean_corruption_error(
     errors, clean_error, baseline, baseline_clean_error
 ):
-    """The relative mCE of Hendrycks and Dietterich, percent.
+    """Computes the relative mCE of Hendrycks and Dietterich, in percent.
 
-    As `mean_corruption_error`, of the errors that corruption adds: from each,
-    that of the same classifier on clean images is subtracted.
+    It compares the errors that a corruption adds. From each error, the error of
+    the same classifier on clean images is subtracted:
+
+        100 * mean_kind(sum_s (error[kind, s] - clean_error)
+                        / sum_s (baseline[kind, s] - baseline_clean_error))
 
     Args:
-      errors: as for `mean_corruption_error`.
+      errors: as in `mean_corruption_error`.
       clean_error: float in [0, 1].
-      baseline: as for `mean_corruption_error`.
+      baseline: as in `mean_corruption_error`.
       baseline_clean_error: float in [0, 1].
 
     Returns:
-      A Python float; negative where corruption removes errors.
+      The relative mCE in percent, a Python float. It can be negative, since a
+      corruption can remove errors.
 
     Raises:
-      ValueError: as `mean_corruption_error`, or if a kind adds no errors to
-        the baseline's.
+      ValueError: as in `mean_corruption_error`, or if a kind adds no errors to
+        those of the baseline.
 
     Example:
       >>> relative_mean_corruption_error(
-      ...     {"fog": (0.2, 0.4)}, 0.1, {"fog": (0.3, 0.7)}, 0.1)
+      ...     {"fog": (0.25, 0.5)}, 0.125, {"fog": (0.5, 0.75)}, 0.125
+      ... )
       50.0
+
+    Reference:
+      Hendrycks and Dietterich, ICLR 2019, Sec. 4.2,
+      https://arxiv.org/abs/1903.12261
     """
     return _mean_ratio(errors, baseline, clean_error, baseline_clean_error)
 
@@ -179,13 +194,17 @@ def _mean_ratio(errors, baseline, clean_error, baseline_clean_error):
 
 
 def _added(errors, clean_error):
-    """Their sum, less as many times the clean error; 0 is 0 and no rounding."""
+    """Sums errors less the clean error. A sum that is only rounding is 0."""
     added = math.fsum(errors) - len(errors) * clean_error
     return added if abs(added) > _ROUNDING else 0.0
 
 
 def _batches(test):
-    """Batches of uint8 images in order: arrays of one size each, and labels."""
+    """Yields batches in order: a list of images of one size each, and labels.
+
+    An item of the list is `[b, H, W, 3]` uint8 for images in memory, and what
+    `image_reader` makes of one file otherwise.
+    """
     if not isinstance(test, StreamedImages) and test.images.ndim > 1:
         for first in range(0, len(test), BATCH_SIZE):
             some = slice(first, first + BATCH_SIZE)

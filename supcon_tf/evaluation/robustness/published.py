@@ -1,4 +1,4 @@
-"""Errors on the corrupted images that the authors published, by TFDS."""
+"""Measures errors on the corrupted images that the authors published."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,15 +14,15 @@ from supcon_tf.evaluation.robustness.errors import SEVERITIES
 
 
 class Published(NamedTuple):
-    """Corrupted test images that there are of a data set.
+    """The published corrupted test images of a data set.
 
     Attributes:
-      split: which part of the corrupted data set they are.
-      kinds: strings, the fifteen of the authors' benchmark, of which mCE is
-        the mean. (The four others are gaussian_blur, saturate, spatter and
-        speckle_noise.)
-      crop: function of images, None and a size, which cuts clean images as
-        these were cut before they were corrupted, and resizes them.
+      split: name of the images' part of the corrupted data set.
+      kinds: names of the fifteen kinds of the authors' benchmark, over which
+        mCE is the mean. The four other kinds are gaussian_blur, saturate,
+        spatter and speckle_noise.
+      crop: function of images, None and a size. It cuts clean images as these
+        images were cut before they were corrupted, and resizes them.
     """
 
     split: str
@@ -31,9 +31,10 @@ class Published(NamedTuple):
 
 
 def _crop_of_imagenet(images, seeds, image_size):
-    """The centre with 7/8 of the shorter side at 224 pixels, then resized.
+    """Cuts the centre, with 7/8 of the shorter side, at 224 pixels; resizes.
 
-    (Theirs were resized bicubically, without antialiasing: a little sharper.)
+    The authors' images were resized bicubically without antialiasing, so that
+    they are a little sharper.
     """
     images = augmentations.resize_then_crop(images, seeds, 224, padding=32)
     return augmentations.center_crop(images, None, image_size)
@@ -41,7 +42,8 @@ def _crop_of_imagenet(images, seeds, image_size):
 
 _BLURS_AND_WEATHER = ("motion_blur", "zoom_blur", "snow", "frost", "fog")
 _NOISES = ("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur")
-# The data sets, by the names that the kinds have in tensorflow-datasets.
+# The kinds have the names that tensorflow-datasets gives them, which differ
+# between the two data sets.
 PUBLISHED = {
     "cifar10": Published(
         "test",
@@ -83,26 +85,10 @@ def published_corruption_errors(
     severities=SEVERITIES,
     data_dir=None,
 ):
-    """As `corruption_errors`, on the images that the authors published.
+    """Computes errors as `corruption_errors` does, on the published images.
 
-    Args:
-      classifier: as for `corruption_errors`.
-      name: `"cifar10"` or `"imagenet2012"`, whose configs KIND_SEVERITY
-        tensorflow-datasets has prepared. Nothing is downloaded.
-      image_size: as for `corruption_errors`.
-      kinds: strings, also those that this package does not make, such as
-        "fog"; default the fifteen of `PUBLISHED`.
-      severities: ints from 1 to 5; default all.
-      data_dir: as for `load_dataset`.
-
-    Returns:
-      A dict of each kind to a tuple of errors, one a severity.
-
-    Raises:
-      ValueError: if a config is not there.
-
-    Example:
-      >>> published_corruption_errors(classifier, "cifar10", image_size=32)
+    The arguments are those of `corruption_errors` and `published_corruptions`.
+    Returns a dict of each kind to a tuple of errors, one for each severity.
     """
     datasets = published_corruptions(
         name, kinds=kinds, severities=severities, data_dir=data_dir
@@ -122,22 +108,35 @@ def published_corruption_errors(
 
 
 def published_corruptions(name, *, kinds=None, severities, data_dir=None):
-    """The corrupted test images that tensorflow-datasets has prepared.
+    """Opens the corrupted test images that tensorflow-datasets has prepared.
+
+    Nothing is downloaded.
 
     Args:
-      name: as for `published_corruption_errors`, as are the others.
-      kinds: see there.
-      severities: see there.
-      data_dir: see there.
+      name: `"cifar10"` or `"imagenet2012"`, whose configs KIND_SEVERITY
+        tensorflow-datasets has prepared.
+      kinds: strings, also those that this package does not make, such as
+        `"fog"`. None, the default, takes the fifteen of `PUBLISHED`.
+      severities: ints from 1 to 5.
+      data_dir: as in `load_dataset`.
 
     Returns:
       A dict of (kind, severity) to a `tf.data.Dataset` of uint8 images and
       labels.
 
     Raises:
-      ValueError: if one is not there.
+      ValueError: if `name` is another, or a config has not been prepared.
+
+    Example:
+      >>> published_corruptions(
+      ...     "cifar10", kinds=["fog"], severities=[1], data_dir="no_folder"
+      ... )
+      Traceback (most recent call last):
+      ValueError: `data_dir` must be a folder in which tensorflow-datasets has
+      prepared 'cifar10_corrupted/fog_1'. Received: data_dir='no_folder'
     """
-    import tensorflow_datasets as tfds  # seconds, and only needed here
+    # The import takes seconds and is only needed here.
+    import tensorflow_datasets as tfds
 
     if name not in PUBLISHED:
         raise ValueError(

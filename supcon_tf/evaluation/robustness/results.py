@@ -1,4 +1,4 @@
-"""What an evaluation tells of corrupted images."""
+"""Collects what an evaluation reports about corrupted images."""
 
 import numpy as np
 
@@ -24,33 +24,18 @@ def corruption_results(
     published=None,
     data_dir=None,
 ):
-    """Errors of a classifier on corrupted images, made here or published.
+    """Returns a dict of a classifier's errors on corrupted images.
 
-    Args:
-      classifier: as for `corruption_errors`, as are the next four.
-      test: see there.
-      image_size: see there.
-      kinds: see there.
-      severities: see there.
-      seed: see there.
-      published: None, or the name of the data set whose published images
-        take the place of those made here, as for
-        `published_corruption_errors`.
-      data_dir: as for `published_corruption_errors`.
-
-    Returns:
-      A dict of `clean_error`; `errors`, a dict of each kind to a list by
-      severity; and `mean_error`, their mean.
-
-    Raises:
-      ValueError: as the functions of the errors.
+    `published` is None, or the name of the data set whose published images
+    replace those made here. The others are as in `corruption_errors`.
     """
     common = {"image_size": image_size, "severities": severities}
     if published:
         errors = published_corruption_errors(
             classifier, published, kinds=kinds, data_dir=data_dir, **common
         )
-        crop = PUBLISHED[published].crop  # alike, or it were an error, too
+        # Clean images are cut in the same way, or the cut would add errors.
+        crop = PUBLISHED[published].crop
         clean_error, _ = corruption_errors(
             classifier, test, kinds=(), crop=crop, **common
         )
@@ -66,16 +51,10 @@ def corruption_results(
 
 
 def relative_results(own, baseline):
-    """Both mCE of an encoder; None, with a note, where there is no such value.
+    """Returns a dict of an encoder's mCE and relative mCE, in percent.
 
-    Args:
-      own: None, or what `corruption_results` returned.
-      baseline: the same of the baseline.
-
-    Returns:
-      A dict of `mean_corruption_error` and `relative_mean_corruption_error`,
-      percent, None without a baseline or errors of it; and `notes`, a list of
-      strings that say why.
+    `own` and `baseline` are from `corruption_results`, or None. A value that
+    cannot be computed is None. If both are given, `notes` then says why.
     """
     names = ("mean_corruption_error", "relative_mean_corruption_error")
     results = dict.fromkeys(names) | {"notes": []}
@@ -94,6 +73,6 @@ def relative_results(own, baseline):
     ):
         try:
             results[name] = value()
-        except ValueError as error:  # the baseline makes no errors somewhere
+        except ValueError as error:  # the baseline has no errors on a kind
             results["notes"].append(f"{name} has no value: {error}")
     return results

@@ -228,7 +228,7 @@ def _accumulated_products(tiles, products, factors, own, others, of_rest):
 
 
 def _weighted(weights, rows, columns):
-    """The weighted sums of the columns' vectors for the rows, and for columns."""
+    """The weighted sums of vectors, for the rows and for the columns."""
     # It is cheaper to transpose the small factors than the tile.
     return (
         ops.matmul(weights, columns),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from pairwise import pairwise
 
 from supcon_tf.losses.pairs import tiles
 from supcon_tf.losses.pairs.contrasts import Contrasts
@@ -36,13 +37,16 @@ def problem(size, scale=1.0):
     return vectors, generator.integers(0, 3, size).astype("int32")
 
 
-@pytest.mark.parametrize("size", [1, 7, 12])
 @pytest.mark.parametrize(
-    "tile_size", [pytest.param(1, marks=pytest.mark.slow), 5, 100]
+    ("size", "tile_size", "with_groups", "bound", "compiled"),
+    pairwise(
+        size=[12, 7, 1],
+        tile_size=[5, 100, 1],
+        with_groups=[True, False],
+        bound=[40, None],
+        compiled=[False, True],
+    ),
 )
-@pytest.mark.parametrize("with_groups", [False, True])
-@pytest.mark.parametrize("bound", [40, None])
-@pytest.mark.parametrize("compiled", [False, True])
 def test_values_and_gradients_are_those_of_the_array(
     size, tile_size, with_groups, bound, compiled
 ):
