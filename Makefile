@@ -1,9 +1,9 @@
-# make demo | test | check | lint | benchmark | install | wheel | clean
+# make demo | check | test | test-all | lint | benchmark | install | wheel | clean
 PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/pip install --quiet --constraint .ci/constraints.txt
 
-.PHONY: install demo test check lint benchmark wheel clean
+.PHONY: install demo test test-all check lint benchmark wheel clean
 
 install: .venv/.installed
 
@@ -17,11 +17,16 @@ demo: install  ## pretrain on digits, linear evaluation, export, load back
 	rm -rf runs/demo
 	$(BIN)/python -m hub_export.demo --workdir=runs/demo
 
-test: lint  ## all tests
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
+
+test: lint  ## the tests, in under ten minutes
+	$(PYTEST) -m "not release"
 
 check: lint  ## the fast tests, before a commit
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not slow"
+	$(PYTEST) -m "not slow and not release"
+
+test-all: lint  ## all tests: what only a release needs, too
+	$(PYTEST)
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The .tar.gz of a SavedModel that `hub.load(url)` takes, and its checksum."""
+"""Writes the .tar.gz of a SavedModel for `hub.load(url)`, and its checksum."""
 
 import gzip
 import hashlib
@@ -11,34 +11,35 @@ from supcon_tf.files import written_whole
 
 
 def write_archive(folder, path):
-    """Write a SavedModel as an archive that TF-Hub loads from a web server.
+    """Writes a SavedModel as an archive that TF-Hub loads from a web server.
 
-    The members lie at the root of the archive, folders before what is in them,
-    in the order of their names. Owners, dates and permissions are left out, so
-    that the same files give the same bytes whatever the archive is called
-    (and, where zlib is another, the same tar inside). Beside the archive comes
-    `path`.sha256, for `sha256sum --check`. What was there before is replaced,
-    once both files are whole.
+    The members lie at the root of the archive, in the order of their names. A
+    folder comes before what is in it. Owners, dates and permissions are left
+    out. The same files therefore give the same bytes, whatever the archive is
+    called. With another version of zlib, they still give the same tar inside.
+    `path`.sha256 is written beside the archive, for `sha256sum --check`. Both
+    files replace earlier ones once they are whole.
 
-    TF-Hub keeps what it has downloaded by its URL and never looks again: an
+    TF-Hub keeps what it has downloaded by its URL and never looks again. An
     archive with other content needs another URL.
 
     Args:
-      folder: of the SavedModel, such as `write_saved_model` writes.
-      path: of the archive, which ends in .tar.gz; its folder exists and is not
-        within `folder`.
+      folder: folder of the SavedModel, such as `write_saved_model` writes.
+      path: path of the archive, which must end in .tar.gz. Its folder must
+        exist and must not be within `folder`.
 
     Returns:
       The SHA-256 of the archive, 64 hexadecimal digits.
 
     Raises:
-      ValueError: if the folder holds no saved_model.pb; or something that is
-        neither a plain file nor a folder, or has a name starting with a dot;
-        or the path is not as described.
+      ValueError: if the folder holds no saved_model.pb, if it holds something
+        that is neither a plain file nor a folder or whose name starts with a
+        dot, or if the path is not as described.
 
     Example:
-      >>> digest = write_archive("encoder_saved_model", "encoder-1.tar.gz")
-      >>> encoder = hub.load("https://example.com/encoder-1.tar.gz")
+      >>> tf.saved_model.save(tf.Module(), "saved_model")
+      >>> len(write_archive("saved_model", "module-1.tar.gz"))
+      64
 
     Reference:
       https://www.tensorflow.org/hub/hosting
@@ -57,19 +58,19 @@ def write_archive(folder, path):
 
 
 def _write(members, raw):
-    """Compresses as it reads, so that a piece of a file is in memory."""
+    """Compresses files while reading, so that only a piece is in memory."""
     with (
-        # The header of gzip has a date and a name of its own.
+        # The header of gzip has a date and a name, too. Both are left empty.
         gzip.GzipFile("", "wb", 6, raw, mtime=0) as stream,
         tarfile.open(
             fileobj=stream, mode="w", format=tarfile.PAX_FORMAT
         ) as archive,
     ):
         for name, source in members:
-            # As it is made: no owner, date 0, mode 0644.
+            # A new TarInfo has no owner, the date 0 and the mode 0644.
             info = tarfile.TarInfo(name)
             if source.is_dir():
-                # TF-Hub makes no folder that has no entry.
+                # TF-Hub only makes folders that have an entry.
                 info.type, info.mode = tarfile.DIRTYPE, 0o755
                 archive.addfile(info)
                 continue
@@ -79,7 +80,7 @@ def _write(members, raw):
 
 
 def _members(folder):
-    """Sorted `(name in the archive, path)` of all that is in a SavedModel."""
+    """Lists all files and folders of a SavedModel as sorted (name, path)."""
     if not (folder / "saved_model.pb").is_file():
         raise ValueError(
             "`folder` must be a SavedModel, which has a saved_model.pb. "

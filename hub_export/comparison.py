@@ -1,4 +1,4 @@
-"""Whether a SavedModel computes what the encoder does that it was made from."""
+"""Compares a SavedModel with the encoder that it was made from."""
 
 import os
 import pathlib
@@ -14,35 +14,41 @@ from supcon_tf.encoders.endpoints import with_endpoints
 
 
 def compare(encoder, loaded, *, projection_head=None, classifier=None):
-    """Largest differences of a loaded SavedModel from its encoder.
+    """Computes the largest differences of a loaded SavedModel from its encoder.
 
-    Both are given the same random images, as uint8 and as float32: four of the
-    encoder's own size, or 96 x 96 where it takes any, and four of another size
-    if the SavedModel takes any. Compared are the endpoints, features among
-    them, projections and probabilities, and the batch statistics after the
-    call. Each difference is relative to the largest magnitude of what is
-    compared: 1e-5 means five equal digits of the largest feature.
+    Both are given the same random images, as uint8 and as float32. There are
+    four images of the encoder's own size, or 96 x 96 pixels if it takes any
+    size, and four of another size if the SavedModel takes any. The endpoints,
+    which include the features, the projections, the probabilities and the batch
+    statistics after the call are compared. A difference is relative to the
+    largest magnitude of what is compared. For example, 1e-5 means that five
+    digits of the largest feature are equal.
 
-    Encoder and loaded SavedModel are left as they were: batch statistics and
-    random seeds, which a call in training mode moves, are put back.
+    The encoder and the loaded SavedModel are left as they were. Batch
+    statistics and random seeds, which a call in training mode moves, are put
+    back.
 
     Args:
       encoder: the `keras.Model` that `write_saved_model` was given.
       loaded: what `tf.saved_model.load` returned.
-      projection_head: the projection head that it was given, if any.
-      classifier: the classifier that it was given, if any.
+      projection_head: the projection head that `write_saved_model` was given,
+        or None.
+      classifier: the classifier that `write_saved_model` was given, or None.
 
     Returns:
-      `{"inference": float, "training": float}`. NaN if either model returned
-      one.
+      `{"inference": float, "training": float}`, the largest difference in each
+      mode. It is NaN if one of the models returned NaN.
 
     Raises:
-      ValueError: if the encoder is not a built Keras model of images, or the
-        two do not return the same.
+      ValueError: if the encoder is not a built Keras model of images, or if the
+        names or the shapes of the outputs differ.
 
     Example:
-      >>> compare(encoder, tf.saved_model.load("encoder_saved_model"))
-      {'inference': 1.9e-07, 'training': 3.1e-07}
+      >>> from hub_export import write_saved_model
+      >>> facts = write_saved_model(encoder, "saved_model")
+      >>> differences = compare(encoder, tf.saved_model.load("saved_model"))
+      >>> all(value < 1e-5 for value in differences.values())
+      True
     """
     check_encoder(encoder)
     images = loaded.signatures["serving_default"].inputs[0]
@@ -54,29 +60,15 @@ def compare(encoder, loaded, *, projection_head=None, classifier=None):
 def compare_in_new_process(
     encoder, folder, pixels, *, projection_head=None, classifier=None
 ):
-    """As `compare`, for a SavedModel that another process loads.
+    """Compares as `compare` does, but another process loads the SavedModel.
 
-    In this process everything is there that the SavedModel may want. In that
-    one there is TensorFlow and no more, and it runs on the CPU.
-
-    Args:
-      encoder: as for `compare`.
-      folder: path of a folder in which the SavedModel is `saved_model`. What
-        the processes tell each other is written there, too.
-      pixels: list of `[B, H, W, 3]` uint8 arrays, such as `example_pixels`.
-      projection_head: as for `compare`.
-      classifier: as for `compare`.
-
-    Returns:
-      As `compare`.
-
-    Raises:
-      RuntimeError: if the other process could not load or call it.
+    That process has nothing but TensorFlow, and runs on the CPU. `folder` holds
+    the SavedModel as `saved_model`, and the files that the processes exchange.
     """
     folder = pathlib.Path(folder)
     np.savez(folder / "pixels.npz", *pixels)
     done = subprocess.run(
-        # -P: the folder of the program is not where its imports are.
+        # With -P, the folder of the program is not searched for its imports.
         [sys.executable, "-P", read_back.__file__, str(folder)],
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
         capture_output=True,
@@ -96,15 +88,21 @@ def compare_in_new_process(
 
 
 def example_pixels(encoder, image_shape):
-    """Random images to compare by.
+    """Makes random images on which a SavedModel and its encoder are compared.
 
     Args:
-      encoder: as for `compare`.
-      image_shape: `[None, H, W, 3]` that the SavedModel takes, None for any.
+      encoder: as in `compare`.
+      image_shape: `[None, H, W, 3]`, the shape that the SavedModel takes. A
+        side is None if any size is taken.
 
     Returns:
-      List of one or two `[4, H, W, 3]` uint8 arrays: the second, where any size
-      is taken, is a quarter wider.
+      A list of `[4, H, W, 3]` uint8 arrays. There is one array, and a second
+      one of a quarter more width if both sides may have any size.
+
+    Example:
+      >>> pixels = example_pixels(encoder, (None, None, None, 3))
+      >>> [images.shape for images in pixels]
+      [(4, 32, 32, 3), (4, 32, 40, 3)]
     """
     height, width = (size or 96 for size in own_shape(encoder)[1:3])
     sizes = [(height, width)]
@@ -117,16 +115,17 @@ def example_pixels(encoder, image_shape):
 
 
 def _expected(encoder, projection_head, classifier, pixels):
-    """What `read_back.answers` should be, by the encoder itself."""
+    """Computes with the encoder itself what `read_back.answers` should be."""
     parts = [encoder, projection_head, classifier and classifier.dense]
     parts = [part for part in parts if part is not None]
     with ready_to_trace(*parts):
         network = with_endpoints(encoder)
 
-        # As a graph, like the loaded one: it rounds otherwise than eager layers
-        # do, and batch statistics of a few images can amplify that to 1e-3 in a
-        # deep network (measured: ResNet-50 whose last maps are 1 x 1). Of free
-        # H and W, as Keras itself holds a model to the size it was built for.
+        # It runs as a graph, like the loaded one, since eager layers round in
+        # another way. The batch statistics of a few images can amplify such
+        # rounding to 1e-3 in a deep network (measured on a ResNet-50 whose last
+        # maps are 1 x 1). H and W are free, since Keras itself would hold a
+        # model to the size that it was built for.
         @tf.function(autograph=False)
         def compute(images, training):
             outputs = dict(network(images, training=training))
@@ -160,7 +159,7 @@ def _expected(encoder, projection_head, classifier, pixels):
 
 
 def _differences(expected, received):
-    """The largest relative difference of each mode."""
+    """Returns the largest relative difference of each mode."""
     names = {name.rpartition("/")[0] for name in received}
     if names != set(expected):
         raise ValueError(
@@ -177,8 +176,10 @@ def _differences(expected, received):
                 f"The SavedModel's {name} must be of shape {left.shape}. "
                 f"Received: {right.shape}"
             )
-        scale = np.max(np.abs(left)) or 1.0  # all zero: the plain difference
+        # If all values are zero, the difference itself is taken.
+        scale = np.max(np.abs(left)) or 1.0
         difference = np.max(np.abs(left - right)) / scale
         mode = name.split("/")[1]
-        largest[mode] = float(np.maximum(largest[mode], difference))  # or NaN
+        # Unlike `max`, `np.maximum` keeps NaN.
+        largest[mode] = float(np.maximum(largest[mode], difference))
     return largest

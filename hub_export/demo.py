@@ -1,4 +1,4 @@
-"""The demo: pretraining, linear evaluation, export and loading, on digits.
+"""Runs the demo on digits: pretraining, linear evaluation, export, loading.
 
     python -m hub_export.demo --workdir=runs/demo
 
@@ -23,7 +23,7 @@ from supcon_tf.recipes import RECIPES
 
 
 def main(argv=None):
-    """The command of `make demo`; returns its exit status."""
+    """Runs the command of `make demo` and returns its exit status."""
     values = flags.FlagValues()
     flags.DEFINE_string(
         "workdir", None, "New folder to write to.", flag_values=values
@@ -71,7 +71,7 @@ def _prepare(workdir):
 
 
 def _largest_difference(encoder, loaded):
-    """Between the representations of the test digits, in [0, 1]."""
+    """Compares the representations of the test digits in [0, 1]."""
     _, test = load_dataset("digits")
     images = test.images / np.float32(255)
     return float(np.abs(loaded(images) - encoder(images)).max())

@@ -3,9 +3,9 @@
     supcon-hub-export --workdir=W --output=DIR
 
 Reads W/encoder.keras, which supcon-pretrain wrote. Writes the SavedModel to
-DIR, its model card to DIR.md and, with --archive, what a web server needs to
-DIR.tar.gz, once another process has read the SavedModel back and it equals the
-encoder.
+DIR, its model card to DIR.md and, with --archive, the file that a web server
+needs to DIR.tar.gz. Before that, another process reads the SavedModel back and
+must find that it equals the encoder.
 """
 
 import sys
@@ -16,68 +16,69 @@ from supcon_tf.config.command_line import run_command
 
 
 def export(workdir, output, **options):
-    """Export `workdir`/encoder.keras as a Reusable SavedModel, and check it.
+    """Exports `workdir`/encoder.keras as a Reusable SavedModel, and checks it.
 
     Everything is written to a temporary folder beside `output`. Another
     process, which has TensorFlow and nothing of this package, loads the
-    SavedModel; what it computes is compared with the encoder, in inference and
-    in training mode. Only then is it renamed to `output`; a failed export
-    leaves nothing behind and what was there before as it was.
+    SavedModel. Its outputs are compared with those of the encoder, in inference
+    mode and in training mode. Only then is the SavedModel renamed to `output`.
+    A failed export leaves nothing behind, and leaves an earlier one as it was.
 
-    Beside the SavedModel there is its model card, `output`.md, with the
+    The model card `output`.md is written beside the SavedModel. It has the
     headings of TF-Hub and Kaggle.
 
     Args:
       workdir: folder with an encoder.keras, as `supcon_tf.pretrain` writes it.
-      output: folder to write; missing parents are made.
+      output: folder to write. Missing parents are made.
       **options:
         include_projection: whether the SavedModel has the callables
           `projection` and `projection_head`, from supcon_model.keras. False by
-          default, as the others.
-        include_classifier: whether it has the callable `classifier`, from the
-          classifier.keras of linear evaluation.
+          default, like the next three.
+        include_classifier: whether the SavedModel has the callable
+          `classifier`, from the classifier.keras of linear evaluation.
         archive: whether to write `output`.tar.gz, which `hub.load(url)`
           accepts, and `output`.tar.gz.sha256.
         overwrite: whether an earlier export is replaced.
-        publisher: who publishes it, a name of letters, digits, - and _. None,
-          the default, leaves it open.
-        model_name: the same for the model; None makes one of data set and
-          encoder.
-        version: int >= 1, 1 by default. Published archives do not change: who
-          has loaded one never looks again.
-        license: of the weights, such as "Apache 2.0"; None leaves it open.
-        safe_mode: whether an encoder that holds code is refused, such as one
+        publisher: name of the publisher, of letters, digits, - and _. None, the
+          default, leaves it open.
+        model_name: name of the model, of the same characters. None, the
+          default, makes one from the data set and the encoder.
+        version: int >= 1, 1 by default. A published archive must not change,
+          since whoever has loaded it never looks again.
+        license: license of the weights, such as "Apache 2.0". None, the
+          default, leaves it open.
+        safe_mode: whether to refuse an encoder that holds code, such as one
           that started from a SavedModel. True by default.
 
     Returns:
-      Facts about the export:
+      A dict of facts about the export, all that the card tells and
         path: absolute path of the SavedModel.
         card: absolute path of the model card.
-        archive: None, or dict of `name`, `bytes` and `sha256`.
-        images: shape of the input, None where any size is taken.
+        archive: dict of `name`, `bytes` and `sha256`, or None.
+        images: shape of the input. A side is None if any size is taken.
         features: R, the number of features.
         parameters: number of weights, batch statistics included.
         endpoints, callables: dicts of further outputs to their shapes.
-        largest_difference: from the encoder, relative to the largest feature,
-          as `{"inference": float, "training": float}`.
+        largest_difference: difference from the encoder, relative to the largest
+          feature, as `{"inference": float, "training": float}`.
         seconds: duration of the export, reading back included.
-        and what else the card tells.
 
     Raises:
       ValueError: if workdir, encoder or output are not as described.
       RuntimeError: if the SavedModel does not compute what the encoder does.
 
     Example:
-      >>> export("runs/digits", "runs/digits/saved_model")["features"]
-      512
+      >>> encoder.save("encoder.keras")  # a run of supcon-pretrain has one
+      >>> facts = export(".", "saved_model")  # doctest: +SKIP
+      Exported to ...
     """
     return prepare(workdir, output, **options)()
 
 
 def prepare(workdir, output, **options):
-    """Checks everything and writes nothing; returns the export as a function.
+    """Checks everything, writes nothing, and returns the export as a function.
 
-    The options are those of `exporting.prepare`.
+    The options are those of `export`.
     """
     from hub_export import exporting  # it loads TensorFlow
 
@@ -90,7 +91,7 @@ def _prepare_command(values):
 
 
 def main(argv=None):
-    """The command `supcon-hub-export`; returns its exit status."""
+    """Runs the command `supcon-hub-export` and returns its exit status."""
     values = flags.FlagValues()
     for name, default, meaning in (
         ("workdir", None, "Folder that supcon-pretrain wrote."),

@@ -1,4 +1,4 @@
-"""What an export takes from the folder of a run."""
+"""Reads what an export needs from the folder of a run."""
 
 import dataclasses
 import json
@@ -16,22 +16,23 @@ class ExportedRun:
     """The encoder of a run and what is exported with it.
 
     Args:
-      workdir: folder that `pretrain` wrote, `linear_eval` perhaps, too.
+      workdir: folder that `pretrain` wrote, and perhaps `linear_eval`.
       include_projection: whether to read the projection head.
       include_classifier: whether to read the linear classifier.
-      safe_mode: as for `load_encoder`.
+      safe_mode: as in `load_encoder`.
 
     Attributes:
       encoder: the Keras model.
-      parts: dict of `projection_head` and `classifier`, None if not read.
-      config: the settings of config.json as a dict, None if there are none.
-      evaluation: contents of linear_eval.json, None if there is none.
-      class_names: of linear_eval.json, or None.
-      name: of the model, after its data set and encoder.
+      parts: dict of `projection_head` and `classifier`. One that was not read
+        is None.
+      config: the settings of config.json as a dict, or None without that file.
+      evaluation: the dict of linear_eval.json, or None without that file.
+      class_names: the names in linear_eval.json as a tuple, or None.
+      name: name of the model, made from its data set and encoder.
 
     Raises:
-      ValueError: if a file that is needed is missing or damaged, or head or
-        classifier are not those of the encoder.
+      ValueError: if a file that is needed is missing or damaged, or if the head
+        or the classifier belongs to another encoder.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class ExportedRun:
         folder = pathlib.Path(workdir).expanduser()
         self.config = None
         if (folder / "config.json").exists():
-            # (An older one is completed by what are defaults now.)
+            # An older config.json is completed by today's defaults.
             config = read_json(
                 PretrainConfig,
                 folder / "config.json",
@@ -76,7 +77,7 @@ class ExportedRun:
         self.name = self._name()
 
     def _model(self, path, option, source, safe_mode):
-        """The model of another file of the run."""
+        """Loads the model in another file of the run."""
         if not path.is_file():
             raise ValueError(
                 f"`{option}` needs {path.name}, {source}. "

@@ -1,4 +1,4 @@
-"""One export: from a workdir to a SavedModel, its card and its archive."""
+"""Makes one export, from a workdir to a SavedModel, its card and archive."""
 
 import datetime
 import importlib.metadata
@@ -20,10 +20,11 @@ from hub_export.outputs import (
 from hub_export.saved_model import write_saved_model
 from hub_export.tracing import check_encoder, training_of
 
-# Relative to the largest feature, as `compare` measures. Float32 holds seven
-# digits; the layers of an encoder cost one or two. In training mode the
-# statistics of the four images that are compared can amplify that rounding a
-# hundredfold; a wrong mode, weight or statistic differs by far more.
+# The tolerances are relative to the largest feature, as `compare` measures.
+# Float32 holds seven digits, and the layers of an encoder cost one or two. In
+# training mode the statistics of the four images that are compared can amplify
+# that rounding a hundredfold. A wrong mode, weight or statistic makes a far
+# larger difference.
 _TOLERANCES = {"inference": 1e-5, "training": 1e-3}
 
 
@@ -41,7 +42,10 @@ def prepare(
     license=None,
     safe_mode=True,
 ):
-    """Checks everything, writes nothing; returns the export as a function."""
+    """Checks everything, writes nothing, and returns the export as a function.
+
+    The function takes no arguments and returns the facts of `export.export`.
+    """
     exported = ExportedRun(
         workdir,
         include_projection=include_projection,
@@ -97,7 +101,7 @@ def prepare(
 
 
 def _written_and_compared(exported, draft):
-    """Writes the SavedModel, reads it back; the facts for its card."""
+    """Writes the SavedModel, reads it back, and returns facts for its card."""
     facts = write_saved_model(exported.encoder, draft, **exported.parts)
     differences = _checked_differences(exported, draft.parent, facts)
     return {

@@ -1,4 +1,4 @@
-"""The files of an export: where they go, and all of them or none."""
+"""Puts the files of an export into place, all of them or none."""
 
 import contextlib
 import os
@@ -10,22 +10,10 @@ from supcon_tf.files import check_folder
 
 
 def check_output(output, *, archive=False, overwrite=False):
-    """Refuses what cannot be written, before anything is.
+    """Returns the absolute path of `output`, and refuses one it cannot write.
 
-    Args:
-      output: folder for the SavedModel. The other files of an export lie beside
-        it, and have its name and a suffix: `.md`, and with an archive `.tar.gz`
-        and `.tar.gz.sha256`.
-      archive: whether there is to be an archive.
-      overwrite: whether an earlier export may be replaced.
-
-    Returns:
-      The absolute path of the folder.
-
-    Raises:
-      ValueError: if it is no local folder, or one of the files exists and is
-        not to be replaced, or the folder holds something else than a
-        SavedModel.
+    `output` is a local folder that is new or, with `overwrite`, a SavedModel.
+    The same holds for the files beside it, see `files_beside`.
     """
     if not output or "://" in str(output):
         raise ValueError(
@@ -50,15 +38,7 @@ def check_output(output, *, archive=False, overwrite=False):
 
 
 def files_beside(path, *, archive):
-    """The card and the archive of the SavedModel in a folder.
-
-    Args:
-      path: `pathlib.Path` of the folder.
-      archive: whether there is an archive.
-
-    Returns:
-      List of paths.
-    """
+    """Lists the paths of the card and the archive of the SavedModel `path`."""
     suffixes = [".md"]
     if archive:
         suffixes += [".tar.gz", ".tar.gz.sha256"]
@@ -67,24 +47,18 @@ def files_beside(path, *, archive):
 
 @contextlib.contextmanager
 def temporary_folder_beside(path):
-    """A folder to work in, on the same disk as what is to be written.
+    """Yields a temporary folder on the same disk as `path`, to work in.
 
-    It goes afterwards, and so do parents made for it that stay empty because
-    the work failed.
-
-    Args:
-      path: `pathlib.Path` of what is to be written.
-
-    Yields:
-      A `pathlib.Path`.
+    It is removed afterwards. Parents that were made for it are removed, too, if
+    they are empty because the work failed.
     """
     missing = [p for p in path.parents if not p.exists()]  # innermost first
     with contextlib.ExitStack() as stack:
         for parent in reversed(missing):
             parent.mkdir()
             stack.callback(_remove_if_empty, parent)
-        # Its mode is 0700. What is written lies inside it, so that it gets the
-        # usual one.
+        # The mode of this folder is 0700. The SavedModel is written inside it,
+        # and so gets the usual mode.
         folder = tempfile.TemporaryDirectory(
             dir=path.parent, prefix=f".{path.name}-"
         )
@@ -94,11 +68,8 @@ def temporary_folder_beside(path):
 def move_into_place(moves, aside):
     """Renames finished files and folders, all of them or none.
 
-    Args:
-      moves: dict of paths to the paths where they belong. What is there is
-        replaced.
-      aside: folder, on the same disk, for what is replaced. If a renaming
-        fails, everything goes back from it.
+    `moves` is a dict of paths to their new paths. What was there is moved to
+    `aside`, a new folder on the same disk, and back if a renaming fails.
     """
     aside.mkdir()
     with contextlib.ExitStack() as undo:
@@ -113,7 +84,7 @@ def move_into_place(moves, aside):
 
 
 def _is_replaceable(path):
-    """Whether it is a SavedModel and nothing else, or empty."""
+    """Checks that a path is an empty folder, or a SavedModel and no more."""
     if path.is_symlink() or not path.is_dir():
         return False
     names = {item.name for item in path.iterdir()}

@@ -1,9 +1,9 @@
-"""What a SavedModel answers, as a program of its own.
+"""Runs a SavedModel on images, as a program of its own.
 
     python read_back.py FOLDER
 
-Reads FOLDER/saved_model and FOLDER/pixels.npz, writes FOLDER/answers.npz.
-Nothing of the exporter is imported, nor Keras: here is what a consumer has.
+Reads FOLDER/saved_model and FOLDER/pixels.npz, and writes FOLDER/answers.npz.
+It imports neither the exporter nor Keras, so that it has what a consumer has.
 """
 
 import contextlib
@@ -15,19 +15,22 @@ import tensorflow as tf
 
 
 def answers(loaded, pixels):
-    """What a Reusable SavedModel of `write_saved_model` computes of images.
+    """Runs a Reusable SavedModel of `write_saved_model` on images.
 
     Args:
       loaded: what `tf.saved_model.load` returned.
-      pixels: list of `[B, H, W, 3]` uint8 arrays, of any sizes it takes.
+      pixels: list of `[B, H, W, 3]` uint8 arrays of sizes that it takes.
 
     Returns:
-      Dict of arrays. A key is `INDEX/MODE/NAME/DTYPE`: the index of the images,
-      `inference` or `training`, what was computed, and of which type the images
-      were. NAME is an endpoint, `features` among them; `projection`;
-      `probabilities`; or `state I`, the I-th variable that is moved but not
-      trained (batch statistics, random seeds), after the call. They are put
-      back.
+      A dict of arrays with the keys `INDEX/MODE/NAME/DTYPE`. INDEX is that of
+      the images in the list, MODE is `inference` or `training`, NAME says what
+      was computed, and DTYPE is the type of the images, uint8 or float32.
+
+      NAME is an endpoint such as `features`, `features of the plain call`,
+      `projection`, `projection of the features`, `probabilities` or `state I`.
+      The last is the value after the call of the I-th variable that is moved
+      but not trained, such as batch statistics and random seeds. These
+      variables are put back after each call.
     """
     results = {}
     for index, values in enumerate(pixels):
@@ -42,7 +45,20 @@ def answers(loaded, pixels):
 
 
 def moved_variables(module):
-    """The variables of a SavedModel, or a Keras model, that are not trained."""
+    """Lists the variables of a SavedModel or Keras model that are not trained.
+
+    Args:
+      module: object with `variables` and `trainable_variables`.
+
+    Returns:
+      A list of variables.
+
+    Example:
+      >>> layer = keras.layers.BatchNormalization()
+      >>> layer.build((None, 8))
+      >>> [variable.name for variable in moved_variables(layer)]
+      ['moving_mean', 'moving_variance']
+    """
     trained = module.trainable_variables
     return [
         variable
@@ -53,7 +69,21 @@ def moved_variables(module):
 
 @contextlib.contextmanager
 def put_back(variables):
-    """Gives variables their values again afterwards."""
+    """Gives variables their earlier values again when the block ends.
+
+    Args:
+      variables: list of TensorFlow or Keras variables.
+
+    Yields:
+      None.
+
+    Example:
+      >>> count = tf.Variable(1.0)
+      >>> with put_back([count]):
+      ...     _ = count.assign(2.0)
+      >>> float(count)
+      1.0
+    """
     before = [variable.numpy() for variable in variables]
     try:
         yield
@@ -63,7 +93,7 @@ def put_back(variables):
 
 
 def _outputs(loaded, images, training):
-    """Yields name and array of all that is computed of a batch."""
+    """Yields the name and the array of everything that a batch gives."""
     with put_back(moved := moved_variables(loaded)):
         endpoints = loaded(images, training=training, return_endpoints=True)
         state = {f"state {i}": value for i, value in enumerate(moved)}
@@ -88,7 +118,7 @@ def _outputs(loaded, images, training):
 
 
 def main(folder):
-    """The program."""
+    """Runs the program in a folder."""
     folder = pathlib.Path(folder)
     with np.load(folder / "pixels.npz") as file:
         pixels = [file[name] for name in file.files]

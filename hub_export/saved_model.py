@@ -1,4 +1,4 @@
-"""A Keras 3 encoder as a Reusable SavedModel, the form TF-Hub loads."""
+"""Writes a Keras 3 encoder as a Reusable SavedModel, the form TF-Hub loads."""
 
 import itertools
 import math
@@ -11,9 +11,9 @@ from supcon_tf.encoders.endpoints import with_endpoints
 
 
 def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
-    """Write an encoder as a Reusable SavedModel.
+    """Writes an encoder as a Reusable SavedModel.
 
-    What `tf.saved_model.load(path)` and `hub.load(path)` return:
+    `tf.saved_model.load(path)` and `hub.load(path)` return an object with
 
         loaded(images, training=False)       features `[B, R]`, float32
         loaded(images, return_endpoints=True)
@@ -26,8 +26,8 @@ def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
         loaded.serve(images)["features"]     the same as endpoints for
         loaded.serve_training(images)          `keras.layers.TFSMLayer`
 
-    `images` are RGB, `[B, H, W, 3]`: float32 in [0, 1], or uint8 (0 to 255),
-    which is converted. With `training=True` batch statistics are used and
+    `images` are RGB `[B, H, W, 3]`, either float32 in [0, 1] or uint8 (0 to
+    255), which is converted. With `training=True` batch statistics are used and
     moved, and dropout is on. With a projection head or a classifier there are
     also
 
@@ -36,49 +36,52 @@ def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
         loaded.classifier(images)            probabilities `[B, C]`
         loaded.classifier.class_names()      their names `[C]`, if known
 
-    (each with `training`, `variables` and so on of its own, and the first and
-    the third with a signature of their name). Weights are shared and stored
-    once.
+    Each of these functions has `training`, `variables` and so on of its own.
+    The first and the third also have a signature of their name. Weights are
+    shared and stored once.
 
-    Every weight can be fine-tuned, also when the encoder or some of its layers
-    are frozen at the moment, as after a linear probe. Computed is in float32,
-    also what was trained in half precision. The encoder itself is left as it
-    was. Synchronized batch normalization becomes the plain one.
+    Every weight can be fine-tuned, even if the encoder or some of its layers
+    are frozen at the moment, as after a linear probe. All computations are in
+    float32, even if the training was in half precision. Synchronized batch
+    normalization becomes plain batch normalization. The encoder itself is left
+    as it was.
 
-    H and W are free where the layers allow it: an encoder built for one fixed
-    size that is tried and works at twice that size (convolutions and global
-    pooling) is exported for any size; one that does not (Flatten, a Dense or an
-    embedding over positions) keeps its own. The shape of the signature's
-    `images` tells which. Losses that depend on the images, such as activity
-    regularizers, are not part of the format and are left out.
+    H and W are free if the layers allow it. An encoder that was built for one
+    fixed size is tried at twice that size. If it works, as it does with
+    convolutions and global pooling, it is exported for any size. Otherwise it
+    keeps its own size, as with Flatten, a Dense over positions or an embedding
+    of positions. The shape of the signature's `images` tells which. Losses that
+    depend on the images, such as activity regularizers, are not part of the
+    format and are left out.
 
     Args:
-      encoder: built `keras.Model`; input `[B, H, W, 3]` float32 RGB in [0, 1]
-        (its normalisation is inside), output `[B, R]`.
+      encoder: built `keras.Model`, float32 RGB images `[B, H, W, 3]` in [0, 1]
+        -> representations `[B, R]`. Its normalisation of the images is inside.
       path: folder to write, a string or a path.
-      projection_head: built Keras layer, `[B, R]` -> `[B, D]`, or None.
-      classifier: `LinearClassifier` of this encoder, or None.
+      projection_head: built Keras layer, `[B, R]` -> `[B, D]`. None, the
+        default, leaves it out.
+      classifier: `LinearClassifier` of this encoder. None, the default, leaves
+        it out.
 
     Returns:
-      What was written, as a dict:
-        images: shape of the input; here and below None is any size.
-        endpoints: dict of their names to shapes.
+      A dict of facts about what was written:
+        images: shape of the input. Here and below, None stands for any size.
+        endpoints: dict of the endpoints' names to shapes.
         callables: dict of the further callables' names to shapes.
         parameters: number of the encoder's weights, batch statistics included.
-        trainable_parameters: number of those that fine-tuning changes.
-        regularization_losses: how many there are.
+        trainable_parameters: number of the weights that fine-tuning changes.
+        regularization_losses: number of regularization losses.
 
     Raises:
       ValueError: if the encoder is not a built Keras model from one image
-        tensor to one `[B, R]` tensor with a known R; or head or classifier do
-        not take its features.
+        tensor to one `[B, R]` tensor with a known R, or if the head or the
+        classifier does not take its features.
 
     Example:
-      >>> write_saved_model(encoder, "encoder_saved_model")["images"]
+      >>> write_saved_model(encoder, "saved_model")["images"]
       (None, None, None, 3)
-      >>> loaded = tf.saved_model.load("encoder_saved_model")
-      >>> loaded(tf.zeros((2, 32, 32, 3))).shape
-      TensorShape([2, 512])
+      >>> tf.saved_model.load("saved_model")(images).shape
+      TensorShape([8, 8])
 
     Reference:
       https://www.tensorflow.org/hub/reusable_saved_models and
@@ -101,15 +104,15 @@ def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
 
 
 def _root(encoder, image_shape, parts):
-    """The object to save, and its signatures.
+    """Makes the object to save, and its signatures.
 
-    It closes over the encoder: as an attribute, the encoder would be saved too,
-    its weights a second time.
+    Its functions close over the encoder. If the encoder were an attribute, it
+    would be saved, too, and its weights a second time.
     """
     network = with_endpoints(encoder)
 
-    # A function of its own, so that the network is traced once for each mode,
-    # whatever of it is called.
+    # This is a function of its own, so that the network is traced only once for
+    # each mode, whichever outputs are asked for.
     @tf.function(autograph=False)
     def endpoints(images, training):
         outputs = network(images, training=training)
@@ -120,8 +123,7 @@ def _root(encoder, image_shape, parts):
             images = tf.image.convert_image_dtype(images, tf.float32)
         return endpoints(images, training)
 
-    # `training` and `return_endpoints` select a trace; who calls a SavedModel
-    # passes a Python bool.
+    # `training` and `return_endpoints` are Python bools that select a trace.
     def call(inputs, training=False, return_endpoints=False):
         outputs = features(inputs, training)
         return outputs if return_endpoints else outputs["features"]
@@ -175,19 +177,16 @@ def _on_features(part, features_shape):
 
 
 def _reusable(function, layers, specs, flags=("training",)):
-    """What the interface asks of a function of images or features.
+    """Wraps a function of images or features as TF-Hub's interface requires.
 
-    Args:
-      function: of a tensor and of Python bools, False by default.
-      layers: the Keras layers that it calls.
-      specs: `tf.TensorSpec`s of the tensors that it takes.
-      flags: names of its bools.
+    It takes a tensor of one of `specs`, and Python bools named `flags`, which
+    are False by default. `layers` are the Keras layers that it calls.
     """
     variables = [v for layer in layers for v in layer.variables]
     trainable = [v for layer in layers for v in layer.trainable_variables]
-    # Not a tf.Module: its `variables` are properties, which are not saved.
+    # It is not a tf.Module, whose `variables` are properties and so not saved.
     root = tf.train.Checkpoint()
-    # `.value` of a keras.Variable is the tf.Variable that it stands for.
+    # `.value` of a keras.Variable is the tf.Variable inside it.
     root.variables = [v.value for v in variables]
     root.trainable_variables = [v.value for v in trainable]
     root.regularization_losses = [
@@ -210,8 +209,10 @@ def _served(function, image_shape):
 
 
 def _regularization_loss(variable):
-    """A function without arguments. (Made here rather than by a lambda with
-    defaults, whose defaults SavedModel takes for arguments and cannot save.)
+    """Makes a function without arguments of the loss of one variable.
+
+    A lambda in the caller's loop would need a default argument, which
+    SavedModel takes for an argument and cannot save.
     """
     return tf.function(
         lambda: _float32(variable.regularizer(variable)),
@@ -256,7 +257,7 @@ def _facts(encoder, image_shape, root):
 
 
 def _check_part(name, part, num_features):
-    """Refuses what does not take the encoder's features."""
+    """Refuses a head or classifier that does not take the features."""
     try:
         outputs = part(tf.zeros((1, num_features)))
         fits = outputs.shape.rank == 2

@@ -1,4 +1,4 @@
-"""An encoder made ready to be traced, and the image sizes that it takes."""
+"""Prepares an encoder for tracing, and finds the image sizes that it takes."""
 
 import contextlib
 
@@ -12,26 +12,33 @@ _HALF = ("float16", "bfloat16")
 
 @contextlib.contextmanager
 def ready_to_trace(*models):
-    """Gives models the state in which others can load and train them.
+    """Brings models into the state in which others can load and train them.
 
-    All layers are unfrozen, also those inside layers; they compute in float32;
-    batch normalization is not synchronized. Afterwards everything is as it was.
+    All layers, also those inside layers, are unfrozen and compute in float32.
+    Batch normalization is not synchronized. When the block ends, everything is
+    as it was.
 
     Args:
       *models: built Keras models or layers.
 
     Yields:
       None.
+
+    Example:
+      >>> layer = keras.layers.Dense(2, trainable=False)
+      >>> layer.build((None, 8))
+      >>> with ready_to_trace(layer):
+      ...     len(layer.trainable_variables)
+      2
     """
-    # Keras has no public list of the layers inside layers. A flag that changes
-    # is handed on to the layers below, so the outer ones go first: those with
-    # more layers.
+    # A layer hands a changed flag on to the layers inside it. The outer layers,
+    # which have more layers, therefore come first.
     layers = [x for model in models for x in all_layers(model)]
     layers.sort(key=lambda layer: len(all_layers(layer)), reverse=True)
     variables = [v for model in models for v in model.variables]
     trainable = [(x, x.trainable) for x in (*layers, *variables)]
-    # Replicas' batch statistics cannot be synchronized by a SavedModel; traced
-    # so, it would warn at each load of gradients that it lacks.
+    # A SavedModel cannot synchronize the batch statistics of replicas. If it
+    # were traced so, each load would warn of missing gradients.
     synchronized = [x for x in layers if getattr(x, "synchronized", False)]
     # Half precision is slow on a CPU, and some processors have none.
     policies = [(x, x.dtype_policy) for x in layers if x.compute_dtype in _HALF]
@@ -41,8 +48,9 @@ def ready_to_trace(*models):
         for layer, _ in policies:
             layer.dtype_policy = "float32"
         for layer in layers:
-            # Twice: setting a flag to what it is does nothing, not even to the
-            # layers and variables below. (Keras 3.15 on TensorFlow.)
+            # The flag is set twice, since setting it to the value that it has
+            # does nothing, not even to the layers and variables inside (Keras
+            # 3.15 on TensorFlow).
             layer.trainable = False
             layer.trainable = True
         yield
@@ -56,14 +64,10 @@ def ready_to_trace(*models):
 
 
 def training_of(encoder):
-    """How an encoder was trained that is exported otherwise.
+    """Returns a dict of what was different in training from the export.
 
-    Args:
-      encoder: `keras.Model`.
-
-    Returns:
-      Dict of `synchronized`, whether a batch normalization is; and `precision`,
-      the dtype policy that is not float32's, or float32's.
+    `synchronized` says whether a batch normalization is. `precision` is the
+    first dtype policy of half precision, or `"float32"`.
     """
     layers = all_layers(encoder)
     half = [
@@ -78,14 +82,18 @@ def training_of(encoder):
 
 
 def check_encoder(encoder):
-    """Refuses what cannot be exported.
+    """Refuses an encoder that cannot be exported.
 
     Args:
       encoder: the `keras.Model` to be written.
 
     Raises:
-      ValueError: if it is not built, or not from images to features, or Keras
-        does not run on TensorFlow.
+      ValueError: if the encoder is not built, if it does not map RGB images
+        `[B, H, W, 3]` to features `[B, R]`, or if Keras does not run on
+        TensorFlow.
+
+    Example:
+      >>> check_encoder(encoder)
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -112,21 +120,15 @@ def check_encoder(encoder):
 
 
 def own_shape(encoder):
-    """The image shape that the encoder declares; subclasses declare none."""
+    """Returns the declared input shape, or that of RGB images of any size."""
     return tuple(getattr(encoder, "input_shape", (None, None, None, 3)))
 
 
 def image_shape(encoder):
-    """The widest `[None, H, W, 3]` that the encoder can be traced with.
+    """Returns the widest (None, H, W, 3) that an encoder can be traced with.
 
-    Args:
-      encoder: a `keras.Model` that `check_encoder` accepts.
-
-    Returns:
-      A tuple.
-
-    Raises:
-      ValueError: if the number of features depends on the image size.
+    H and W are None if the encoder works at any size, and its own otherwise. An
+    encoder whose number of features depends on the size is refused.
     """
     own = own_shape(encoder)
     any_size = (None, None, None, 3)
@@ -137,10 +139,10 @@ def image_shape(encoder):
 
 
 def _works_at_any_size(encoder, own):
-    """Whether the layers also do what they do at twice their own size."""
-    # Reshapes with fixed numbers can trace and then fold positions into the
-    # batch, and embeddings fail at the first image only. Hence the real call,
-    # whose failure TensorFlow also logs.
+    """Checks that the encoder gives features at twice its own size, too."""
+    # Tracing alone is not enough. Reshapes with fixed numbers can be traced and
+    # then fold positions into the batch, and embeddings only fail at the first
+    # image. Hence this calls the encoder. TensorFlow logs a failure, too.
     larger = [2 * size if size else 64 for size in own[1:3]]
     try:
         traced = _trace(encoder, (None, None, None, 3))
@@ -151,7 +153,7 @@ def _works_at_any_size(encoder, own):
 
 
 def _trace(encoder, image_shape):
-    """The encoder as a graph, if it returns features."""
+    """Traces the encoder, and refuses it if it does not return features."""
     spec = tf.TensorSpec(image_shape, tf.float32)
     traced = tf.function(
         lambda images: encoder(images, training=False), autograph=False

@@ -33,6 +33,7 @@ def answers(*calls):
     return json.loads(subprocess.check_output(program, text=True))
 
 
+@pytest.mark.slow
 def test_help_and_the_list_of_recipes_do_not_wait_for_tensorflow():
     calls = [(module, "--help") for module in COMMANDS]
     calls.append(("supcon_tf.pretrain", "--list_recipes"))
@@ -48,6 +49,7 @@ def test_help_and_the_list_of_recipes_do_not_wait_for_tensorflow():
         assert objective in " ".join(helps[0][1].split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -89,6 +91,7 @@ def test_a_refused_flag_is_one_line_and_does_not_wait_for_tensorflow(
     assert message in err
 
 
+@pytest.mark.slow
 def test_tensorflow_writes_nothing_before_our_one_line(tmp_path):
     done = subprocess.run(
         [

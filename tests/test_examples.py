@@ -24,6 +24,7 @@ def names():
     return example_names()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", modules_with_examples())
 def test_the_examples_of_a_module_are_true(name, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

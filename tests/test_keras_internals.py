@@ -119,6 +119,7 @@ class Built(keras_internals.BuiltFromSpecs):
         return self.dense(x)
 
 
+@pytest.mark.slow
 def test_a_model_is_built_from_the_shapes_without_a_batch_size():
     model = Built()
     model.compile("sgd", "mse")

@@ -29,6 +29,7 @@ def test_all_that_is_registered_is_named_with_its_module():
     assert registered == {n: f"supcon_tf.{m}" for n, m in names.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imports", ["import keras, supcon_tf", "import supcon_tf, keras"]
 )

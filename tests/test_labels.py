@@ -44,6 +44,7 @@ def test_booleans_are_two_classes():
     assert as_ids([True, False], 2).numpy().tolist() == [1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spec",
     [

@@ -28,6 +28,7 @@ def required(extra=None):
     return names
 
 
+@pytest.mark.slow
 def test_everything_that_is_imported_is_declared():
     imported = set()
     for package in PACKAGES:

@@ -1,4 +1,4 @@
-"""The model card of an exported encoder."""
+"""Writes the model card of an exported encoder."""
 
 from hub_export.card.model_card import check_card, model_card
 

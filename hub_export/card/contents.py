@@ -1,17 +1,13 @@
-"""The parts of a model card on what a SavedModel takes, returns and holds."""
+"""Writes a card's parts on what a SavedModel takes, returns and holds.
+
+The argument `facts` is that of `model_card`.
+"""
 
 from hub_export.card.provenance import listed
 
 
 def stats(facts):
-    """A table of sizes.
-
-    Args:
-      facts: as for `model_card`; so in the functions below.
-
-    Returns:
-      Markdown.
-    """
+    """Makes a table of sizes, as Markdown."""
     rows = [
         ("features", f"{facts['features']:,}"),
         ("parameters, batch statistics included", f"{facts['parameters']:,}"),
@@ -24,7 +20,7 @@ def stats(facts):
 
 
 def precision(facts):
-    """In which precision it was trained and computes, how it was checked."""
+    """Tells the precision of the training and of the export, and the check."""
     trained = facts["precision"]
     sizes = listed(f"{height} x {width}" for height, width in facts["sizes"])
     largest = facts["largest_difference"]
@@ -39,7 +35,7 @@ def precision(facts):
 
 
 def versions(facts):
-    """What it was made with."""
+    """Lists the versions of the packages that wrote the SavedModel."""
     names = {"tensorflow": "TensorFlow", "keras": "Keras"}
     return listed(
         f"{names.get(name, name)} {version}"
@@ -48,7 +44,7 @@ def versions(facts):
 
 
 def archive(facts):
-    """Where to find it as one file, or the empty string."""
+    """Tells about the archive. Returns the empty string if there is none."""
     if facts["archive"] is None:
         return ""
     name, size = facts["archive"]["name"], facts["archive"]["bytes"]
@@ -60,7 +56,7 @@ def archive(facts):
 
 
 def inputs(facts):
-    """Shape, type and range of the images."""
+    """Tells the shape, the type and the range of the images."""
     height, width = facts["images"][1:3]
     return f"""\
 - shape `[B, H, W, 3]`, RGB, channels last; B: any; H: {height or "any"}; \
@@ -72,11 +68,9 @@ convention"""
 
 
 def outputs(facts, unit_length):
-    """What each call returns.
+    """Makes a table of what each call returns.
 
-    Args:
-      facts: as above.
-      unit_length: sentence on whether the features have length 1.
+    `unit_length` is the sentence on whether the features have length 1.
     """
     features = f"[B, {facts['features']}]"
     rows = [("encoder(images)", f"features `{features}`")]
@@ -109,7 +103,7 @@ def outputs(facts, unit_length):
 
 
 def fine_tuning(facts):
-    """What to know before its weights are trained further."""
+    """Tells what to know before the weights are trained further."""
     count = facts["trainable_parameters"]
     lines = [f"- {count:,} parameters are trained, all but batch statistics."]
     if facts["parameters"] > facts["trainable_parameters"]:
@@ -142,6 +136,6 @@ def fine_tuning(facts):
 
 
 def _shape(shape):
-    """`[B, any, any, 64]`: the first None is the batch."""
+    """Writes a shape such as `[B, any, any, 64]`, where B is the batch size."""
     sizes = ["any" if size is None else str(size) for size in shape[1:]]
     return f"[{', '.join(['B', *sizes])}]"

@@ -1,7 +1,8 @@
-"""The model card: one Markdown file for TF-Hub and for Kaggle Models.
+"""Writes the model card, one Markdown file for TF-Hub and Kaggle Models.
 
-What it tells of the training is in provenance.py, of data and accuracy in
-results.py, of the SavedModel in contents.py; its code is in usage.py.
+What it says about the training comes from provenance.py, about the data and the
+accuracy from results.py, and about the SavedModel from contents.py. Its code
+comes from usage.py.
 """
 
 import re
@@ -21,39 +22,44 @@ def model_card(
     config=None,
     evaluation=None,
 ):
-    """What others need to know of an exported encoder, as Markdown.
+    """Writes what others need to know about an exported encoder, as Markdown.
 
-    The first lines are those that TF-Hub reads; then come the headings of
-    Kaggle's model card and of its variations. Nothing is guessed: what is not
-    known is said to be not known.
+    The first lines are those that TF-Hub reads. The headings of Kaggle's model
+    card and of its variations follow. Nothing is guessed. The card says of what
+    is not known that it is not known.
 
     Args:
-      facts: dict of the export:
-        images: `(None, H, W, 3)`, None where any size is taken.
-        features: R, their number.
-        parameters, trainable_parameters: numbers, the former with batch
-          statistics.
-        variables_bytes, saved_model_bytes: sizes of weights and of all files.
-        endpoints: dict of names to output shapes, of `return_endpoints=True`.
-        callables: the same of `projection`, `projection_head` and
-          `classifier`, as far as they are there.
+      facts: dict of facts about the export:
+        images: `(None, H, W, 3)`. A side is None if any size is taken.
+        features: R, the number of features.
+        parameters: number of parameters, batch statistics included.
+        trainable_parameters: number of trainable parameters.
+        variables_bytes: size of the weights.
+        saved_model_bytes: size of all files.
+        endpoints: dict of names to the output shapes of
+          `return_endpoints=True`.
+        callables: dict of those of `projection`, `projection_head` and
+          `classifier` that exist, to their output shapes.
         class_names: tuple, or None.
-        regularization_losses: their number.
-        synchronized: whether its BatchNormalization was, in training.
+        regularization_losses: number of regularization losses.
+        synchronized: whether BatchNormalization was synchronized in training.
         precision: dtype policy of the training.
-        largest_difference: of `inference` and `training`, as by `compare`.
-        sizes: list of `(H, W)` at which it was compared, one or more.
+        largest_difference: dict of `inference` and `training`, as `compare`
+          returns it.
+        sizes: list of one or more `(H, W)` at which it was compared.
         archive: dict of `name`, `bytes` and `sha256`, and `url` if it is
           known; or None.
         versions: dict of `tensorflow`, `keras` and `supcon_tf`.
         date: `"YYYY-MM-DD"`.
-      publisher: name on Kaggle or TF-Hub, or None.
+      publisher: name of the publisher on Kaggle or TF-Hub, or None, the
+        default.
       model_name: name of the model there.
-      version: int >= 1.
-      license: its name on Kaggle, such as `"Apache 2.0"`, or None.
-      config: dict of the training's config.json, or None. A setting that is
-        not in it counts as not recorded.
-      evaluation: dict of its linear_eval.json, or None.
+      version: int >= 1, 1 by default.
+      license: name of the license on Kaggle, such as `"Apache 2.0"`, or None,
+        the default.
+      config: dict of the training's config.json, or None, the default. A
+        setting that is not in it counts as not recorded.
+      evaluation: dict of the training's linear_eval.json, or None, the default.
 
     Returns:
       The text of the file.
@@ -62,13 +68,14 @@ def model_card(
       ValueError: if a name, the version or the license is not as described.
 
     Example:
-      >>> text = model_card(facts, model_name="resnet18-digits")
-      >>> text.splitlines()[0]
-      '# Module resnet18-digits/1'
+      >>> text = model_card(facts, model_name="digits")  # doctest: +SKIP
+      >>> text.splitlines()[0]  # doctest: +SKIP
+      '# Module digits/1'
 
     Reference:
-      https://www.tensorflow.org/hub/writing_documentation and, of Kaggle,
-      https://github.com/Kaggle/kaggle-api/blob/main/docs/model_card.md
+      https://www.tensorflow.org/hub/writing_documentation for TF-Hub, and
+      https://github.com/Kaggle/kaggle-api/blob/main/docs/model_card.md for
+      Kaggle.
     """
     check_card(
         publisher=publisher,
@@ -204,16 +211,23 @@ As in [Data Overview](#data-overview).
 
 
 def check_card(*, publisher, model_name, version, license):
-    """Refuses what cannot stand in a card.
+    """Refuses names, versions and licenses that cannot stand in a card.
 
     Args:
-      publisher: as for `model_card`, and so the others.
-      model_name: name of the model.
-      version: its version.
-      license: its license.
+      publisher: as in `model_card`.
+      model_name: as in `model_card`.
+      version: as in `model_card`.
+      license: as in `model_card`.
 
     Raises:
-      ValueError: if one is not as described there.
+      ValueError: if an argument is not as described there.
+
+    Example:
+      >>> check_card(
+      ...     publisher=None, model_name="digits", version=0, license=None
+      ... )
+      Traceback (most recent call last):
+      ValueError: `version` must be an integer >= 1. Received: version=0
     """
     _check_name("model_name", model_name)
     if publisher is not None:
@@ -223,7 +237,7 @@ def check_card(*, publisher, model_name, version, license):
 
 
 def _comments(facts, config, license):
-    """What TF-Hub reads: `<!-- name: value -->`."""
+    """Writes the lines that TF-Hub reads, `<!-- name: value -->`."""
     slug = license and re.sub(r"[^a-z0-9.]+", "-", license.lower()).strip("-")
     values = {
         "asset-path": (facts["archive"] or {}).get("url"),
@@ -268,7 +282,7 @@ def _check_version(version):
 
 
 def _check_license(license):
-    # It stands in a comment, in a line of text and in a string of code.
+    # The license stands in a comment, in a line of text and in a code string.
     allowed = r"[A-Za-z0-9][A-Za-z0-9 .,()/+-]*"
     if license is None:
         return

@@ -1,7 +1,7 @@
-"""Sentences on where an encoder is from, for its card.
+"""Writes a card's sentences on where an encoder is from.
 
-What a run did not record is said to be so, or not spoken of; nothing is
-guessed. `config` is the dict of config.json; empty if there is none.
+Nothing is guessed. If a run did not record something, the card says so or does
+not mention it. `config` is the dict of config.json, or empty if there is none.
 """
 
 import json
@@ -15,18 +15,18 @@ NOT_RECORDED = "not recorded"
 
 
 def architecture(config):
-    """Name of the network, or None."""
+    """Returns the name of the network, or None."""
     return None if config.get("initial_encoder") else config.get("encoder")
 
 
 def dataset(config):
-    """Name of the data set, or None: a folder of one's own has none."""
+    """Returns the data set's name, or None, as for a folder of one's own."""
     name = config.get("dataset")
     return None if name == "folder" else name
 
 
 def description(config, features):
-    """One sentence: what it is, trained on what, by what."""
+    """Tells in one sentence what the encoder is, and how it was trained."""
     network = architecture(config) or ""
     if network and config.get("width", 1) != 1:
         network += f", width {config['width']:g}"
@@ -42,7 +42,7 @@ def description(config, features):
 
 
 def initialization(config):
-    """What the training started from."""
+    """Tells what the training started from."""
     seed = f"Seed: {config.get('seed', NOT_RECORDED)}."
     where = initial_encoder(config)
     if where is not None:
@@ -53,12 +53,12 @@ def initialization(config):
 
 
 def initial_encoder(config):
-    """The trained encoder that the training started from, or None."""
+    """Returns the trained encoder that the training started from, or None."""
     return _public(start_of(config))
 
 
 def objective(config, callables):
-    """Loss, temperature and projection head."""
+    """Tells the loss, the temperature and the projection head."""
     name = config.get("objective")
     if name is None:
         sentences = [f"The objective is {NOT_RECORDED}."]
@@ -92,7 +92,7 @@ def objective(config, callables):
 
 
 def unit_length(config):
-    """Whether the features have length 1."""
+    """Tells whether the features have length 1."""
     return {
         True: "The features are scaled to unit length.",
         False: "The features are not scaled to unit length.",
@@ -103,7 +103,7 @@ def unit_length(config):
 
 
 def settings(config):
-    """The settings that had a part in the training, as JSON."""
+    """Lists the settings that had an effect on the training, as JSON."""
     if not config:
         return f"The settings of the training are {NOT_RECORDED}."
     unused = unused_settings(config)
@@ -128,7 +128,7 @@ def settings(config):
 
 
 def listed(words):
-    """`a, b and c`."""
+    """Joins words as `a, b and c`."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -145,7 +145,7 @@ def _head(config):
 
 
 def _public(where):
-    """Where it started from; of a path, which is private, the last part."""
+    """Returns a start of the training, or the last part of a private path."""
     if where is None or start_of({"encoder": where}) or "://" in where:
         return where
     return pathlib.PurePath(where).name

@@ -1,6 +1,8 @@
-"""Sentences on the images and the accuracy of an encoder, for its card.
+"""Writes a card's sentences on the images and the accuracy of an encoder.
 
-Like those of provenance.py: what was not recorded is said to be so.
+As in provenance.py, the card says what was not recorded. `config` is the dict
+of config.json, and `evaluation` that of linear_eval.json. Each is empty if
+there is no such file.
 """
 
 import re
@@ -8,7 +10,7 @@ import re
 from hub_export.card.provenance import NOT_RECORDED, initial_encoder
 from supcon_tf.training.objectives import OBJECTIVES
 
-_MOST_NAMES = 100  # that are listed; more hide the rest of the card
+_MOST_NAMES = 100  # classes that are listed, since more would hide the rest
 _METHODS = {
     "fast": "logistic regression on the features",
     "augmented": "a dense layer on the features of augmented images",
@@ -16,16 +18,7 @@ _METHODS = {
 
 
 def training_data(config, evaluation, class_names):
-    """Which images it was trained on, and what was done to them.
-
-    Args:
-      config: dict of config.json; empty if there is none.
-      evaluation: dict of linear_eval.json; empty if there is none.
-      class_names: names of the classes, or None.
-
-    Returns:
-      Markdown.
-    """
+    """Tells which images the encoder was trained on, and how, as Markdown."""
     count = evaluation.get("num_train_images")
     images = "images" if count is None else f"{count:,} training images"
     name = config.get("dataset")
@@ -57,7 +50,7 @@ def training_data(config, evaluation, class_names):
 
 
 def evaluation_data(config, evaluation):
-    """Which images it was evaluated on."""
+    """Tells which images the encoder was evaluated on."""
     if not evaluation:
         return "No evaluation is recorded."
     name = config.get("dataset")
@@ -75,7 +68,7 @@ def evaluation_data(config, evaluation):
 
 
 def summary(config, evaluation):
-    """The accuracies, what they are to be compared with, and how measured."""
+    """Lists the accuracies and those to compare with, and tells the method."""
     if not evaluation:
         return "The accuracy is not known: no evaluation is recorded."
     rows = [
@@ -100,7 +93,7 @@ def summary(config, evaluation):
 
 
 def limitations(config):
-    """What it was not tried on."""
+    """Tells what the encoder was not tried on."""
     size = config.get("image_size")
     if size is None:
         seen = f"The size of the images it was trained on is {NOT_RECORDED}."
@@ -124,7 +117,7 @@ def _accuracy(evaluation, key):
 
 
 def _method(evaluation):
-    """How the linear classifier came about."""
+    """Tells how the linear classifier was made."""
     config = evaluation.get("config", {})
     method = config.get("method")
     if method is None:
@@ -174,5 +167,5 @@ def _views(config):
 
 
 def _escaped(text):
-    """Text of others that is to be shown as it is, in one line of Markdown."""
+    """Escapes others' text, so that one line of Markdown shows it as it is."""
     return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", " ".join(str(text).split()))

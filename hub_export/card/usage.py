@@ -1,15 +1,8 @@
-"""The parts of a model card that show code: loading, fine-tuning, Kaggle."""
+"""Writes the code in a model card: loading, fine-tuning, Kaggle."""
 
 
 def model_usage(facts):
-    """A block of code for each way to load an encoder.
-
-    Args:
-      facts: as for `model_card`.
-
-    Returns:
-      Markdown. Each block runs by itself where `DIR` is the SavedModel.
-    """
+    """Writes a block of code for each way to load an encoder, as Markdown."""
     size = _image_size(facts)
     batch = f"tf.random.uniform((4, {size}, 3))  # RGB in [0, 1]"
     return f"""\
@@ -90,13 +83,9 @@ features = loaded.signatures["serving_default"](images=images)["features"]
 
 
 def fine_tuning_code(facts):
-    """A block of code that trains an encoder and a classifier on it.
+    """Writes code that trains an encoder and a classifier on it, as Markdown.
 
-    Args:
-      facts: as for `model_card`.
-
-    Returns:
-      Markdown. The block runs where `DIR` is the SavedModel.
+    The block runs by itself in a folder where `DIR` is the SavedModel.
     """
     size = _image_size(facts)
     return f"""\
@@ -118,15 +107,10 @@ model.fit(images, labels, batch_size=32)
 
 
 def kaggle(handle, *, license=None, notes):
-    """How an encoder is published on Kaggle Models, and loaded from there.
+    """Writes code that publishes an encoder on Kaggle Models and loads it.
 
-    Args:
-      handle: `"publisher/model/tensorFlow2/variation"`, without a version.
-      license: its name on Kaggle, or None.
-      notes: one line on the version.
-
-    Returns:
-      Markdown.
+    `handle` is `"publisher/model/tensorFlow2/variation"`, without a version.
+    `notes` is one line on the version.
     """
     named = "" if license is None else f'    license_name="{license}",\n'
     return f"""\
@@ -155,6 +139,6 @@ encoder = hub.load(path)
 
 
 def _image_size(facts):
-    """`H, W` of the images in the code: a size at which it was compared."""
+    """Returns `H, W` of the images in the code, a size that was compared."""
     height, width = facts["sizes"][0]
     return f"{height}, {width}"

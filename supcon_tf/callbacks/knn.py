@@ -118,7 +118,7 @@ class KNNCallback(keras.callbacks.Callback):
 
 
 def _num_images(name, data):
-    """The number of labelled images, or None; raises if they are none."""
+    """Checks labelled images; returns their number, None if it is unknown."""
     try:
         # This checks the images. It never makes one of this size.
         pairs = image_batches(data, image_size=1, batch_size=1)

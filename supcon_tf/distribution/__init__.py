@@ -1,1 +1,1 @@
-"""What several replicas or workers do together, and how they are found."""
+"""Training on several replicas and workers, with TensorFlow's strategies."""

@@ -1,7 +1,7 @@
-"""What the replicas of a `tf.distribute` strategy do together.
+"""What the replicas of a `tf.distribute` strategy compute together.
 
-Everything here is the identity where there is one replica, so that the same
-code runs on one device and on many.
+With one replica a value stays as it is, so that the same code runs on one
+device and on many.
 """
 
 import keras
@@ -11,8 +11,8 @@ import tensorflow as tf
 def replica_context():
     """The context of a step on one of several replicas, else None.
 
-    None also while Keras builds a model, which is in no replica, and on other
-    backends than TensorFlow.
+    It is also None while Keras builds a model, which happens in no replica, and
+    on other backends than TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         return None
@@ -23,7 +23,7 @@ def replica_context():
 
 
 def num_replicas():
-    """How many replicas run this step: 1 outside of one."""
+    """The number of replicas that run this step; 1 outside of a step."""
     context = replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
@@ -32,7 +32,7 @@ def concat_over_replicas(x):
     """The parts of all replicas, one after the other, on every replica.
 
     Gradients flow back to the replica that each part is from. The parts may
-    differ in size (on a TPU they may not).
+    differ in size, except on a TPU.
 
     Args:
       x: `[b, ...]`, the replica's part.
@@ -41,7 +41,8 @@ def concat_over_replicas(x):
       `[B, ...]`, the same on all replicas.
 
     Example:
-      >>> strategy.run(lambda: concat_over_replicas(tf.ones((4, 2))))  # [8, 2]
+      >>> concat_over_replicas(tf.ones((4, 2))).shape  # on one replica
+      TensorShape([4, 2])
     """
     context = replica_context()
     if context is None:
@@ -49,31 +50,38 @@ def concat_over_replicas(x):
     if x.dtype == tf.int64:  # a TPU sums int32, not int64
         halves = concat_over_replicas(tf.bitcast(x, tf.int32))
         return tf.bitcast(halves, tf.int64)
-    # (An input of the step as it is has no device, which all_gather needs.)
+    # all_gather needs a tensor with a device, which an input of the step lacks.
     parts = context.all_gather(tf.identity(x), axis=0)
     return tf.ensure_shape(parts, [None, *x.shape[1:]])
 
 
 def sum_over_replicas(x):
-    """The sum of all replicas' values, or lists of values, on every replica."""
+    """The sum of a value over all replicas, on every replica.
+
+    Args:
+      x: tensor or number, or a list of them.
+
+    Returns:
+      A tensor, or a list of tensors; `x` itself on one replica.
+
+    Example:
+      >>> sum_over_replicas(3)  # on one replica
+      3
+    """
     context = replica_context()
     if context is None:
         return x
-    # (Eagerly, sizes are Python's ints.)
+    # Eagerly, sizes are Python's ints.
     x = tf.nest.map_structure(tf.convert_to_tensor, x)
     return context.all_reduce("SUM", x)
 
 
 def first_row(size):
-    """Where a replica's part begins in what `concat_over_replicas` returns.
+    """The row where a replica's part begins in `concat_over_replicas`.
 
-    Parts may differ in size: this is no multiple of the replica's own.
-
-    Args:
-      size: int or integer tensor, rows of the replica's part.
-
-    Returns:
-      int 0 on one replica, else an int32 scalar.
+    `size` is the number of rows of the part, an int or integer tensor. Parts
+    may differ in size, so this is no multiple of `size`. It is 0 on one
+    replica.
     """
     context = replica_context()
     if context is None:
@@ -86,18 +94,22 @@ def first_row(size):
 
 
 def part_of_sum(part, whole):
-    """A replica's part of a sum over replicas, logged as an equal share of it.
+    """A replica's part of a sum over replicas, with an equal share as value.
 
-    Keras adds up the gradients of the replicas' losses, but takes the mean of
-    R times their values, weighted by the replicas' images: that is the sum
-    only if all have the same value.
+    Keras adds up the gradients of the replicas' losses. For their values it
+    takes the mean of R times each value, weighted by the replicas' images. That
+    is the sum only if all replicas have the same value.
 
     Args:
-      part: scalar, of which the gradient is taken.
+      part: scalar, whose gradient is taken.
       whole: scalar, the sum of the parts of all replicas.
 
     Returns:
       Scalar of the value `whole / R`.
+
+    Example:
+      >>> part_of_sum(2.0, 2.0)  # on one replica
+      2.0
     """
     if num_replicas() == 1:
         return part

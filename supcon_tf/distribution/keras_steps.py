@@ -1,6 +1,6 @@
-"""What a Keras model needs to train right on several replicas.
+"""What a Keras model needs to train correctly on several replicas.
 
-Keras 3 leaves some of it undone; where an issue is open, its place names it.
+Keras 3 leaves some of it undone. Where an issue is open, a comment names it.
 Nothing here changes a step on one replica.
 """
 
@@ -16,15 +16,10 @@ from supcon_tf.distribution.workers import num_workers
 
 
 def scope_of(model):
-    """The scope of the strategy in which a model was made, if not in it.
+    """The scope of the strategy in which a model was made, or an empty one.
 
-    Variables that are made later, when the model is built, belong there, too.
-
-    Args:
-      model: `keras.Model`.
-
-    Returns:
-      A context manager.
+    It is empty inside of that scope, or without a strategy. Variables that are
+    made later, when the model is built, also belong in the scope.
     """
     strategy = getattr(model, "distribute_strategy", None)
     if strategy is None or tf.distribute.has_strategy():
@@ -33,14 +28,9 @@ def scope_of(model):
 
 
 def check_compiled(model):
-    """Refuses settings of `compile` that fail or err on several replicas.
+    """Refuses a compiled model with what fails or errs on several replicas.
 
-    Args:
-      model: compiled `keras.Model`.
-
-    Raises:
-      ValueError: if there is such a setting, and the model has several
-        replicas.
+    It raises a ValueError. On one replica everything is allowed.
     """
     if keras.backend.backend() != "tensorflow":
         return
@@ -57,7 +47,7 @@ def check_compiled(model):
     optimizer = _inner(model.optimizer)
     accumulation = getattr(optimizer, "gradient_accumulation_steps", None)
     for name, is_refused, value, allowed in (
-        # The compiled step reads variables of other replicas' devices.
+        # The compiled step would read variables on the devices of others.
         ("jit_compile", model.jit_compile, True, "False or 'auto'"),
         # github.com/keras-team/keras/issues/19246
         (
@@ -84,15 +74,9 @@ def check_compiled(model):
 def refuse_whole_batches(model, name, instead):
     """Refuses a method for which Keras gives each replica the whole batch.
 
-    Each image would be contrasted with its own copies, as positives.
-
-    Args:
-      model: `keras.Model`.
-      name: of the method.
-      instead: of the one to use.
-
-    Raises:
-      ValueError: if the model has several replicas.
+    Each image would be contrasted with its own copies, as positives. `instead`
+    is the name of the method to use. It raises a ValueError on several
+    replicas.
     """
     count = model.distribute_strategy.num_replicas_in_sync
     if keras.backend.backend() == "tensorflow" and count > 1:
@@ -104,19 +88,14 @@ def refuse_whole_batches(model, name, instead):
 
 
 def moving_averages(model, images):
-    """What an empty part of the batch would make NaN for good.
+    """Pairs of variable and value that an empty part would make NaN for good.
 
-    BatchNormalization takes the mean over no image, unless it is synchronised.
-
-    Args:
-      model: `keras.Model`.
-      images: `[b, ...]`, the replica's part.
-
-    Returns:
-      Pairs of such a variable and its value; an empty list where b is known,
-      or there is one replica.
+    A BatchNormalization that is not synchronised takes the mean over no image
+    if the replica's part `images`, `[b, ...]`, is empty. The list is empty
+    where b is known, or on one replica.
     """
-    # (All must do the same. Eagerly each knows its own b, not the others'.)
+    # All replicas must do the same. Eagerly each knows its own b, but not that
+    # of the others.
     is_known = images.shape[0] is not None and not tf.executing_eagerly()
     if num_replicas() == 1 or is_known:
         return []
@@ -130,11 +109,7 @@ def moving_averages(model, images):
 
 
 def set_back(averages):
-    """Sets back what is not finite after a step, as if it had not been there.
-
-    Args:
-      averages: what `moving_averages` returned before the step.
-    """
+    """Sets back `moving_averages` that are not finite after a step."""
     for variable, before in averages:
         now = tf.convert_to_tensor(variable)
         is_finite = tf.reduce_all(tf.math.is_finite(now))
@@ -142,12 +117,7 @@ def set_back(averages):
 
 
 def without_empty(gradients, images):
-    """The gradients, 0 on a replica that has no images.
-
-    Args:
-      gradients: list of tensors or None.
-      images: `[b, ...]`, the replica's part.
-    """
+    """The gradients, set to 0 on a replica that has no images (`[b, ...]`)."""
     if num_replicas() == 1:
         return gradients
     has_images = tf.shape(images)[0] > 0
@@ -158,17 +128,13 @@ def without_empty(gradients, images):
 
 
 def apply_gradients(optimizer, gradients, variables):
-    """`optimizer.apply_gradients`, with the replicas' sum where Keras errs.
+    """As `optimizer.apply_gradients`, but sums over replicas where Keras errs.
 
-    Keras clips each replica's gradients before it adds them up, and looks for
-    infinities of a scaled float16 loss in the first replica's alone. Where
-    there is clipping or scaling the gradients are added up first: each replica
-    then hands in an equal part of the sum.
-
-    Args:
-      optimizer: `keras.optimizers.Optimizer`.
-      gradients: list of tensors or None.
-      variables: as many variables.
+    Keras clips each replica's gradients before it adds them up. It looks for
+    infinities of a scaled float16 loss only in the gradients of the first
+    replica. Where there is clipping or scaling, the gradients are therefore
+    added up first, and each replica hands in an equal part of the sum.
+    Gradients may be None.
     """
     if not variables:
         warnings.warn("The model has no trainable weights.", stacklevel=2)
@@ -187,26 +153,18 @@ def apply_gradients(optimizer, gradients, variables):
 def log_loss(model, loss, images):
     """Logs the loss of a step, as Keras' own step does.
 
-    Args:
-      model: `keras.Model`.
-      loss: scalar, the replica's part of the sum over the replicas.
-      images: how many images the replica has.
+    `loss` is a scalar, the replica's part of the sum over the replicas;
+    `images` is the number of its images.
     """
     keras_internals.log_loss(model, loss * num_replicas(), images)
 
 
 def reducible(model, logs):
-    """Logs in the form in which Keras can reduce them over several workers.
+    """Gives the logs the form that Keras can reduce over several workers.
 
-    It takes the mean over their first axis, which scalars do not have
-    (github.com/keras-team/keras/issues/20585).
-
-    Args:
-      model: `keras.Model`.
-      logs: dict of scalars.
-
-    Returns:
-      The dict; of tensors `[1]` under a strategy of several workers.
+    Keras takes the mean over the first axis, which scalars do not have
+    (github.com/keras-team/keras/issues/20585). Under a strategy of several
+    workers the scalars become tensors `[1]`.
     """
     if num_workers(model.distribute_strategy) == 1:
         return logs
@@ -214,12 +172,12 @@ def reducible(model, logs):
 
 
 def _inner(optimizer):
-    """The optimizer within a LossScaleOptimizer, else the optimizer."""
+    """The optimizer within a LossScaleOptimizer, else the optimizer itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _clipping(optimizer):
-    """The name and value of the one clipping of an optimizer, or None."""
+    """The name and the value of the clipping of an optimizer, or None."""
     for name in ("clipvalue", "clipnorm", "global_clipnorm"):
         value = getattr(_inner(optimizer), name, None)
         if value is not None:
@@ -228,7 +186,7 @@ def _clipping(optimizer):
 
 
 def _clipped(gradients, clip, optimizer):
-    """What the optimizer's clipping makes of the sum over the replicas."""
+    """Clips the gradients' sum over the replicas as the optimizer does."""
     name, limit = clip
     # The gradients are those of the scaled loss.
     limit = limit * optimizer.scale_loss(tf.ones((), gradients[0].dtype))
@@ -237,7 +195,7 @@ def _clipped(gradients, clip, optimizer):
         return clipped
     if name == "clipnorm":
         return [tf.clip_by_norm(g, limit) for g in gradients]
-    # (What is not finite must be seen by the loss scaling.)
+    # The loss scaling must see what is not finite.
     return [
         tf.where(tf.math.is_finite(g), tf.clip_by_value(g, -limit, limit), g)
         for g in gradients

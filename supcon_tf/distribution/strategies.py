@@ -1,4 +1,4 @@
-"""Strategies: the devices and the machines that train together, by name."""
+"""Strategies by name: the devices and machines that train together."""
 
 import contextlib
 import functools
@@ -13,30 +13,38 @@ from supcon_tf.distribution.workers import JOBS, reporting_stopped_workers
 
 
 def make_strategy(name, *, one_machine=False):
-    """A `tf.distribute` strategy by name, one and the same in a process.
+    """A `tf.distribute` strategy by name, always the same one in a process.
+
+    The names are
+
+        "one_device"    TensorFlow's default.
+        "mirrored"      All GPUs of this machine or, if it has none, all its
+                        logical CPUs.
+        "multi_worker"  The workers that the environment variable TF_CONFIG
+                        names. It must be made before anything else that
+                        TensorFlow does, and waits for all workers.
+        "tpu"           The TPU that TPU_NAME names, or this machine's.
+        "auto"          multi_worker if TF_CONFIG names several workers, else
+                        tpu if there is one, else mirrored if there are several
+                        GPUs, else one_device.
+
+    With a single worker, "multi_worker" is "auto" without TF_CONFIG.
 
     Args:
-      name: `"one_device"`, TensorFlow's default; `"mirrored"`, all GPUs of
-        this machine or, if it has none, all its logical CPUs;
-        `"multi_worker"`, the workers that the environment variable TF_CONFIG
-        names, which must come before anything else that TensorFlow does, and
-        waits for all of them; `"tpu"`, the TPU that TPU_NAME names, or this
-        machine's; `"auto"`, multi_worker if TF_CONFIG names several workers,
-        else tpu if there is one, else mirrored if there are several GPUs, else
-        one_device. A single worker is one machine: auto without TF_CONFIG.
+      name: one of these names.
       one_machine: whether multi_worker is left out, for work that is done once.
 
     Returns:
       A `tf.distribute.Strategy`.
 
     Raises:
-      ValueError: if the name is unknown, or there are no such devices.
-      WorkerStoppedError: if another worker stops while it waits for them.
+      ValueError: if the name is unknown, or if there are no such devices.
+      WorkerStoppedError: if another worker stops while this one waits for it.
 
     Example:
       >>> strategy = make_strategy("mirrored")
       >>> with strategy.scope():
-      ...   model = SupConModel(encoder, ProjectionHead())
+      ...     model = SupConModel(encoder, ProjectionHead())
     """
     allowed = ["auto", *_STRATEGIES]
     why = ""
@@ -96,7 +104,7 @@ def _join_workers():
             "`strategy` must be made before anything else that TensorFlow "
             f"does, if it is multi_worker. Received: {error}"
         ) from error
-    except tf.errors.OpError as error:  # such as a port that is in use
+    except tf.errors.OpError as error:  # for example, a port is in use
         reason = error.message.splitlines()[0]
         raise _tf_config_error(f", with which it cannot start: {reason}") from (
             error
@@ -128,7 +136,7 @@ _STRATEGIES = {
 
 
 def _tf_config():
-    """What TF_CONFIG says; an empty dict where there is none."""
+    """The content of TF_CONFIG, an empty dict where it is not set."""
     try:
         config = json.loads(os.environ.get("TF_CONFIG") or "{}")
         config.get("task", {}).get("type")
@@ -157,8 +165,8 @@ def _tf_config_error(reason=""):
 def _default_signals():
     """Lets Ctrl-C end the wait for other workers, and SIGTERM what follows.
 
-    Python does not see Ctrl-C while TensorFlow waits, and TensorFlow takes
-    SIGTERM for an announcement.
+    Python does not see Ctrl-C while TensorFlow waits. TensorFlow takes SIGTERM
+    for an announcement.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

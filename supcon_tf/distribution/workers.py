@@ -1,4 +1,4 @@
-"""Workers: processes that train together, one of which writes, the chief."""
+"""Workers: processes that train together, one of which, the chief, writes."""
 
 import contextlib
 import functools
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from supcon_tf.errors import RunStoppedError
 
-# What TF_CONFIG calls those that train.
+# The names in TF_CONFIG of the jobs that train.
 JOBS = ("chief", "worker")
 
-# Numbers of one message between workers, 64 MB.
+# The most numbers in one message between workers, 64 MB.
 _MESSAGE_SIZE = 2**24
 
 
@@ -22,7 +22,18 @@ class WorkerStoppedError(RunStoppedError):
 
 
 def num_workers(strategy):
-    """How many processes train together, each with its own devices."""
+    """The number of processes that train together, each with its own devices.
+
+    Args:
+      strategy: `tf.distribute.Strategy`.
+
+    Returns:
+      An int, 1 for a strategy of one process.
+
+    Example:
+      >>> num_workers(tf.distribute.get_strategy())
+      1
+    """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 1
     cluster = strategy.cluster_resolver.cluster_spec().as_dict()
@@ -40,15 +51,15 @@ def is_chief(strategy):
 
 
 def from_chief(strategy, read):
-    """What `read()` returns on the chief, on every worker.
+    """Returns on every worker what `read()` returns on the chief.
 
-    Workers need not share a file system: what the chief reads is sent to the
-    others.
+    Workers need not share a file system: the chief sends to the others what it
+    reads.
 
     Args:
       strategy: `tf.distribute.Strategy`.
-      read: function that the chief calls; it returns a dict of NumPy arrays,
-        or of what becomes one, such as an int.
+      read: function that the chief calls. It returns a dict of NumPy arrays, or
+        of values that NumPy can convert to arrays, such as an int.
 
     Returns:
       A dict of NumPy arrays.
@@ -58,7 +69,8 @@ def from_chief(strategy, read):
       WorkerStoppedError: if another worker has stopped.
 
     Example:
-      >>> values = from_chief(strategy, lambda: np.load("values.npz"))
+      >>> from_chief(tf.distribute.get_strategy(), lambda: {"epoch": 3})
+      {'epoch': array(3)}
     """
     if num_workers(strategy) == 1:
         return {name: np.asarray(value) for name, value in read().items()}
@@ -79,9 +91,9 @@ def from_chief(strategy, read):
 
 
 def share_weights(strategy, model):
-    """Gives a model the weights that it has on the chief, on every worker.
+    """Sets the weights of a model to those that it has on the chief.
 
-    Returns once the chief has come to this place as well.
+    It returns once the chief has come to this place as well.
 
     Args:
       strategy: `tf.distribute.Strategy`.
@@ -89,6 +101,9 @@ def share_weights(strategy, model):
 
     Raises:
       WorkerStoppedError: if another worker has stopped.
+
+    Example:
+      >>> share_weights(tf.distribute.get_strategy(), encoder)
     """
     if num_workers(strategy) == 1:
         return
@@ -101,13 +116,21 @@ def share_weights(strategy, model):
 
 @contextlib.contextmanager
 def reporting_stopped_workers(strategy=None):
-    """Raises one error, in words, where others stop and a step cannot go on.
+    """Raises one clear error if other workers stop and a step cannot go on.
 
     Args:
       strategy: `tf.distribute.Strategy`; None while it is being made.
 
+    Yields:
+      None.
+
     Raises:
       WorkerStoppedError: in place of TensorFlow's error, on several workers.
+
+    Example:
+      >>> strategy = tf.distribute.get_strategy()
+      >>> with reporting_stopped_workers(strategy):
+      ...     projections = model(views)
     """
     try:
         yield
@@ -115,7 +138,7 @@ def reporting_stopped_workers(strategy=None):
         one_worker = strategy is not None and num_workers(strategy) == 1
         if one_worker or not _tells_of_others(error):
             raise
-        # (Two lines of it say which worker and why, the others where in TF.)
+        # Two lines of it say which worker and why. The others say where in TF.
         text = re.sub(r".*aborted by: ", "", str(error), flags=re.DOTALL)
         reason = " ".join(text.splitlines()[:2])[:200]
         raise WorkerStoppedError(
@@ -129,10 +152,11 @@ _REFUSAL = "refusal"
 
 
 def _tells_of_others(error):
-    """Whether it is raised where another worker is the reason.
+    """Whether an error is raised because of another worker.
 
-    It no longer answers; has been started again, which while they wait for each
-    other is an error of the waiting; or has not come up within an hour.
+    That worker no longer answers; or it has been started again, which the
+    waiting worker sees as an error while they wait for each other; or it has
+    not come up within an hour.
     """
     kinds = (
         tf.errors.UnavailableError,
@@ -156,7 +180,7 @@ def _bytes_from_chief(strategy, sent):
 
 
 def _sum(strategy, numbers):
-    """The sum over the workers of `[n]` int32 numbers."""
+    """The sum of `[n]` int32 numbers over the workers."""
     values = _summing(strategy)(tf.constant(numbers))
     return strategy.experimental_local_results(values)[0].numpy()
 
@@ -167,7 +191,7 @@ def _summing(strategy):
 
     def on_replica(numbers):
         context = tf.distribute.get_replica_context()
-        # Of several replicas of a worker the first one brings its numbers.
+        # Only the first replica of a worker contributes the numbers.
         is_first = context.replica_id_in_sync_group % local_replicas == 0
         own = tf.where(is_first, numbers, tf.zeros_like(numbers))
         return context.all_reduce("SUM", own)

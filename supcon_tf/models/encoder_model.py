@@ -53,8 +53,8 @@ class EncoderModel(BuiltFromSpecs):
         **kwargs,
     ):
         check_tensorflow_int("num_microbatches", num_microbatches, 1)
-        # The encoder gets float32 images, even under a mixed policy. It casts
-        # them once it has normalised them.
+        # The encoder gets the images uncast, in float32, even under a mixed
+        # policy. It casts them once it has normalised them.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.normalize_representation = normalize_representation
@@ -79,7 +79,7 @@ class EncoderModel(BuiltFromSpecs):
         self.built = True
 
     def call(self, images, training=None):
-        """Applies encoder and head to all views: `[B, V, ...]` -> `[B, V, D]`."""
+        """Applies encoder and head to views: `[B, V, ...]` -> `[B, V, D]`."""
         images, views = self._folded(images)
         x = self._represent(images, training)
         if self._head is not None:
@@ -118,7 +118,7 @@ class EncoderModel(BuiltFromSpecs):
         )
 
     def train_step(self, *args):
-        """One step of `fit`, on TensorFlow the same on one replica and on many."""
+        """One step of `fit`, on one replica or, on TensorFlow, on several."""
         if keras.backend.backend() != "tensorflow":
             return super().train_step(*args)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
@@ -206,9 +206,9 @@ class EncoderModel(BuiltFromSpecs):
         """Does what else a subclass does after the update of the weights."""
 
     def _with_penalty(self, loss, images):
-        """Adds the regularisers to the scalar loss, as a replica's part of the sum.
+        """Adds the regularisers to the loss, as a replica's part of the sum.
 
-        `images` is the number of images that the replica has.
+        `loss` is a scalar. `images` is the number of images of the replica.
         """
         if self.num_microbatches > 1 or num_replicas() > 1:
             self._refuse_added_losses()
@@ -229,11 +229,11 @@ class EncoderModel(BuiltFromSpecs):
         return representations
 
     def _forward_layers(self):
-        """The layers from images to outputs, in their order; some may be None."""
+        """The layers from images to outputs, in order; some may be None."""
         return [self.encoder, self._normalization, self._head]
 
     def _check_loss(self):
-        """Refuses a loss that is no keras.losses.Loss, or that is not reduced."""
+        """Refuses a loss that is no keras.losses.Loss, or is not reduced."""
         name = type(self).__name__
         if not isinstance(self.loss, keras.losses.Loss):
             raise ValueError(
@@ -266,7 +266,7 @@ class EncoderModel(BuiltFromSpecs):
             )
 
     def _folded(self, images):
-        """Folds `[B, V, ...]` or `[B, ...]` to `[B * V, ...]`; returns V, too."""
+        """Folds views: `[B, V, ...]` or `[B, ...]` -> `[B * V, ...]`, and V."""
         if not self._has_views(len(images.shape)):
             return images, 1
         views = images.shape[1]

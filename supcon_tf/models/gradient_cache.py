@@ -137,7 +137,7 @@ class _Pieces:
         return self.call(piece)[: end - begin]
 
     def first_forwards(self):
-        """The outputs of all pieces, and a list of the states they started from."""
+        """The outputs of all pieces, and the states that they started from."""
         starts, outputs = [], []
         for begin, end in self.bounds:
             starts.append(
@@ -196,7 +196,7 @@ def _after(done, values):
 
 
 def _gradients(tape, target, sources, weights=None):
-    """Dense gradients of `target`; zeros where it does not depend on a source."""
+    """Dense gradients of `target`, zeros for sources it does not depend on."""
     gradients = tape.gradient(target, sources, weights)
     return [
         # The gradient of an embedding consists of slices.

@@ -1,4 +1,4 @@
-"""The config of each run of a study: recipe, flags, varied settings."""
+"""Makes the config of each run of a study: recipe, flags, varied settings."""
 
 import copy
 import dataclasses
@@ -11,26 +11,15 @@ from supcon_tf.training.unused_settings import unused_settings, with_flags
 
 
 def configs_of(recipe, runs, values):
-    """The config of each run: its recipe, the flags, the varied settings.
+    """Makes the `PretrainConfig` of each `studies.Run` from recipe and flags.
 
-    A flag that means nothing for some of the runs, such as --temperature for
-    those with cross-entropy, is left out there.
-
-    Args:
-      recipe: `PretrainConfig`, the one that was named.
-      runs: list of `studies.Run`.
-      values: parsed `absl.flags.FlagValues`.
-
-    Returns:
-      A list of `PretrainConfig`.
-
-    Raises:
-      ValueError: if a value is not allowed, or a flag means nothing for all.
+    A flag that has no effect in some runs, such as --temperature with
+    cross-entropy, is left out there. One without effect in all is refused.
     """
     from supcon_tf.augmentations import AUGMENTATIONS  # it loads TensorFlow
 
     given = set(given_settings(recipe, values))
-    told = []  # recipe, flags and what these make meaningless, for each run
+    told = []  # for each run: its recipe, flags, and flags without effect
     for run in runs:
         own, flagged = recipe_of(recipe, run.objective), copy.deepcopy(values)
         for name, value in run.overrides.items():
@@ -49,7 +38,8 @@ def configs_of(recipe, runs, values):
                 "`strategy` must be one of one machine: runs of a study are "
                 f"evaluated on it. Received: strategy={config.strategy!r}"
             )
-        if config.initial_encoder is not None:  # as in its config.json
+        # The config.json of a run has an absolute path, too.
+        if config.initial_encoder is not None:
             path = pathlib.Path(config.initial_encoder).expanduser()
             if path.exists():
                 config = dataclasses.replace(
@@ -60,7 +50,7 @@ def configs_of(recipe, runs, values):
 
 
 def _unused(settings, flagged):
-    """What means nothing, as `with_flags` sees it."""
+    """Returns the settings that have no effect, as `with_flags` sees it."""
     if flagged["base_learning_rate"].value is not None:
         if flagged["learning_rate"].value is None:
             settings = settings | {"learning_rate": None}

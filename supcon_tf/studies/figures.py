@@ -1,4 +1,4 @@
-"""Figures of a sweep: curves over a setting, boxes over several."""
+"""Draws the figures of a sweep: curves over a setting, boxes over several."""
 
 import statistics
 
@@ -9,25 +9,35 @@ from supcon_tf.training.objectives import OBJECTIVES
 UNKNOWN = "#999999"  # the color of an objective that has no row
 _ACCURACY = "top-1 of a linear classifier (%)"
 _TIMES = "x "
-_LEAST_RANGE = 4  # percent: in less, single test images would look like much
-_GEOMETRIC = 8  # largest over smallest value from which an axis is logarithmic
+# In a range of fewer percent, single test images would look like much.
+_LEAST_RANGE = 4
+# An axis is logarithmic if its largest value is this many times the smallest.
+_GEOMETRIC = 8
 
 
 def accuracy_curves(rows, column, path, *, label, title):
-    """Top-1 against a setting, a line for each objective.
+    """Draws top-1 against a setting, with a line for each objective.
 
-    A line is the mean over seeds, a small point a run, a band one sample
-    standard deviation each way. An objective without the setting is a dashed
-    line across.
+    A line is the mean over seeds. A small point is a run. A band reaches one
+    sample standard deviation up and down. An objective without the setting is a
+    dashed line across. Runs that failed, without accuracy, are left out.
 
     Args:
-      rows: dicts with `objective`, `top_1_accuracy` and, at least one of
-        them, the column; those of runs that failed, without accuracy, are left
-        out.
-      column: name of what is on the horizontal axis, a number.
-      path: of the PNG file to write.
-      label: what the axis calls it.
-      title: of the figure.
+      rows: dicts with `objective`, `top_1_accuracy` and, in at least one row,
+        the column.
+      column: name of the column on the horizontal axis, which holds numbers.
+      path: path of the PNG file to write.
+      label: what the axis calls the column.
+      title: title of the figure.
+
+    Example:
+      >>> rows = [
+      ...     {"objective": "supcon", "temperature": t, "top_1_accuracy": 0.9}
+      ...     for t in (0.1, 0.5)
+      ... ]
+      >>> accuracy_curves(
+      ...     rows, "temperature", "curves.png", label="temperature", title=""
+      ... )
     """
     groups = grouped(rows, ("objective", column))
     values = sorted({value for _, value in groups} - {None})
@@ -81,17 +91,25 @@ def accuracy_curves(rows, column, path, *, label, title):
 
 
 def accuracy_boxes(rows, settings, path, *, title):
-    """How top-1 spreads over all runs, and by each of the settings.
+    """Draws how top-1 spreads over all runs, and by each of the settings.
 
-    A point is a run; a box its quartiles, the line in it the median, whiskers
-    reach to the furthest run within 1.5 times the box's length.
+    A point is a run. A box shows the quartiles, and the line in it the median.
+    The whiskers reach to the furthest run within 1.5 times the box's length.
 
     Args:
-      rows: as for `accuracy_curves`.
-      settings: names of the columns that were varied. Those that are numbers
-        are shown relative to the middle one of their optimizer's.
-      path: see there.
-      title: see there.
+      rows: dicts with `objective`, `top_1_accuracy` and the settings. Runs that
+        failed, without accuracy, are left out.
+      settings: names of the columns that were varied. A number is shown
+        relative to the middle one that its objective has with its optimizer.
+      path: path of the PNG file to write.
+      title: title of the figure.
+
+    Example:
+      >>> rows = [
+      ...     {"objective": "supcon", "augmentation": x, "top_1_accuracy": 0.9}
+      ...     for x in ("simclr", "crop_flip")
+      ... ]
+      >>> accuracy_boxes(rows, ("augmentation",), "boxes.png", title="")
     """
     figure, panels = new_figure(9, 6.6, 2, columns=2, sharey=True)
     levels = {"": ["all runs"] * len(rows)} | {
@@ -131,7 +149,7 @@ def accuracy_boxes(rows, settings, path, *, title):
 
 
 def _add_boxes(panel, samples, index, count, objective):
-    """The boxes of an objective, the index-th of count at each place."""
+    """Draws the boxes of an objective, index-th of `count` at each place."""
     color, marker, name = _style(objective)
     width = 0.7 / count
     places = [
@@ -151,7 +169,8 @@ def _add_boxes(panel, samples, index, count, objective):
         capprops={"color": color},
     )
     for artist in (*panel.lines, *panel.patches):
-        artist.set_clip_on(False)  # at 100 % half of it is above the axes
+        # At 100 % half of a line is above the axes.
+        artist.set_clip_on(False)
     panel.scatter(
         [place for place, sample in drawn for _ in sample],
         [percent for _, sample in drawn for percent in sample],
@@ -167,7 +186,7 @@ def _add_boxes(panel, samples, index, count, objective):
 
 
 def _levels(rows, setting):
-    """What each row is called in the panel of a setting, in order."""
+    """Lists what each row is called in the panel of a setting."""
     if not all(isinstance(row[setting], (int, float)) for row in rows):
         return [str(row[setting]) for row in rows]
     keys = [(row["objective"], row.get("optimizer")) for row in rows]
@@ -182,7 +201,7 @@ def _levels(rows, setting):
 
 
 def _in_level_order(levels):
-    """The levels, each once: those that are numbers by size."""
+    """Lists each level once. Levels that are numbers are sorted by size."""
     if levels[0].startswith(_TIMES):
         return sorted(set(levels), key=lambda n: float(n.removeprefix(_TIMES)))
     return list(dict.fromkeys(levels))
@@ -196,14 +215,14 @@ def _panel_title(setting, levels):
 
 
 def _in_order(groups):
-    """The objectives that groups begin with, in the order of OBJECTIVES."""
+    """Lists the objectives of groups in the order of OBJECTIVES."""
     found = {key[0] for key in groups}
     known = [objective for objective in OBJECTIVES if objective in found]
     return known + sorted(found.difference(OBJECTIVES))
 
 
 def _style(objective):
-    """Color, marker and title; grey for an objective that is not known."""
+    """Returns color, marker and title. An unknown objective is grey."""
     if objective not in OBJECTIVES:
         return UNKNOWN, "x", objective
     row = OBJECTIVES[objective]
@@ -215,7 +234,7 @@ def _percent(rows):
 
 
 def _seeds(counts):
-    """What a legend says of the numbers of runs at the points of a line."""
+    """Returns the legend's text on the numbers of runs at a line's points."""
     few, *_, many = (*(ordered := sorted(counts)), ordered[-1])
     numbers = f"{few}" if few == many else f"{few} to {many}"
     return (
@@ -226,7 +245,7 @@ def _seeds(counts):
 
 
 def _tick_at(axes, values):
-    """Ticks at the values themselves, as they were given."""
+    """Puts ticks at the values themselves, as they were given."""
     texts = [f"{value:,}" for value in values]
     crowded = sum(map(len, texts)) > 60
     axes.set_xticks(values, texts, rotation=45 if crowded else 0)
@@ -234,7 +253,7 @@ def _tick_at(axes, values):
 
 
 def _widen(axes):
-    """Makes the range of the vertical axis, up to 100 %, large enough."""
+    """Widens the vertical axis to _LEAST_RANGE or more, but not above 100 %."""
     low, high = axes.get_ylim()
     missing = max(0, _LEAST_RANGE - (high - low))
     high = min(high + missing / 2, 100)

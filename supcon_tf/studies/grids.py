@@ -1,6 +1,6 @@
-"""Studies: what is varied in a sweep, and over which values.
+"""Defines the studies: what is varied in a sweep, and over which values.
 
-To add one, write a grid and name it in STUDIES.
+To add a study, write a grid and name it in STUDIES.
 """
 
 import dataclasses
@@ -14,20 +14,22 @@ from supcon_tf.training.objectives import OBJECTIVE_SETTINGS, OBJECTIVES
 from supcon_tf.training.unused_settings import unused_settings
 
 _BOTH = ("supcon", "cross_entropy")
-# The paper's own scan (its Figure 4) is from 0.02 to 0.2; 0.5 is SimCLR's.
+# The paper scans temperatures from 0.02 to 0.2 (its Figure 4). SimCLR has 0.5.
 _TEMPERATURES = (0.02, 0.05, 0.07, 0.1, 0.2, 0.5, 1.0)
 
 
 class Study(NamedTuple):
-    """What a study varies.
+    """A study: what it varies, and how its results are drawn.
 
     Attributes:
-      varied: names of the settings, a tuple.
+      varied: names of the settings that are varied.
       objectives: names of the objectives that are compared by default.
-      grid: function of the settings of all objectives, the recipe's own
-        first, and of those of one: a list of tuples, the values of `varied`.
-      column: what the results are drawn against; None for boxes.
-      label: what the figure calls it.
+      grid: function that returns a list of tuples, the values of `varied`. Its
+        first argument is the list of the settings of all objectives, beginning
+        with the recipe's own. Its second is the settings of one objective.
+      column: the column that the results are drawn against. If it is None,
+        they are drawn as boxes.
+      label: what the figure calls that column.
     """
 
     varied: tuple[str, ...]
@@ -43,8 +45,13 @@ class Run:
 
     Attributes:
       objective: name in OBJECTIVES.
-      settings: dict of the varied settings; {} if the objective has none.
+      settings: dict of the varied settings. It is empty if the objective does
+        not have them.
       seed: int.
+
+    Example:
+      >>> Run("supcon", {"temperature": 0.1}, seed=0).name
+      'supcon-temperature-0.1-seed-0'
     """
 
     objective: str
@@ -53,7 +60,7 @@ class Run:
 
     @property
     def name(self):
-        """What its folder is called, `supcon-temperature-0.1-seed-0`."""
+        """Name of the run's folder, such as `supcon-temperature-0.1-seed-0`."""
         parts = [self.objective]
         for setting, value in self.settings.items():
             parts += [setting, "all" if value is None else str(value)]
@@ -61,7 +68,7 @@ class Run:
 
     @property
     def overrides(self):
-        """All that sets the run apart from its recipe, a dict."""
+        """Dict of all settings that set the run apart from its recipe."""
         return {
             "objective": self.objective,
             **self.settings,
@@ -72,27 +79,30 @@ class Run:
 def plan(
     study, recipe, *, seeds=(0,), objectives=None, values=None, overrides=()
 ):
-    """The runs of a study.
+    """Lists the runs of a study.
 
-    Of an objective without the varied setting, as cross-entropy has no
-    temperature, there is one run for each seed, to compare the others with.
+    An objective may lack the varied setting, as cross-entropy has no
+    temperature. It then has one run for each seed, to compare the others with.
 
     Args:
       study: name in STUDIES.
-      recipe: `PretrainConfig` that the default values are laid around.
-      seeds: ints, each of which all is trained with.
-      objectives: names of those to compare; None for the study's own.
-      values: values of the varied setting; None for the study's own.
-      overrides: dict of settings that all runs have in place of their
-        recipe's: the default values are laid around these.
+      recipe: `PretrainConfig` around which the default values lie.
+      seeds: ints. Every combination is trained with each of them; only with 0
+        by default.
+      objectives: names of the objectives to compare. None, the default, takes
+        the study's own.
+      values: values of the varied setting. None, the default, takes the
+        study's own.
+      overrides: dict of settings that replace those of the recipe in all runs.
+        The default values lie around these. Empty by default.
 
     Returns:
-      A list of `Run`, no two the same.
+      A list of `Run`, no two of which are the same.
 
     Raises:
-      ValueError: if a name is unknown, there is nothing to run, values are
-        given for a study that varies several settings, or no objective has
-        what it varies.
+      ValueError: if a name is unknown, if there is nothing to run, if values
+        are given for a study that varies several settings, or if no objective
+        has the settings that are varied.
 
     Example:
       >>> plan("temperature", RECIPES["digits"])[3].name
@@ -143,18 +153,25 @@ def plan(
 
 
 def recipe_of(recipe, objective):
-    """The recipe for the same data and encoder with another objective.
+    """Finds the recipe for the same data and encoder with another objective.
+
+    If `recipe` has that objective, it is returned itself. Otherwise its twin in
+    RECIPES is returned, the first recipe that trains such an encoder for the
+    objective on such images. A baseline then has its own optimizer and
+    learning rate. If there is no twin, `recipe` is changed: it gets the
+    objective, one view for a classifier or at least as many views as the
+    objective needs, and the defaults of settings that the objective lacks.
 
     Args:
       recipe: `PretrainConfig`.
       objective: name in OBJECTIVES.
 
     Returns:
-      `recipe` itself if it has that objective; else its twin in RECIPES, the
-      first one that trains such an encoder for the objective on such images,
-      so that a baseline has its own optimizer and learning rate; else, of a
-      recipe that has none, `recipe` with the objective, one view of an image
-      for a classifier, and two or more for SimCLR.
+      A `PretrainConfig`.
+
+    Example:
+      >>> recipe_of(RECIPES["digits"], "cross_entropy").num_views
+      1
     """
     if recipe.objective == objective:
         return recipe
@@ -188,7 +205,7 @@ def _epochs(every, _):
 
 
 def _training_set_sizes(every, _):
-    """From the fewest that fill a batch of each objective."""
+    """The smallest set is the fewest images that fill everyone's batch."""
     batch_size = max(settings["batch_size"] for settings in every)
     sizes = [factor * batch_size for factor in (1, 2, 4, 8)]
     limit = every[0]["max_samples"]
@@ -197,12 +214,14 @@ def _training_set_sizes(every, _):
 
 
 def _hyperparameters(_, own):
-    """Two augmentations, two optimizers, three learning rates of each."""
+    """Tries two augmentations, two optimizers, and three rates of each."""
     rate = own["base_learning_rate"]
     if own["learning_rate"] is not None:
         rate = own["learning_rate"] * 256 / own["batch_size"]
     other = ("sgd", 0.1)
-    if "adam" not in own["optimizer"]:  # whose rates do not grow with the batch
+    # The base rate is multiplied by the batch size / 256. That of Adam is
+    # divided first, since Adam's rates do not grow with the batch.
+    if "adam" not in own["optimizer"]:
         other = ("adam", 0.002 * 256 / own["batch_size"])
     mild, strong = own["augmentation"], "simclr"
     if mild == strong:

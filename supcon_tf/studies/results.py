@@ -1,4 +1,4 @@
-"""The results of a study: a row for each run, as CSV and as a table."""
+"""Keeps the results of a study: a row for each run, as CSV and as a table."""
 
 import csv
 import json
@@ -14,14 +14,7 @@ _ACCURACIES = (
 
 
 def columns_of(varied):
-    """The columns of results.csv.
-
-    Args:
-      varied: names of the settings that the study varies.
-
-    Returns:
-      A list of names.
-    """
+    """Lists the columns of results.csv for a study that varies `varied`."""
     return [
         "run",
         "study",
@@ -36,20 +29,29 @@ def columns_of(varied):
 
 
 def row_of(run, study, *, results=None, seconds=None, error=None):
-    """What is kept of a run.
+    """Makes the row of a run, a dict.
+
+    A value that is not known is None. A setting that the objective does not
+    have is missing from the row.
 
     Args:
       run: `studies.Run`.
       study: name of the study.
-      results: None, or a dict with what linear_eval.json holds: accuracies in
-        [0, 1], of the linear classifier and of the objective's own one.
-      seconds: None if unknown, or a number: of the process that finished the
-        run, with start, pretraining and evaluation.
-      error: None, or why the run has no results.
+      results: dict that linear_eval.json holds, with accuracies in [0, 1] of
+        the linear classifier and of the objective's own. None if there is none.
+      seconds: how long the process ran that finished the run, with its start,
+        pretraining and evaluation. None if this is unknown.
+      error: string that says why the run has no results, or None.
 
     Returns:
-      A dict; what there is not is None, a setting that the objective has not
-      is missing.
+      A dict of names of columns to values.
+
+    Example:
+      >>> from supcon_tf.studies import Run
+      >>> run = Run("supcon", {"temperature": 0.1}, seed=0)
+      >>> row = row_of(run, "temperature", results={"top_1_accuracy": 0.98})
+      >>> row["run"], row["top_1_accuracy"], row["seconds"]
+      ('supcon-temperature-0.1-seed-0', 0.98, None)
     """
     results = results or {}
     return {
@@ -66,17 +68,23 @@ def row_of(run, study, *, results=None, seconds=None, error=None):
 
 
 def read_rows(path, varied):
-    """The rows of results.csv by the names of the runs, {} if there is none.
+    """Reads results.csv.
 
     Args:
       path: `pathlib.Path` of the file.
-      varied: as for `columns_of`.
+      varied: names of the settings that the study varies.
 
     Returns:
-      Dict of names to dicts as of `row_of`.
+      A dict of the runs' names to rows, as `row_of` makes them. A setting that
+      an objective does not have is None. The dict is empty if there is no file.
 
     Raises:
-      ValueError: if the file is no such table.
+      ValueError: if the file has other columns.
+
+    Example:
+      >>> import pathlib
+      >>> read_rows(pathlib.Path("results.csv"), ("temperature",))
+      {}
     """
     if not path.exists():
         return {}
@@ -97,13 +105,7 @@ def read_rows(path, varied):
 
 
 def write_rows(path, rows, varied):
-    """Writes results.csv, sorted by objective, settings and seed.
-
-    Args:
-      path: `pathlib.Path` of the file.
-      rows: what `row_of` or `read_rows` returned, any order.
-      varied: as for `columns_of`.
-    """
+    """Writes rows of `row_of` or `read_rows` to results.csv, in order."""
     with (
         written_whole(path) as aside,
         open(aside, "w", newline="", encoding="utf-8") as file,
@@ -114,33 +116,44 @@ def write_rows(path, rows, varied):
 
 
 def in_order(rows, varied):
-    """Rows by objective (alphabetically), settings and seed.
+    """Sorts rows by objective (alphabetically), then settings, then seed.
 
     Args:
-      rows: as for `write_rows`.
-      varied: as for `columns_of`.
+      rows: dicts that `row_of` or `read_rows` made.
+      varied: names of the settings that the study varies.
 
     Returns:
-      A list.
+      A list of the rows.
+
+    Example:
+      >>> rows = [{"objective": "supcon", "seed": seed} for seed in (1, 0)]
+      >>> [row["seed"] for row in in_order(rows, ())]
+      [0, 1]
     """
 
     def key(row):
         values = [row.get(name) for name in (*varied, "seed")]
-        # (None is all training images, hence after the numbers.)
+        # None stands for all training images, and so comes after the numbers.
         return row["objective"], [(v is None, v or 0) for v in values]
 
     return sorted(rows, key=key)
 
 
 def grouped(rows, names):
-    """Results of runs that have the same in some columns, together.
+    """Groups rows that have the same values in some columns.
 
     Args:
-      rows: as for `write_rows`. Those of runs that failed are left out.
-      names: of the columns.
+      rows: dicts that `row_of` or `read_rows` made. Runs that failed are left
+        out.
+      names: names of the columns.
 
     Returns:
-      Dict of tuples, the values of the columns, to lists of rows.
+      A dict of tuples, the values of the columns, to lists of rows.
+
+    Example:
+      >>> rows = [{"seed": i, "top_1_accuracy": 0.9} for i in (0, 0, 1)]
+      >>> {key: len(of_key) for key, of_key in grouped(rows, ["seed"]).items()}
+      {(0,): 2, (1,): 1}
     """
     groups = {}
     for row in rows:
@@ -151,23 +164,23 @@ def grouped(rows, names):
 
 
 def mean_and_spread(values):
-    """Mean and sample standard deviation, which is None of a single value."""
+    """Returns mean and sample standard deviation.
+
+    The standard deviation of a single value is None.
+
+    Example:
+      >>> mean_and_spread([0.9])
+      (0.9, None)
+    """
     spread = statistics.stdev(values) if len(values) > 1 else None
     return statistics.mean(values), spread
 
 
 def results_table(rows, varied):
-    """Mean and spread over the seeds, and the reasons of runs that failed.
+    """Makes a table of means and spreads over seeds, and why runs failed.
 
-    Top-1 is of the linear classifier on the frozen encoder, `own top-1` of the
-    classifier that the encoder was trained with.
-
-    Args:
-      rows: as for `write_rows`.
-      varied: as for `columns_of`.
-
-    Returns:
-      A string of several lines.
+    `top-1` is that of the linear classifier on the frozen encoder. `own top-1`
+    is that of the classifier that was trained with the encoder.
     """
     rows = in_order(rows, varied)
     header = ("objective", *varied, "seeds", "top-1 %", "own top-1 %", "s")
@@ -197,7 +210,7 @@ def results_table(rows, varied):
 
 
 def _shown(column, value):
-    """What the table says of the objective or of a setting."""
+    """Returns the text for an objective or a setting in the table."""
     if value is None:
         return "all" if column == "max_samples" else "-"
     return str(value)
@@ -212,7 +225,7 @@ def _percent(values):
 
 
 def _plain(text):
-    """A cell of a CSV file: None, a number or text."""
+    """Reads a cell of a CSV file as None, a number or text."""
     try:
         value = json.loads(text) if text else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Runs a study: each run in a process of its own, none that is finished."""
+"""Runs a study: each run that is not finished, in a process of its own."""
 
 import concurrent.futures
 import dataclasses
@@ -39,22 +39,23 @@ class StudyFailedError(RunStoppedError):
 
 
 def run_study(configs, output, *, about, jobs=1, figure=True):
-    """Runs what is not finished of a study.
+    """Runs the runs of a study that are not finished.
 
     Args:
-      configs: list of pairs, `studies.Run` and its `PretrainConfig`.
-      output: `pathlib.Path` of the folder to write to; made if need be.
-      about: dict of what tells this study from others, for study.json:
-        `study`, the name in STUDIES, `recipe`, its name, and `overrides`.
-      jobs: int >= 1, runs at a time.
-      figure: whether to draw DIR/STUDY.png.
+      configs: list of pairs of a `studies.Run` and its `PretrainConfig`.
+      output: `pathlib.Path` of the folder to write to. It is made if it does
+        not exist.
+      about: dict for study.json that tells this study from others: `study`,
+        its name in STUDIES; `recipe`, the name of the recipe; and `overrides`.
+      jobs: int >= 1, the number of runs at a time, 1 by default.
+      figure: whether to draw OUTPUT/STUDY.png, True by default.
 
     Returns:
       The rows of results.csv, a list of dicts.
 
     Raises:
-      ValueError: if a folder in it, or its table, is another study's.
-      FolderInUseError: if another process has it.
+      ValueError: if the table or a run's folder belongs to another study.
+      FolderInUseError: if another process writes to the folder.
       StudyFailedError: at the end, if runs failed.
     """
     study = about["study"]
@@ -99,24 +100,23 @@ def run_study(configs, output, *, about, jobs=1, figure=True):
 
 
 def study_text(about):
-    """What study.json holds.
-
-    Args:
-      about: as for `run_study`.
-    """
+    """Returns the text of study.json, for `about` as in `run_study`."""
     return json.dumps(about, indent=2) + "\n"
 
 
 def is_finished(config, workdir):
-    """Whether that very run is in the folder, with its evaluation.
+    """Checks whether a folder holds a run and its evaluation, both finished.
 
     Args:
-      config: `PretrainConfig`.
-      workdir: `pathlib.Path`.
+      config: `PretrainConfig` of the run.
+      workdir: `pathlib.Path` of the folder.
+
+    Returns:
+      True or False.
 
     Raises:
-      ValueError: if the folder is another run's, or it was evaluated otherwise
-        than a study does: its numbers were not to be compared.
+      ValueError: if the folder holds another run, or an evaluation with other
+        settings than a study has, whose numbers could not be compared.
     """
     from supcon_tf.training.workdir import look_at  # it loads TensorFlow
 
@@ -137,24 +137,19 @@ def is_finished(config, workdir):
 
 
 def run_in_process(config, workdir, jobs=1, stopping=None):
-    """Pretrains and evaluates in a fresh process: its memory, its state.
+    """Pretrains and evaluates in a fresh process, which prints to output.txt.
 
-    Args:
-      config: `PretrainConfig`.
-      workdir: `pathlib.Path` of the folder to write to; what the process
-        prints is in its output.txt.
-      jobs: int >= 1, how many of these run at a time and share the machine.
-      stopping: None, or a `threading.Event` at which the process is ended.
-
-    Raises:
-      RunFailedError: if it ends without results; the message says why.
+    The process shares the machine with `jobs - 1` others, and is ended when
+    `stopping`, a `threading.Event`, is set. Without results, a `RunFailedError`
+    says why.
     """
     stopping, shared = stopping or threading.Event(), {}
     if jobs > 1:
         threads = max(1, os.cpu_count() // jobs)
         shared = {
             "TF_NUM_INTRAOP_THREADS": str(threads),
-            "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # rather than all of it
+            # By default a process takes all memory of a GPU.
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         }
     settings = dataclasses.asdict(config)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -175,7 +170,8 @@ def run_in_process(config, workdir, jobs=1, stopping=None):
     ):
         while (status := process.poll()) is None:
             if stopping.wait(_PATIENCE):
-                process.kill()  # after which it goes on as after any kill
+                # The same command can resume the run, as after any kill.
+                process.kill()
     if status == 0:
         return
     text = (workdir / "output.txt").read_text("utf-8", errors="replace")
@@ -187,12 +183,7 @@ def run_in_process(config, workdir, jobs=1, stopping=None):
 
 
 def run_here(workdir, **settings):
-    """What `run_in_process` has done; ends the process, if it fails.
-
-    Args:
-      workdir: folder to write to.
-      **settings: fields of a `PretrainConfig`.
-    """
+    """Does the work of `run_in_process`, and ends the process if it fails."""
     _end_with_the_study()
     config = PretrainConfig(**settings)
     evaluation = LinearEvalConfig(
@@ -203,7 +194,7 @@ def run_here(workdir, **settings):
     try:
         pretrain(config, workdir)
         linear_eval(evaluation, workdir)
-    except Exception as error:  # whatever it is, the others go on
+    except Exception as error:  # whatever it is, the other runs go on
         traceback.print_exc()
         reason = " ".join(str(error).split())
         print(f"\n{_FAILED}{type(error).__name__}: {reason}", flush=True)
@@ -211,10 +202,11 @@ def run_here(workdir, **settings):
 
 
 def _end_with_the_study():
-    """Ends this process when the one that started it is gone, or killed.
+    """Ends this process when the one that started it is gone or killed.
 
-    Else a run would go on unseen, in the way of the same command. Its standard
-    input is a pipe into which nothing is written and which ends with it.
+    Otherwise a run would go on unseen, and block the same command. The standard
+    input is a pipe from the other process, which writes nothing into it. The
+    pipe ends with that process.
     """
 
     def watch():
@@ -225,7 +217,7 @@ def _end_with_the_study():
 
 
 def _rows_as_they_come(study, waiting, output, jobs):
-    """Runs them, `jobs` at a time, and yields a row for each."""
+    """Runs those that wait, `jobs` at a time, and yields a row for each."""
     stopping = threading.Event()
 
     def row(run, config):

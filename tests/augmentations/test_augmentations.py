@@ -20,6 +20,7 @@ RANDOM = [
 # Determinism
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 @pytest.mark.parametrize("size", [(16, 24), (40, 34)])
 def test_the_same_seed_gives_the_same_view_in_any_batch(name, size):
@@ -84,6 +85,7 @@ def test_unknown_input_shapes_give_the_known_output_shape(name):
         assert_same_views(name, view, expected)
 
 
+@pytest.mark.slow
 def test_a_batch_of_none_gives_views_of_none():
     for pipeline in AUGMENTATIONS.values():
         views = pipeline(random_images(0, 36, 36), seeds_of(0), 40)
@@ -93,6 +95,7 @@ def test_a_batch_of_none_gives_views_of_none():
 # Range and dtype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
 def test_views_are_float32_in_0_1(name, dtype):
@@ -106,6 +109,7 @@ def test_views_are_float32_in_0_1(name, dtype):
     assert views.min() >= 0 and views.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_bytes_and_floats_give_the_same_view(name):
     images = random_images(8, 34, 34)

@@ -84,6 +84,7 @@ def test_the_views_of_an_image_are_mixed_alike():
     np.testing.assert_array_equal(mixed[:, 1], alone + 100)
 
 
+@pytest.mark.slow
 def test_the_same_seed_mixes_alike_eagerly_and_in_a_dataset():
     images, labels = batch(16)
     expected = cut_mix(images, labels, SEED)

@@ -65,6 +65,7 @@ FILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("size", [(64, 64), (20, 33)])
 def test_a_view_of_a_file_is_the_view_of_its_image(kind, size):
@@ -115,6 +116,7 @@ def test_every_pipeline_takes_a_file_in_a_dataset(name):
     assert np.median(differences) < 1 / 255 and differences.mean() < 0.01
 
 
+@pytest.mark.slow
 def test_files_and_images_draw_the_same_windows(monkeypatch):
     drawn = []
     draw = spatial.random_windows

@@ -77,6 +77,7 @@ def test_each_image_draws_its_own_view(name):
     assert different == few[name] if name in few else different > 8
 
 
+@pytest.mark.slow
 def test_a_new_layer_draws_the_same_whatever_its_own_seed():
     first = from_keras(layers.RandomRotation(0.5, seed=1))
     second = from_keras(layers.RandomRotation(0.5, seed=2))
@@ -85,6 +86,7 @@ def test_a_new_layer_draws_the_same_whatever_its_own_seed():
     )
 
 
+@pytest.mark.slow
 def test_the_layers_run_on_the_range_that_they_expect():
     seen = []
 
@@ -115,6 +117,7 @@ def test_what_has_another_size_is_centre_cropped():
     )
 
 
+@pytest.mark.slow
 def test_a_file_is_decoded_whole():
     contents = tf.io.encode_png(images(1)[0])
     augmentation = from_keras(layers.RandomRotation(0.2))
@@ -126,6 +129,7 @@ def test_a_file_is_decoded_whole():
     np.testing.assert_allclose(views, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_images_of_many_sizes_are_brought_to_one_first():
     augmentation = from_keras(layers.RandomCrop(20, 20), source_size=24)
     expected = augmentation(images(), SEEDS, 20)

@@ -34,6 +34,7 @@ def test_pipelines_with_colours_take_grey_images(pipeline):
 # SimCLR as a whole
 
 
+@pytest.mark.slow
 def test_simclr_takes_its_presets_from_the_size():
     images, seeds = random_images(16, 40, 40), seeds_of(16)
     cifar = {"strength": 0.5, "area": (0.2, 1.0), "blur_probability": 0.0}
@@ -66,6 +67,7 @@ def test_simclr_without_its_changes_is_crop_flip():
 # AutoAugment, RandAugment, stacked RandAugment as a whole
 
 
+@pytest.mark.slow
 def test_autoaugment_takes_its_policy_from_the_size():
     images, seeds = random_images(16, 40, 40), seeds_of(16)
     for size, policy in [(32, "cifar10"), (33, "imagenet")]:
@@ -75,6 +77,7 @@ def test_autoaugment_takes_its_policy_from_the_size():
             assert (np.abs(views - changed).max() == 0) == (policy == other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pipeline, name, operation",
     [
@@ -90,6 +93,7 @@ def test_a_policy_follows_crop_and_flip(pipeline, name, operation):
     assert_same_views(name, views, to_images(expected))
 
 
+@pytest.mark.slow
 def test_stacked_randaugment_has_the_presets_and_changes_of_simclr():
     images, seeds = random_images(16, 40, 40), seeds_of(16)
     cifar = {"strength": 0.5, "area": (0.2, 1.0), "blur_probability": 0.0}
@@ -103,6 +107,7 @@ def test_stacked_randaugment_has_the_presets_and_changes_of_simclr():
             assert np.abs(views - changed).max() > 0.01, name
 
 
+@pytest.mark.slow
 def test_stacked_randaugment_jitters_before_and_greys_and_blurs_after():
     images, seeds = random_images(32, 50, 50), seeds_of(32)
     planes = tf.transpose(crop_flip(images, seeds, 40), [0, 3, 1, 2])

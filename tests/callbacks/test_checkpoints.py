@@ -80,6 +80,7 @@ def test_no_checkpoint_or_no_folder_is_the_start(tmp_path):
     assert_same_weights(before, model.get_weights())
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path):
     model = dense_model()
     fit_dense(model, [EpochCheckpoint(tmp_path)], epochs=1)
@@ -152,6 +153,7 @@ def test_a_damaged_shape_is_not_taken_for_another_model(tmp_path):
         restore_checkpoint(tmp_path, model)
 
 
+@pytest.mark.slow
 def test_each_newer_damaged_checkpoint_is_a_warning(tmp_path):
     fit_dense(dense_model(), [EpochCheckpoint(tmp_path, keep=3)], epochs=3)
     cut_short(checkpoint(tmp_path, 3))
@@ -161,6 +163,7 @@ def test_each_newer_damaged_checkpoint_is_a_warning(tmp_path):
     assert len(caught) == 2
 
 
+@pytest.mark.slow
 def test_a_damaged_old_checkpoint_is_not_looked_at(tmp_path):
     fit_dense(dense_model(), [EpochCheckpoint(tmp_path)], epochs=2)
     cut_short(checkpoint(tmp_path, 1))
@@ -184,6 +187,7 @@ def test_a_fit_that_goes_on_removes_what_it_passed_over(tmp_path):
     assert restore_checkpoint(tmp_path, dense_model()) == 3
 
 
+@pytest.mark.slow
 def test_checkpoints_that_are_all_damaged_are_refused(tmp_path):
     fit_dense(dense_model(), [EpochCheckpoint(tmp_path)], epochs=2)
     for path in tmp_path.iterdir():
@@ -200,6 +204,7 @@ def test_checkpoints_that_are_all_damaged_are_refused(tmp_path):
     assert_same_weights(before, model.get_weights())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_model_is_refused_and_not_skipped(tmp_path):
     model = dense_model(units=5)
     write_checkpoint(model, tmp_path, 1)
@@ -246,6 +251,7 @@ def test_a_checkpoint_holds_the_variables_in_one_order_without_metrics():
     assert not ids & {id(variable) for variable in model.metrics_variables}
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_leaves_the_last_good_checkpoint(
     tmp_path, monkeypatch
 ):

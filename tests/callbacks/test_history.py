@@ -37,6 +37,7 @@ def test_a_file_that_is_no_history_is_named(tmp_path):
         EpochHistory(path)
 
 
+@pytest.mark.slow
 def test_a_diverged_fit_stops_and_keeps_the_last_good_epoch(tmp_path):
     class Diverge(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -129,6 +129,7 @@ def test_a_fit_with_the_callback_is_the_fit_without_it(is_plain):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_plain_model_is_its_own_encoder_with_its_output_flattened():
     train, validation = bright_rows(60), bright_rows(40, seed=1)
     model = keras.Sequential(

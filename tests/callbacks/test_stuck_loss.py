@@ -100,6 +100,7 @@ def test_a_plain_model_with_regularisers_is_judged_by_a_metric_of_the_loss():
     assert not warnings_of_fit(model, callback, epochs=2)
 
 
+@pytest.mark.slow
 def test_a_plain_model_with_another_variant_logs_the_collapse_of_that():
     loss = SupConLoss(denominator="only_negatives", scale_by_temperature=True)
     collapse = keras.metrics.MeanMetricWrapper(
@@ -149,6 +150,7 @@ def test_the_count_goes_on_over_epochs_and_ends_with_a_batch_that_is_off():
     assert not warnings_of_losses(callback, [[stuck] * 5 + [float("nan")] * 9])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [10_000, 100_000])
 def test_float32_means_of_long_epochs_do_not_spoil_the_judgement(batches):
     is_late = np.arange(batches) >= batches * 0.9

@@ -181,6 +181,7 @@ def test_no_saved_output_is_an_error_or_comes_from_stderr(code_cells):
                 assert "warning" not in output.text.lower()
 
 
+@pytest.mark.slow
 def test_the_saved_numbers_are_those_that_the_text_expects(notebook):
     check_numbers(notebook)
     check_photographs(printed(notebook))

@@ -5,6 +5,7 @@ import tensorflow as tf
 from supcon_tf.data.orders import balanced_order, permutation, shuffled_order
 
 
+@pytest.mark.slow
 def test_a_permutation_is_uniform():
     counts = np.zeros((4, 4))
     for seed in range(600):
@@ -59,6 +60,7 @@ def test_each_batch_holds_k_images_of_each_of_p_classes(epoch):
         assert counts.tolist() == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_each_class_is_drawn_equally_often_whatever_its_size():
     labels = imbalanced()
     drawn = [labels[balanced(labels, epoch)] for epoch in range(60)]
@@ -86,6 +88,7 @@ def test_images_of_a_class_come_once_before_they_come_again():
     assert len(set(large)) == 33
 
 
+@pytest.mark.slow
 def test_every_image_has_its_turn():
     labels = imbalanced()
     seen = np.concatenate([balanced(labels, e).ravel() for e in range(25)])

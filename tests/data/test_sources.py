@@ -45,6 +45,7 @@ def files(tmp_path):
     return LabelledImages(paths, [0], (), read=tf.io.read_file), image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_ours_take_files_also_with_arguments_set(tmp_path, name):
     source, image = files(tmp_path)

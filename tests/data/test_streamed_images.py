@@ -75,6 +75,7 @@ def test_each_image_passes_once_an_epoch_and_epochs_differ(loaded):
     assert order(train, seed=4) != [first]
 
 
+@pytest.mark.slow
 def test_views_have_the_labels_of_their_images(loaded):
     train, _ = loaded()
     for images, labels in batches(train, 6):
@@ -84,6 +85,7 @@ def test_views_have_the_labels_of_their_images(loaded):
         np.testing.assert_array_equal(numbers % 5, labels)
 
 
+@pytest.mark.slow
 def test_files_of_a_stream_are_mixed(loaded):
     train, _ = loaded()
     (epoch,) = order(train)
@@ -116,6 +118,7 @@ def test_shards_of_a_batch_are_its_rows_bit_for_bit(loaded):
         )
 
 
+@pytest.mark.slow
 def test_a_stream_has_the_view_seeds_of_its_positions(loaded):
     seen = []
 
@@ -133,6 +136,7 @@ def test_a_stream_has_the_view_seeds_of_its_positions(loaded):
     )
 
 
+@pytest.mark.slow
 def test_image_batches_are_one_pass_in_file_order(loaded):
     train, test = loaded()
     passed = image_batches(train, image_size=16, batch_size=20)

@@ -26,6 +26,7 @@ def write_cifar10(folder, **kwargs):
     )
 
 
+@pytest.mark.slow
 def test_images_of_one_size_are_decoded_into_memory(tmp_path, monkeypatch):
     write_cifar10(tmp_path)
     train, test = load_dataset("cifar10", data_dir=str(tmp_path))
@@ -43,6 +44,7 @@ def test_images_of_one_size_are_decoded_into_memory(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.images, train.images)
 
 
+@pytest.mark.slow
 def test_images_of_many_sizes_stay_encoded_in_memory(tmp_path):
     prepared_tfds.write(tmp_path, "flowers", {"train": [15, 10]})
     train, test = load_dataset("tfds:flowers", data_dir=tmp_path)
@@ -59,6 +61,7 @@ def test_what_is_larger_than_memory_is_streamed(tmp_path, monkeypatch):
         assert isinstance(part, StreamedImages)
 
 
+@pytest.mark.slow
 def test_grey_images_become_rgb(tmp_path):
     prepared_tfds.write(
         tmp_path, "mnist", {"train": [9], "test": [3]}, image=GREY
@@ -68,6 +71,7 @@ def test_grey_images_become_rgb(tmp_path):
     assert (train.images == train.images[..., :1]).all()
 
 
+@pytest.mark.slow
 def test_labels_may_be_plain_integers(tmp_path, monkeypatch):
     label = tfds.features.Scalar(np.int64)
     splits = {"train": [9], "val": [3]}
@@ -80,6 +84,7 @@ def test_labels_may_be_plain_integers(tmp_path, monkeypatch):
         load_dataset("tfds:a", data_dir=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["test", "validation", "val"])
 def test_the_test_images_are_those_of_test_or_validation(tmp_path, name):
     splits = {"train": [9], name: [4], "other": [6]}
@@ -88,6 +93,7 @@ def test_the_test_images_are_those_of_test_or_validation(tmp_path, name):
     assert len(test) == 4
 
 
+@pytest.mark.slow
 def test_test_images_without_labels_are_passed_over(tmp_path):
     """As are those of ImageNet: TFDS gives them the label -1."""
     prepared_tfds.write(
@@ -101,6 +107,7 @@ def test_test_images_without_labels_are_passed_over(tmp_path):
     assert test.labels.min() >= 0
 
 
+@pytest.mark.slow
 def test_the_newest_version_there_is_taken(tmp_path):
     for version, count in (("2.0.0", 2), ("10.0.0", 10), ("9.1.0", 9)):
         splits = {"train": [count], "test": [1]}
@@ -119,6 +126,7 @@ def write_imagenette(folder, **configs):
         )
 
 
+@pytest.mark.slow
 def test_imagenette_is_the_largest_there(tmp_path, caplog):
     logging.getLogger("absl").propagate = True
     write_imagenette(tmp_path, _160px_v2=6)
@@ -153,6 +161,7 @@ def test_a_config_is_named_or_the_only_one_or_the_default(tmp_path):
     assert len(load_dataset("tfds:imagenette", data_dir=tmp_path)[0]) == 7
 
 
+@pytest.mark.slow
 def test_what_is_not_prepared_is_named_and_nothing_is_made(tmp_path):
     missing = tmp_path / "nowhere"
     for name in ("cifar10", "tfds:cifar10:2.0.0", "tfds:imagenette/320px-v2"):
@@ -208,6 +217,7 @@ def test_data_that_lacks_a_file_is_named(tmp_path, limit, monkeypatch):
         load_dataset("tfds:a", data_dir=tmp_path)
 
 
+@pytest.mark.slow
 def test_damaged_data_is_named(tmp_path):
     write_cifar10(tmp_path)
     for record in (tmp_path / "cifar10").rglob("*test.tfrecord*"):

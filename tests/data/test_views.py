@@ -86,6 +86,7 @@ def test_batches_have_views_and_labels(kind):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_views_are_known_to_be_endless(kind):
     views = view_batches(
@@ -99,6 +100,7 @@ def test_views_are_known_to_be_endless(kind):
     assert views.cardinality() == tf.data.INFINITE_CARDINALITY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_an_epoch_holds_no_image_twice_and_each_is_shuffled_anew(kind):
     steps = NUM_IMAGES // 5  # the remainder is dropped
@@ -217,6 +219,7 @@ def test_ours_get_the_file_and_others_the_decoded_image(num_shards):
     views(functools.partial(whole))
 
 
+@pytest.mark.slow
 def test_batches_may_hold_k_images_of_each_class():
     for kind in ("arrays", "files"):
         source = SOURCES[kind](*arrays())
@@ -252,18 +255,28 @@ def random_images_of_5():
     return images, labels % 5
 
 
+@pytest.mark.slow
 def test_views_of_an_image_differ_and_differ_between_epochs():
     views = np.concatenate([v for v, _ in batches(random_images(), 8)])
     flat = views.reshape(len(views) * 2, -1)
     assert len(np.unique(flat.round(4), axis=0)) > 0.9 * len(flat)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_order_and_other_views():
     a = batches(random_images(), 1, seed=1)[0]
     b = batches(random_images(), 1, seed=2)[0]
     assert a[1].tolist() != b[1].tolist()
 
 
+def test_another_seed_gives_other_views_of_the_same_image():
+    images, _ = random_images()
+    image = np.repeat(images[:1], 4, axis=0), np.zeros(4, int)
+    a, b = (batches(image, 1, batch_size=4, seed=s)[0][0] for s in (1, 2))
+    assert not np.allclose(a, b, atol=1e-3)
+
+
+@pytest.mark.slow
 def test_the_views_do_not_depend_on_the_batch_size():
     whole = batches(random_images(), 2, batch_size=10)
     parts = batches(random_images(), 4, batch_size=5)
@@ -305,6 +318,7 @@ def test_the_shards_of_a_batch_are_the_batch_bit_for_bit(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["arrays", "files"])
 def test_a_shard_augments_its_own_rows_alone(kind):
     augmented = []
@@ -333,6 +347,7 @@ def test_a_shard_augments_its_own_rows_alone(kind):
     assert set(rows) == {2, 3}
 
 
+@pytest.mark.slow
 def test_the_dtype_of_the_labels_is_kept_and_column_labels_are_taken():
     images, labels = arrays()
     big = labels.astype(np.int64)[:, None] + 2**40
@@ -342,6 +357,7 @@ def test_the_dtype_of_the_labels_is_kept_and_column_labels_are_taken():
     assert batch.min() >= 2**40
 
 
+@pytest.mark.slow
 def test_without_labels_it_yields_views_alone():
     images, _ = arrays()
     views = view_batches(
@@ -355,12 +371,14 @@ def test_without_labels_it_yields_views_alone():
     assert next(iter(views)).shape == (5, 2, 4, 4, 3)
 
 
+@pytest.mark.slow
 def test_labels_may_be_a_list_of_booleans():
     images, labels = arrays()
     (_, batch) = batches((images, (labels > 2).tolist()), 1)[0]
     assert set(batch) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_image_size_may_be_height_and_width():
     (views, _) = batches(arrays(), 1, image_size=(6, 3))[0]
     assert views.shape == (5, 2, 6, 3, 3)
@@ -416,6 +434,7 @@ def test_bad_input_is_refused(source, arguments, message):
     assert message in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_image_batches_are_one_pass_in_order(kind):
     images, labels = arrays()

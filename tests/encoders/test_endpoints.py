@@ -47,6 +47,7 @@ def test_endpoints_of_a_vit_are_the_tokens_after_each_block():
     )
 
 
+@pytest.mark.slow
 def test_weights_are_shared_and_statistics_moved_once():
     encoder = encoders.resnet18((8, 8, 3), width=1 / 16, stem="small_image")
     network = with_endpoints(encoder)

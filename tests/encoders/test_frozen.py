@@ -29,6 +29,7 @@ def assert_same(encoder, expected, size):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["", "encoder.keras"])
 def test_a_run_or_a_file_has_its_own_size(part, tmp_path):
     expected = make_encoder()
@@ -73,6 +74,7 @@ def test_an_encoder_of_any_size_takes_the_size_that_is_asked_for(tmp_path):
     assert frozen_encoder(tmp_path, image_size=9)[1] == (9, 9)
 
 
+@pytest.mark.slow
 def test_another_size_than_its_own_is_refused(tmp_path):
     make_encoder().save(tmp_path / "encoder.keras")
     with pytest.raises(ValueError) as error:
@@ -87,8 +89,8 @@ def test_another_size_than_its_own_is_refused(tmp_path):
         frozen_encoder(tmp_path / "fixed", image_size=32, name="baseline")
     where = str(tmp_path / "fixed")
     assert str(error.value) == (
-        "`baseline` must be a SavedModel that takes float32 images of "
-        f"`image_size`. Received: baseline={where!r}, image_size=32"
+        "`baseline` must be a SavedModel that takes float32 images of this "
+        f"size. Received: baseline={where!r}, images of (32, 32, 3)"
     )
 
 

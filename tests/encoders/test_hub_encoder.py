@@ -69,6 +69,7 @@ def test_its_features_are_those_of_the_exported_encoder(handle):
     np.testing.assert_allclose(model(images), encoder(images), **CLOSE)
 
 
+@pytest.mark.slow
 def test_uint8_images_are_passed_on_as_they_are(handle):
     pixels = np.uint8(255 * make_images())
     np.testing.assert_allclose(
@@ -76,6 +77,7 @@ def test_uint8_images_are_passed_on_as_they_are(handle):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainable", [False, True])
 def test_its_weights_are_the_savedmodels_variables(handle, trainable):
     layer = HubEncoder(handle, trainable=trainable)
@@ -119,6 +121,7 @@ def test_frozen_it_stays_as_it_is_in_training_mode_too(handle):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_its_regularization_losses_are_counted_unless_it_is_frozen(handle):
     layer = HubEncoder(handle, trainable=True)
     expected = sum(make_encoder().losses)
@@ -129,6 +132,7 @@ def test_its_regularization_losses_are_counted_unless_it_is_frozen(handle):
     assert not layer.losses
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_model_is_saved_and_loaded(handle, tmp_path):
     model = functional(handle, trainable=True)
     for weight in model.weights:
@@ -142,6 +146,7 @@ def test_a_fine_tuned_model_is_saved_and_loaded(handle, tmp_path):
     np.testing.assert_allclose(sum(again.losses), sum(model.losses))
 
 
+@pytest.mark.slow
 def test_fine_tuned_weights_are_saved_and_loaded(handle, tmp_path):
     model = functional(handle, trainable=True)
     for weight in model.weights:
@@ -167,6 +172,7 @@ def test_compiled_by_xla_it_is_fine_tuned_as_without(handle):
         np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_file_read_in_safe_mode_loads_no_savedmodel(handle, tmp_path):
     functional(handle).save(tmp_path / "encoder.keras")
     with pytest.raises(ValueError, match="HubEncoder must not be read in safe"):
@@ -176,6 +182,7 @@ def test_a_file_read_in_safe_mode_loads_no_savedmodel(handle, tmp_path):
         keras.saving.deserialize_keras_object(config)
 
 
+@pytest.mark.slow
 def test_a_copy_shares_no_weights(handle):
     model = functional(handle, trainable=True)
     copy = keras.models.clone_model(model)
@@ -183,6 +190,7 @@ def test_a_copy_shares_no_weights(handle):
     assert np.all(model.weights[0].numpy() != 0)
 
 
+@pytest.mark.slow
 def test_it_is_exported_again(handle, tmp_path):
     model = functional(handle, trainable=True)
     model.weights[0].assign(2 * model.weights[0])
@@ -195,6 +203,7 @@ def test_it_is_exported_again(handle, tmp_path):
     np.testing.assert_allclose(total, sum(model.losses), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_under_mixed_precision_the_savedmodel_gets_float32(handle):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -300,6 +309,7 @@ def test_a_damaged_savedmodel_is_refused_in_one_line(tmp_path):
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_savedmodel_that_is_not_reusable_is_refused(tmp_path):
     make_encoder().export(tmp_path, verbose=False)
     with pytest.raises(ValueError, match=r"Reusable SavedModel.*out __call"):

@@ -83,6 +83,7 @@ def test_without_zero_gamma_every_batch_norm_starts_at_1():
             np.testing.assert_array_equal(layer.gamma, 1)
 
 
+@pytest.mark.slow
 def test_a_saved_encoder_needs_no_other_file(tmp_path):
     encoder = resnet18((16, 16, 3), stem="small_image", width=0.25)
     images = np.random.default_rng(0).random((4, 16, 16, 3), "float32")
@@ -92,6 +93,7 @@ def test_a_saved_encoder_needs_no_other_file(tmp_path):
     np.testing.assert_array_equal(again(images), encoder(images))
 
 
+@pytest.mark.slow
 def test_sync_batch_norm_synchronises_every_batch_norm():
     encoder = resnet18((32, 32, 3), width=0.25, sync_batch_norm=True)
     assert all(
@@ -101,6 +103,7 @@ def test_sync_batch_norm_synchronises_every_batch_norm():
     )
 
 
+@pytest.mark.slow
 def test_under_mixed_precision_the_representation_is_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

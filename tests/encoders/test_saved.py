@@ -6,6 +6,7 @@ from supcon_tf.encoders import resnet18
 from supcon_tf.encoders.saved import load_encoder
 
 
+@pytest.mark.slow
 def test_a_written_encoder_is_read_back(tmp_path):
     encoder = resnet18((8, 8, 3), width=0.125, stem="small_image")
     encoder.save(tmp_path / "encoder.keras")

@@ -87,6 +87,7 @@ def forward(encoder, image, num_heads=3, patch_size=4):
     return norm(x, "representation")[0]
 
 
+@pytest.mark.slow
 def test_the_representation_is_that_of_the_papers_equations():
     encoder = randomized(make_encoder())
     images = make_images()
@@ -115,12 +116,14 @@ def test_the_encoders_have_the_known_numbers_of_parameters(
     assert encoder.name == name
 
 
+@pytest.mark.slow
 def test_the_patch_size_sets_the_number_of_positions():
     encoder = ENCODERS["vit_ti16"]((32, 48, 3), patch_size=8)
     positions = encoder.get_layer("position_embedding").kernel
     assert positions.shape == (1 + 4 * 6, 192)
 
 
+@pytest.mark.slow
 def test_matrices_start_with_glorots_variance():
     encoder = ENCODERS["vit_ti16"]((32, 32, 3))
     attention = encoder.get_layer("block1_attention")
@@ -164,6 +167,7 @@ def test_a_saved_encoder_needs_nothing_of_this_package(tmp_path):
     np.testing.assert_array_equal(features, encoder(make_images()))
 
 
+@pytest.mark.slow
 def test_a_momentum_encoder_copies_it():
     encoder = randomized(make_encoder())
     copy = MomentumEncoder(0.9)

@@ -28,6 +28,7 @@ def test_all_images_are_encoded_in_order():
     np.testing.assert_array_equal(same_labels, labels)
 
 
+@pytest.mark.slow
 def test_an_encoder_of_any_size_takes_the_size_it_is_told():
     images = np.random.default_rng(0).random((5, 9, 9, 3), "float32")
     encoder = keras.Sequential(

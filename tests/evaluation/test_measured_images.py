@@ -8,6 +8,7 @@ from supcon_tf.data import datasets
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.splits import split
+from supcon_tf.evaluation import measured_images
 from supcon_tf.evaluation.measured_images import parts_of
 
 
@@ -61,6 +62,29 @@ def test_of_many_test_images_some_are_drawn_by_the_seed():
     ]
     assert len({int(place[0]) for place in places}) == 100
     assert len(parts_of("digits", max_test_images=999)[1]) == len(test) == 360
+
+
+class Stream:
+    """Stands for images whose labels nobody has read."""
+
+    class_names = "ab"
+
+    def __init__(self, numbers):
+        self.numbers = list(numbers)
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def part(self, first, end):
+        return Stream(self.numbers[first:end])
+
+
+def test_of_many_streamed_test_images_the_first_are_taken(monkeypatch):
+    whole = Stream(range(60)), Stream(range(100, 130))
+    monkeypatch.setattr(measured_images, "load_dataset", lambda *_, **__: whole)
+    monkeypatch.setattr(measured_images, "split", lambda s, *_, **__: (s, s))
+    _, test = parts_of("own", max_test_images=7)
+    assert test.numbers == list(range(100, 107))
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def measured(encoder, digits):
     return measure(encoder, *digits, neighbors=(1, 3, 9), l2=(10.0, 1.0))
 
 
+@pytest.mark.slow
 def test_the_probe_is_that_of_the_public_function(encoder, digits, measured):
     classifier, *_, results = measured
     train, test = digits
@@ -58,6 +59,7 @@ def test_the_probe_is_that_of_the_public_function(encoder, digits, measured):
     assert results["linear_probe"]["l2"] == best
 
 
+@pytest.mark.slow
 def test_the_neighbors_are_those_of_scikit_learn(encoder, digits, measured):
     *_, results = measured
     (x, y), (x_test, y_test) = (encode_all(encoder, part) for part in digits)
@@ -72,6 +74,7 @@ def test_the_neighbors_are_those_of_scikit_learn(encoder, digits, measured):
     }
 
 
+@pytest.mark.slow
 def test_the_geometry_is_that_of_the_test_representations(
     encoder, digits, measured
 ):
@@ -93,6 +96,7 @@ def test_the_geometry_is_that_of_the_test_representations(
     assert results["alignment"] == float(metrics.alignment(labels, x))
 
 
+@pytest.mark.slow
 def test_the_encoder_is_in_inference_mode_and_stays_as_it_was(encoder, digits):
     before = encoder.get_weights()
     measure(encoder, *digits, neighbors=(1,))
@@ -100,6 +104,7 @@ def test_the_encoder_is_in_inference_mode_and_stays_as_it_was(encoder, digits):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_what_is_being_computed(encoder, digits, monkeypatch):
     terminal = io.StringIO()
     terminal.isatty = lambda: True

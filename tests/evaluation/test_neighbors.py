@@ -15,6 +15,7 @@ from supcon_tf.evaluation import (
 from supcon_tf.evaluation.neighbors import choose_neighbors
 
 
+@pytest.mark.slow
 def test_the_nearest_neighbor_is_that_of_scikit_learn():
     from sklearn.neighbors import KNeighborsClassifier
 

@@ -103,6 +103,7 @@ def test_what_was_there_before_is_replaced(folder, tmp_path):
     assert digest in (tmp_path / "encoder.tar.gz.sha256").read_text()
 
 
+@pytest.mark.slow
 def test_a_large_file_is_never_whole_in_memory(folder, tmp_path):
     with open(folder / "variables/variables.data-00000-of-00001", "wb") as file:
         file.truncate(32 << 20)
@@ -188,6 +189,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 def test_tf_hub_loads_it_from_a_web_server(tmp_path, monkeypatch):
     hub = pytest.importorskip("tensorflow_hub")
     encoder = keras.Sequential(

@@ -119,6 +119,20 @@ def test_comparing_leaves_the_savedmodel_as_it_was(encoder, parts, loaded):
         np.testing.assert_array_equal(old, new.numpy())
 
 
+def test_a_single_feature_that_differs_is_seen(encoder, loaded, parts):
+    bias = encoder.layers[2].beta
+    before = np.array(bias)
+    changed = before.copy()
+    changed[3] += 0.5
+    bias.assign(changed)
+    try:
+        differences = compare(encoder, loaded, **parts)
+    finally:
+        bias.assign(before)
+    assert differences["inference"] > 0.01
+
+
+@pytest.mark.slow
 def test_a_savedmodel_with_other_parts_is_refused(encoder, loaded):
     with pytest.raises(ValueError, match="must return what the encoder does"):
         compare(encoder, loaded)

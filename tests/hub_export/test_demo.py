@@ -36,6 +36,7 @@ def test_the_demo_asks_for_a_workdir(capsys):
     assert "`workdir` must be" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_demo_needs_a_new_folder(tmp_path, capsys):
     assert demo.main([f"--workdir={tmp_path}"]) == 2
     assert "does not exist yet" in capsys.readouterr().err

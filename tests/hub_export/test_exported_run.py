@@ -46,6 +46,7 @@ def write(workdir, name, **values):
     (workdir / name).write_text(json.dumps(values))
 
 
+@pytest.mark.slow
 def test_head_and_classifier_are_read_when_asked(workdir):
     assert read(workdir).parts == {"projection_head": None, "classifier": None}
     parts = read(workdir, projection=True, classifier=True).parts
@@ -53,12 +54,14 @@ def test_head_and_classifier_are_read_when_asked(workdir):
     assert parts["classifier"].class_names == ("cat", "dog")
 
 
+@pytest.mark.slow
 def test_the_encoder_alone_is_enough(workdir):
     run = read(workdir)
     assert run.config is run.evaluation is run.class_names is None
     assert run.name == "resnet18"
 
 
+@pytest.mark.slow
 def test_settings_are_completed_by_the_defaults(workdir):
     write(workdir, "config.json", dataset="a:b", encoder="c", image_size=8)
     run = read(workdir)
@@ -66,12 +69,14 @@ def test_settings_are_completed_by_the_defaults(workdir):
     assert run.name == "a-b_c"
 
 
+@pytest.mark.slow
 def test_a_width_is_in_the_name(workdir):
     settings = {"dataset": "cifar10", "encoder": "resnet18", "image_size": 8}
     write(workdir, "config.json", **settings, width=0.25)
     assert read(workdir).name == "cifar10_resnet18_w025"
 
 
+@pytest.mark.slow
 def test_class_names_are_those_of_the_evaluation(workdir):
     write(workdir, "linear_eval.json", class_names=["cat", "dog"])
     assert read(workdir).class_names == ("cat", "dog")

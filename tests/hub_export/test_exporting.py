@@ -86,6 +86,7 @@ def new_below(folder, before):
     }
 
 
+@pytest.mark.slow
 def test_export_writes_the_savedmodel_its_card_and_nothing_else(
     workdir, tmp_path, quickly
 ):
@@ -98,6 +99,7 @@ def test_export_writes_the_savedmodel_its_card_and_nothing_else(
     assert (tmp_path / "out").stat().st_mode == mode
 
 
+@pytest.mark.slow
 def test_archive_and_its_checksum_are_beside_it(workdir, tmp_path, quickly):
     before = everything_below(tmp_path)
     facts = export(workdir, tmp_path / "out", archive=True)
@@ -116,6 +118,7 @@ def test_archive_and_its_checksum_are_beside_it(workdir, tmp_path, quickly):
     }
 
 
+@pytest.mark.slow
 def test_card_has_what_the_run_recorded(encoder, workdir, tmp_path, quickly):
     config = {"dataset": "digits", "encoder": "resnet18", "image_size": 32}
     config |= {"width": 0.25, "temperature": 0.07}
@@ -137,6 +140,7 @@ def test_card_has_what_the_run_recorded(encoder, workdir, tmp_path, quickly):
         assert fact in card
 
 
+@pytest.mark.slow
 def test_nothing_recorded_is_a_card_without_it(workdir, tmp_path, quickly):
     export(workdir, tmp_path / "out", model_name="mine")
     card = (tmp_path / "out.md").read_text()
@@ -204,6 +208,7 @@ def test_an_earlier_export_is_replaced_when_told_to(
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_printed_lines_load_the_encoder(workdir, tmp_path, capsys, quickly):
     pytest.importorskip("tensorflow_hub")
     arguments = [f"--workdir={workdir}", f"--output={tmp_path / 'out'}"]
@@ -215,6 +220,7 @@ def test_printed_lines_load_the_encoder(workdir, tmp_path, capsys, quickly):
     assert names["features"].shape == (2, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "differences",
     [

@@ -87,6 +87,7 @@ def loaded(path):
     return tf.saved_model.load(path)
 
 
+@pytest.mark.slow
 def test_loaded_object_has_the_attributes_of_a_reusable_saved_model(
     encoder, loaded
 ):
@@ -99,6 +100,7 @@ def test_loaded_object_has_the_attributes_of_a_reusable_saved_model(
     assert all(callable(loss) for loss in loaded.regularization_losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 5])
 @pytest.mark.parametrize("size", [12, 21])
 def test_loaded_features_equal_the_encoders(encoder, loaded, batch, size):
@@ -168,6 +170,7 @@ def test_serving_default_maps_images_to_features(encoder, loaded):
     np.testing.assert_allclose(features["features"], encoder(images), **CLOSE)
 
 
+@pytest.mark.slow
 def test_tfsm_layer_has_the_same_features(encoder, path):
     images = make_images()
     for endpoint in ("serve", "serving_default"):
@@ -176,6 +179,7 @@ def test_tfsm_layer_has_the_same_features(encoder, path):
         np.testing.assert_allclose(features, encoder(images), **CLOSE)
 
 
+@pytest.mark.slow
 def test_tfsm_layer_with_serve_training_fine_tunes_every_variable(path):
     layer = layers.TFSMLayer(
         path, call_endpoint="serve", call_training_endpoint="serve_training"
@@ -236,6 +240,7 @@ def test_hub_load_returns_the_encoder(encoder, path):
     np.testing.assert_allclose(features, encoder(images), **CLOSE)
 
 
+@pytest.mark.slow
 def test_hub_keras_layer_fine_tunes_every_variable(path):
     hub = pytest.importorskip("tensorflow_hub")
     tf_keras = pytest.importorskip("tf_keras")
@@ -251,6 +256,7 @@ def test_hub_keras_layer_fine_tunes_every_variable(path):
     assert len(layer.losses) == 2
 
 
+@pytest.mark.slow
 def test_hub_keras_layer_that_is_frozen_stays_as_it_is(path):
     hub = pytest.importorskip("tensorflow_hub")
     tf_keras = pytest.importorskip("tf_keras")
@@ -400,6 +406,7 @@ def test_subclassed_encoder_is_exported(tmp_path):
     assert max(compare(encoder, loaded).values()) < 1e-5
 
 
+@pytest.mark.slow
 def test_synchronized_batch_normalization_becomes_plain(tmp_path):
     encoder = make_encoder()
     layer = encoder.layers[3]
@@ -434,6 +441,7 @@ def test_weights_are_stored_once(tmp_path):
         assert stored == pytest.approx(4 * count, rel=0.01)
 
 
+@pytest.mark.slow
 def test_fixed_size_encoder_of_convolutions_is_exported_for_any_size(tmp_path):
     loaded = write_and_load(make_encoder(size=32), tmp_path)
     any_size = make_encoder()
@@ -709,6 +717,7 @@ def test_head_that_does_not_take_the_features_is_refused(encoder, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_facts_count_what_was_written(encoder, tmp_path):
     facts = write_saved_model(encoder, tmp_path)
     assert facts["images"] == (None, None, None, 3)

@@ -26,6 +26,7 @@ def test_labels_that_float32_cannot_tell_apart_are_told_apart(labels):
         np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_labels_stay_exact_in_fit():
     z = random_projections(6, 4).astype("float32")
     labels = np.array(LABELS) + 16777216

@@ -69,6 +69,7 @@ def test_finite_differences_give_the_gradient(case):
     )
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(batches(), st.randoms(use_true_random=False))
 def test_the_order_of_the_batch_does_not_matter(case, random):
@@ -86,6 +87,7 @@ def test_the_order_of_the_batch_does_not_matter(case, random):
     )
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(batches(), st.integers(-(2**62), 2**62))
 def test_the_names_of_the_classes_do_not_matter(case, offset):
@@ -127,6 +129,7 @@ def test_the_length_of_projections_does_not_matter(case, size):
     )
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(batches())
 def test_views_are_images_of_their_own_with_the_label_repeated(case):
@@ -175,6 +178,7 @@ def test_the_tile_size_does_not_matter(case, tile_size):
     np.testing.assert_allclose(by_tiles[1], dense[1], rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 @settings
 @hypothesis.given(batches(), st.sampled_from(DENOMINATORS))
 def test_l_out_is_never_below_l_in(case, denominator):
@@ -324,6 +328,7 @@ EXTREMES = {
 
 # Half precision is float32 after the first cast (tests/losses/pairs/
 # test_projections.py), so float32 is enough here.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("extreme", "variant"),
     pairwise(extreme=list(EXTREMES), variant=[*VARIANTS, *TILED]),

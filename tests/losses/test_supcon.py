@@ -321,6 +321,7 @@ def test_an_empty_batch_has_no_losses_and_no_gradient(
     assert gradient.shape == (0, 2, 4)
 
 
+@pytest.mark.slow
 def test_variables_are_projections_and_labels_as_well():
     z = random_projections(6, 2, 4).astype("float32")
     expected = supcon_by_loops(LABELS, z).mean()
@@ -333,6 +334,7 @@ def test_variables_are_projections_and_labels_as_well():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "size", "is_tiled"),
     [
@@ -405,3 +407,14 @@ def test_a_queue_that_holds_the_rest_of_a_batch_is_the_big_batch(
     )
     np.testing.assert_allclose(losses, expected, rtol=1e-12)
     np.testing.assert_allclose(gradient, expected_gradient, atol=1e-12)
+
+
+def test_no_gradient_flows_to_a_queue():
+    z = tf.constant(random_projections(2, 2, 4))
+    vectors = tf.constant(random_projections(3, 4, seed=1))
+    with tf.GradientTape() as tape:
+        tape.watch(vectors)
+        queue = ([0, 1, 0], vectors, [True] * 3)
+        losses = supcon_loss([0, 1], z, queue=queue)
+    gradient = tape.gradient(losses, vectors)
+    assert gradient is None or not np.any(gradient)

@@ -90,6 +90,7 @@ def test_loss_floor_is_the_loss_of_a_simplex(views, temperature, variant):
     )
 
 
+@pytest.mark.slow
 def test_no_projections_of_balanced_classes_go_below_the_floor():
     """They are sought with gradient descent, which ends on the floor."""
     labels = [0, 0, 0, 1, 1, 1, 2, 2, 2]

@@ -171,6 +171,7 @@ def test_it_learns_logs_its_accuracy_and_goes_on_after_loading(
     np.testing.assert_allclose(classifier.dense(features), scores, 1e-4)
 
 
+@pytest.mark.slow
 def test_pieces_of_a_batch_train_as_the_whole_does():
     x, weights = images(5, 2, 4, 4, 3), []
     for pieces in (1, 2):

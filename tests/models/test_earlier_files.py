@@ -11,6 +11,7 @@ import supcon_tf
 FOLDER = pathlib.Path(__file__).parent / "written_by_0_1_0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", sorted(FOLDER.glob("*.keras")), ids=lambda p: p.stem
 )
@@ -24,6 +25,7 @@ def test_a_file_of_an_earlier_version_gives_the_same_outputs(path):
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_of_an_earlier_version_goes_on_training():
     model = keras.saving.load_model(FOLDER / "supcon_model.keras")
     assert isinstance(model.optimizer, supcon_tf.optimizers.LARS)

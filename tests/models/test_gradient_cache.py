@@ -211,6 +211,7 @@ class GivenMask(layers.Layer):
         return x * ops.cast(self.mask, x.dtype)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_the_masks_of_the_first_forward():
     recorded = RecordedMask()
     model = small_model(recorded)
@@ -265,6 +266,7 @@ def test_the_masks_of_two_steps_differ(how):
     np.testing.assert_array_equal(dropout.seed_generator.state - before, [0, 6])
 
 
+@pytest.mark.slow
 def test_both_forwards_of_a_piece_are_the_same():
     seen = []
     model = small_model(batch_norm(), layers.Dropout(0.5))
@@ -300,6 +302,7 @@ def test_batch_norm_sees_pieces_and_is_updated_once(pieces, how):
     np.testing.assert_allclose(outputs, tf.concat(expected, 0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_through_batch_norm_are_those_of_the_pieces(float64):
     model = small_model(batch_norm())
     x = IMAGES.astype("float64")

@@ -14,6 +14,7 @@ def images(*shape, seed=0):
     return np.random.default_rng(seed).random(shape, "float32")
 
 
+@pytest.mark.slow
 def test_the_classifier_trains_its_dense_layer_alone():
     encoder = keras.Sequential(
         [

@@ -144,6 +144,7 @@ def test_without_momentum_the_copy_is_where_the_encoder_is():
     )
 
 
+@pytest.mark.slow
 def test_a_thousand_updates_towards_the_same_weights_change_no_bit():
     encoder = shaken(sequential())
     copy = follower([encoder], momentum=0.999)
@@ -218,6 +219,7 @@ def test_losses_of_the_copy_are_not_those_of_its_model():
     np.testing.assert_allclose(sum(model.losses), sum(model.encoder.losses))
 
 
+@pytest.mark.slow
 def test_layers_that_are_copied_while_a_step_is_traced_are_copied_once():
     encoder, copy = sequential(), MomentumEncoder(0.9)
 
@@ -233,6 +235,7 @@ def test_layers_that_are_copied_while_a_step_is_traced_are_copied_once():
     np.testing.assert_array_equal(step(IMAGES), outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_strategy", [False, True])
 def test_in_a_model_that_is_fitted_at_once_the_copy_starts_equal(has_strategy):
     scope = contextlib.nullcontext()
@@ -359,6 +362,7 @@ def test_saved_weights_have_the_copy_and_the_queue(used_parent, tmp_path):
     assert_same(used_parent, again)
 
 
+@pytest.mark.slow
 def test_the_whole_step_compiles():
     model = Parent()
     model.build((None, 5))

@@ -25,6 +25,7 @@ def test_the_model_learns_and_logs_the_loss_beside_that_of_collapse():
     assert history["contrastive_loss"][-1] < np.log(31) - 0.5
 
 
+@pytest.mark.slow
 def test_the_contrastive_loss_is_logged_without_regularisers():
     encoder = small_encoder(kernel_regularizer=keras.regularizers.L2(0.1))
     model = SupConModel(encoder)
@@ -110,6 +111,7 @@ def test_a_constant_encoder_sits_at_collapse_with_regularisers_on(
         np.testing.assert_allclose(weighted[name], logs[name], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_has_no_value_of_collapse():
     class Mine(keras.losses.Loss):
         def call(self, y_true, y_pred):
@@ -143,6 +145,7 @@ def fitted(size=40, batch_norm=False, epochs=2, **options):
     return model, history.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pieces", [2, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 20))]
 )
@@ -155,6 +158,7 @@ def test_microbatches_train_as_the_whole_batch_does(pieces):
         np.testing.assert_allclose(values, expected_history[name], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_activity_regularisers_in_microbatches_are_refused():
     model = SupConModel(
         small_encoder(activity_regularizer="l2", kernel_regularizer="l2"),
@@ -165,6 +169,7 @@ def test_activity_regularisers_in_microbatches_are_refused():
         model.fit(images(8, 2, 4, 4, 3), np.arange(8) % 2, verbose=0)
 
 
+@pytest.mark.slow
 def test_the_queue_holds_the_newest_projections_with_their_labels():
     model, _ = fitted(size=48, epochs=1, queue_size=80)
     ids, projections, is_filled = (x.numpy() for x in model.queue.items())
@@ -210,6 +215,7 @@ def test_without_labels_all_of_the_queue_are_negatives():
     assert model.queue.items()[2].numpy().sum() == 64
 
 
+@pytest.mark.slow
 def test_images_of_unknown_size_fold_into_the_batch():
     encoder = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]
@@ -230,6 +236,7 @@ def test_images_of_unknown_size_fold_into_the_batch():
         )
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_reduced_is_refused():
     model = SupConModel(small_encoder())
     model.compile("sgd", SupConLoss(reduction="none"))
@@ -237,6 +244,7 @@ def test_a_loss_that_is_not_reduced_is_refused():
         model.fit(images(8, 2, 4, 4, 3), np.arange(8) % 2, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_loss_in_float64_goes_with_regularisers_in_float32():
     model = SupConModel(small_encoder(kernel_regularizer="l2"))
     model.compile("sgd", SupConLoss(dtype="float64"))
@@ -257,6 +265,7 @@ def test_a_model_without_trainable_weights_warns_and_stays():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "normalize", [False, pytest.param(True, marks=pytest.mark.slow)]
 )

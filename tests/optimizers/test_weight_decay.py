@@ -39,6 +39,20 @@ def test_vectors_and_scalars_are_not_decayed(make, value):
     np.testing.assert_array_equal(moved(make(0.5, l2=0.1), value, zero), value)
 
 
+@pytest.mark.parametrize("make", WITH_L2)
+def test_biases_of_attention_are_not_decayed_though_they_are_matrices(make):
+    attention = keras.layers.MultiHeadAttention(2, 3)
+    attention.build((None, 4, 6), (None, 4, 6))
+    biases = [v for v in attention.variables if v.name == "bias"]
+    matrices = [v for v in biases if len(v.shape) == 2]
+    assert matrices
+    before = [np.array(v.assign(v + 1.0)) for v in matrices]
+    zeros = [tf.zeros(v.shape) for v in matrices]
+    make(0.5, l2=0.1).apply(zeros, matrices)
+    for variable, value in zip(matrices, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
 @pytest.mark.parametrize("value", [3.0, [1.0, -2.0]])
 def test_adamw_does_not_decay_vectors_and_scalars_either(value):
     zero = np.zeros_like(value, "float32")

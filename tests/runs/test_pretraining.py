@@ -77,6 +77,7 @@ def test_a_run_writes_what_it_says(finished):
     assert model.projection_head.units == (8,)
 
 
+@pytest.mark.slow
 def test_the_history_has_the_loss_beside_that_of_collapse(finished):
     workdir, _ = finished
     with open(workdir / "history.csv", newline="") as file:
@@ -105,6 +106,7 @@ def test_the_same_seed_trains_the_same_encoder(finished, tmp_path):
     assert max(np.abs(x - y).max() for x, y in zip(a, b, strict=True)) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_changes_nothing(finished, capsys):
     workdir, _ = finished
     before = {p: p.stat().st_mtime_ns for p in workdir.iterdir()}
@@ -259,6 +261,7 @@ def test_a_strategy_of_one_replica_is_one_device(finished, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_that_on_other_devices_too(finished, capsys):
     workdir, _ = finished
     config = dataclasses.replace(TINY, strategy="one_device")
@@ -409,6 +412,7 @@ def test_the_variant_of_the_loss_is_a_setting(variant, collapse, tmp_path):
     assert float(row["collapsed_loss"]) == pytest.approx(collapse, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -481,6 +485,7 @@ def test_a_garbled_tf_config_is_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
     workdir = pathlib.Path(tmp_path)
     (workdir / "checkpoint-00001.npz").write_bytes(b"damaged")

@@ -77,6 +77,7 @@ def test_the_learning_rates_of_a_study_take_the_place_of_a_fixed_one():
     assert {config.base_learning_rate for config in made} == {0.1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_study_can_be_laid_around_every_recipe(recipe):
     for study in ("temperature", "batch_size", "epochs", "training_set_size"):
@@ -89,6 +90,7 @@ def test_every_study_can_be_laid_around_every_recipe(recipe):
     assert len(configs("hyperparameters", recipe)) >= 10
 
 
+@pytest.mark.slow
 def test_a_study_is_laid_around_what_the_flags_say():
     sizes = {
         config.max_samples

@@ -71,6 +71,7 @@ CURVES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_line_is_the_mean_over_seeds_and_a_point_a_run(drawn):
     (axes,) = drawn(accuracy_curves, CURVES, "epochs", label="epochs")
     supcon, cross_entropy = axes.get_lines()
@@ -91,6 +92,7 @@ def test_a_line_is_the_mean_over_seeds_and_a_point_a_run(drawn):
     assert axes.get_xlabel() == "epochs"
 
 
+@pytest.mark.slow
 def test_the_band_is_a_standard_deviation_each_way(drawn):
     (axes,) = drawn(accuracy_curves, CURVES, "epochs", label="epochs")
     corners = axes.collections[-2].get_paths()[0].vertices.tolist()
@@ -98,6 +100,7 @@ def test_the_band_is_a_standard_deviation_each_way(drawn):
     assert [16, 87.5] in corners
 
 
+@pytest.mark.slow
 def test_what_has_no_such_setting_is_a_line_across(drawn):
     rows = [r for r in CURVES if r["objective"] == "supcon"]
     rows += [row("cross_entropy", {}, seed, 0.5 + seed / 4) for seed in (0, 1)]
@@ -111,6 +114,7 @@ def test_what_has_no_such_setting_is_a_line_across(drawn):
     assert [t.get_text() for t in axes.get_xticklabels()] == ["2", "16"]
 
 
+@pytest.mark.slow
 def test_the_axis_is_logarithmic_where_values_are_far_apart(drawn):
     (axes,) = drawn(accuracy_curves, CURVES, "epochs", label="epochs")
     assert axes.get_xscale() == "log"
@@ -126,6 +130,7 @@ def test_one_run_alone_is_drawn(drawn):
     assert axes.get_lines()[0].get_xydata().tolist() == [[2, 50]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accuracies", "limits"),
     [((0.5, 0.505), (48, 53)), ((0.99, 0.995), (96, 100)), ((0.2, 0.9), None)],
@@ -142,6 +147,7 @@ def test_small_differences_do_not_fill_the_axis(accuracies, limits, drawn):
         assert limits[0] <= low < high <= limits[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lowest", [0.3, 0.99])
 def test_the_axis_ends_at_100_percent_where_no_point_is_cut(lowest, drawn):
     rows = [
@@ -190,6 +196,7 @@ def medians(panel):
     ]
 
 
+@pytest.mark.slow
 def test_boxes_are_of_all_runs_and_of_those_with_each_value(drawn):
     supcon = [0.9] * 6 + [0.8] * 3 + [0.7] * 2 + [None]
     rows = grid("supcon", supcon) + grid("cross_entropy", [0.5] * 12)
@@ -215,6 +222,7 @@ def test_boxes_are_of_all_runs_and_of_those_with_each_value(drawn):
     assert labels == ["SupCon, 11 runs", "cross-entropy, 12 runs"]
 
 
+@pytest.mark.slow
 def test_rates_are_ordered_by_size_whichever_comes_first(drawn):
     rows = grid("supcon", [0.5] * 12)[1:]  # without the smallest of adam
     *_, panel = drawn(accuracy_boxes, rows, VARIED)

@@ -95,6 +95,7 @@ def test_each_run_is_planned_once():
     ]
 
 
+@pytest.mark.slow
 def test_the_names_of_the_runs_of_a_study_are_different():
     for study in STUDIES:
         for recipe in RECIPES.values():

@@ -250,6 +250,7 @@ def test_one_study_at_a_time_writes_to_a_folder(started, tmp_path):
     assert started == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "drawing"),
     [("temperature", "accuracy_curves"), ("hyperparameters", "accuracy_boxes")],

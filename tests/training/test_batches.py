@@ -10,6 +10,7 @@ from supcon_tf.training.batches import distributed, views_of
 CONFIG = dataclasses.replace(RECIPES["digits"], batch_size=32, max_samples=100)
 
 
+@pytest.mark.slow
 def test_the_views_are_those_of_the_config_and_go_on_at_an_epoch():
     views, num_images, num_classes = views_of(CONFIG)
     assert (num_images, num_classes) == (100, 10)
@@ -27,6 +28,7 @@ def test_what_views_cannot_do_is_refused():
         views()
 
 
+@pytest.mark.slow
 def test_one_process_gets_the_views_without_an_end():
     views, *_ = views_of(CONFIG)
     steps = []
@@ -40,3 +42,19 @@ def test_one_process_gets_the_views_without_an_end():
     )
     assert data.cardinality() == tf.data.INFINITE_CARDINALITY
     assert steps == [7]
+
+
+def test_label_noise_and_balance_are_those_of_the_config():
+    noisy = dataclasses.replace(CONFIG, label_noise=0.9)
+    labels = []
+    for config in (CONFIG, noisy):
+        views, *_ = views_of(config)
+        batches = views().take(3).as_numpy_iterator()
+        labels.append(np.concatenate([labels for _, labels in batches]))
+    assert np.mean(labels[0] != labels[1]) > 0.5
+    balanced = dataclasses.replace(
+        CONFIG, max_samples=None, samples_per_class=4
+    )
+    views, *_ = views_of(balanced)
+    _, labels = next(views().as_numpy_iterator())
+    assert sorted(np.bincount(labels, minlength=10))[2:] == [4] * 8

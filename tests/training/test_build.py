@@ -33,6 +33,7 @@ def batch_norms(model):
     ]
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_weights():
     first, again = build_model(TINY, 10), build_model(TINY, 10)
     for a, b in zip(first.get_weights(), again.get_weights(), strict=True):
@@ -41,6 +42,7 @@ def test_the_seed_decides_the_weights():
     assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_a_mixed_precision_computes_in_half_and_keeps_float32(precision):
     before = keras.config.dtype_policy()
@@ -63,6 +65,7 @@ def test_a_mixed_precision_computes_in_half_and_keeps_float32(precision):
     np.testing.assert_allclose(representations, expected, atol=0.1)
 
 
+@pytest.mark.slow
 def test_float16_scales_the_loss():
     config = dataclasses.replace(TINY, precision="mixed_float16")
     model = build_model(config, 10)
@@ -79,6 +82,7 @@ def test_the_policy_of_others_survives_an_error():
     assert keras.config.dtype_policy() is before
 
 
+@pytest.mark.slow
 def test_the_policy_of_others_has_no_part_in_the_model():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -95,6 +99,7 @@ def test_an_unknown_precision_lists_the_known():
     assert "mixed_bfloat16" in str(error.value)
 
 
+@pytest.mark.slow
 def test_queue_momentum_and_microbatches_reach_the_model():
     model = build_model(
         dataclasses.replace(
@@ -107,11 +112,13 @@ def test_queue_momentum_and_microbatches_reach_the_model():
     assert model.num_microbatches == 2
 
 
+@pytest.mark.slow
 def test_on_one_replica_batch_norm_is_not_synchronised():
     model = build_model(dataclasses.replace(TINY, sync_batch_norm=True), 10)
     assert not any(layer.synchronized for layer in batch_norms(model))
 
 
+@pytest.mark.slow
 def test_batch_norm_of_encoder_head_and_copy_can_be_synchronised():
     model = build_model(
         dataclasses.replace(TINY, queue_size=8, encoder_momentum=0.5), 10

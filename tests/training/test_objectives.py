@@ -99,6 +99,7 @@ def test_cutmix_mixes_whole_batches_and_a_restart_mixes_them_again():
         np.testing.assert_array_equal(a[1], b[1])
 
 
+@pytest.mark.slow
 def test_two_workers_mix_with_other_seeds():
     changed = for_objective(config("cross_entropy", cutmix_alpha=1.0), 10)
     first, second = (

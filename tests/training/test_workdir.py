@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
 from supcon_tf.callbacks.checkpoints import EpochCheckpoint, restore_checkpoint
+from supcon_tf.models.supcon_model import SupConModel
 from supcon_tf.recipes import RECIPES
 from supcon_tf.training.build import build_model, compile_model
 from supcon_tf.training.workdir import (
@@ -52,6 +54,19 @@ def test_what_is_no_history_is_refused(tmp_path):
     (tmp_path / "history.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"history.csv must be a history"):
         look_at(tmp_path, TINY)
+
+
+def test_results_of_an_earlier_encoder_go_when_another_is_written(tmp_path):
+    for name in ("linear_eval.json", "classifier.keras"):
+        (tmp_path / name).write_text("of fewer epochs")
+    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model = SupConModel(encoder)
+    model.build((None, 2, 4))
+    write_models(model, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "encoder.keras",
+        "supcon_model.keras",
+    ]
 
 
 @pytest.mark.slow

@@ -103,10 +103,12 @@ def train_linear_classifier(
     Example:
       >>> classifier, chosen = train_linear_classifier(
       ...     encoder, train, make_optimizer=keras.optimizers.SGD,
-      ...     learning_rate=(0.1, 1), epochs=2, batch_size=50, verbose=0
+      ...     learning_rate=0.1, epochs=2, batch_size=50
       ... )
-      >>> [rate for rate, _ in chosen["held_out_top_1_accuracies"]]
-      [0.1, 1.0]
+      learning rate 0.1: epoch 1/2, loss 2...
+      learning rate 0.1: epoch 2/2, loss 2...
+      >>> classifier.predict(images, verbose=0).shape
+      (8, 10)
 
     Reference:
       Khosla et al. 2020, Sec. 3 and 4, and the second stage of the official

@@ -148,6 +148,7 @@ def test_a_shear_is_pillows(shear, size):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [-50.0, -13.4, -1.0, 0.0, 3.0, 7.7, 36.6])
 def test_a_translation_is_pillows(offset):
     assert_is_pillow(
@@ -201,6 +202,7 @@ def test_each_image_has_its_own_parameter():
         np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.slow
 def test_a_batch_of_none_stays_one():
     none = images()[:0]
     floats, integers = np.zeros(0, np.float32), np.zeros(0, np.int32)

@@ -183,6 +183,7 @@ def test_the_same_seed_gives_the_same_pixels_in_any_batch(operation):
     assert (others != expected).any(axis=(1, 2, 3)).mean() > 0.7
 
 
+@pytest.mark.slow
 def test_values_are_rounded_to_8_bits():
     planes = np.full([1, 3, 2, 2], 100.4 / 255, np.float32)
     planes[0, 0] = [[100.5 / 255, 100.6 / 255], [0, 1]]

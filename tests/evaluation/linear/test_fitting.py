@@ -38,6 +38,7 @@ def test_a_single_l2_holds_out_nothing(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_the_accuracies_are_those_of_fits_without_the_held_out_part():
     source = noisy_images()
     candidates = (1e-3, 10.0, 1e5)

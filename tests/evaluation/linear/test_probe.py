@@ -39,6 +39,7 @@ def test_the_probe_is_about_as_good_as_plain_logistic_regression():
     assert classifier.class_names == tuple("0123456789")
 
 
+@pytest.mark.slow
 def test_the_probe_is_a_keras_model_of_images_that_can_be_evaluated():
     images, labels = blobs(100, 0)
     as_bytes = np.round(images * 255).astype(np.uint8)
@@ -77,6 +78,7 @@ def test_the_probe_is_the_same_each_time():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_probe_takes_a_dataset_and_images_of_another_size():
     images, labels = blobs(60, 0)
     large = np.repeat(np.repeat(images, 2, axis=1), 2, axis=2)

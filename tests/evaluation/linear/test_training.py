@@ -114,6 +114,7 @@ def test_it_is_the_softmax_regression_of_a_loop(label_smoothing, nesterov):
         np.testing.assert_allclose(mine, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_smoothed_labels_are_what_the_scores_converge_to():
     images = np.eye(4, dtype="float32").reshape(4, 2, 2, 1)
     images = np.repeat(images, 3, axis=-1)
@@ -247,6 +248,7 @@ def test_a_seed_decides_and_another_one_decides_otherwise():
     assert kernels[0] == kernels[1] != kernels[2]
 
 
+@pytest.mark.slow
 def test_a_dataset_trains_at_a_single_learning_rate():
     images, labels = random_images()
     dataset = tf.data.Dataset.from_tensor_slices((images, labels))
@@ -282,6 +284,7 @@ def test_an_encoder_of_any_size_is_told_one():
         train(flatten_encoder(4), random_images(), image_size=5)
 
 
+@pytest.mark.slow
 def test_it_prints_a_line_an_epoch_and_what_it_chose(capsys):
     train(
         flatten_encoder(4),
@@ -297,6 +300,7 @@ def test_it_prints_a_line_an_epoch_and_what_it_chose(capsys):
     assert "epoch 2/2" in lines[4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

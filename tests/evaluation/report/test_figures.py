@@ -71,6 +71,7 @@ def test_a_map_shows_each_class_at_its_two_main_directions(drawn):
     assert share in axes.get_xlabel()
 
 
+@pytest.mark.slow
 def test_of_many_classes_those_with_most_images_are_coloured(drawn):
     labels = np.concatenate([np.arange(30), np.repeat([4, 29], 5)])
     x = np.random.default_rng(0).normal(size=(len(labels), 5))
@@ -109,6 +110,7 @@ def test_identical_representations_have_a_map_too(drawn):
     drawn(embedding_maps, x, np.arange(10) % 2, "ab")
 
 
+@pytest.mark.slow
 def test_two_encoders_have_a_panel_each_and_one_legend(drawn):
     x, labels = clusters()
     encoders = {"supcon": x, "cross_entropy": x[:, ::-1] * 3}

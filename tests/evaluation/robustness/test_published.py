@@ -15,6 +15,7 @@ from supcon_tf.evaluation.robustness.published import (
 )
 
 
+@pytest.mark.slow
 def test_the_errors_are_those_of_the_images_that_are_there(tmp_path):
     image = tfds.features.Image(shape=(32, 32, 3))
     prepared_corruptions(tmp_path, image=image)
@@ -76,6 +77,7 @@ def test_the_kinds_are_those_of_the_benchmark(tmp_path):
             published_corruptions(name, severities=(2,), data_dir=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_config_that_is_not_there_is_named(tmp_path):
     prepared_corruptions(tmp_path)
     with pytest.raises(ValueError) as error:

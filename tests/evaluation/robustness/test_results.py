@@ -31,6 +31,7 @@ def test_the_errors_are_listed_with_their_mean():
     assert results["mean_error"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_published_images_take_the_place_of_those_made_here(tmp_path):
     prepared_corruptions(tmp_path)
     results = corruption_results(

@@ -78,6 +78,7 @@ def test_every_block_of_a_card_is_python_of_at_most_80_columns():
         assert '"DIR"' in block or "model_download" in block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -96,6 +97,7 @@ def test_each_way_to_load_it_gives_the_encoders_features(run, encoder, words):
     )
 
 
+@pytest.mark.slow
 def test_a_tfsm_layer_moves_batch_statistics_in_fit(run):
     names = run(block_with("TFSMLayer"))
     before = [v.numpy() for v in names["layer"].variables]
@@ -110,6 +112,7 @@ def test_a_tfsm_layer_moves_batch_statistics_in_fit(run):
         assert not np.array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_the_fine_tuning_changes_every_weight(run):
     names = run(block_with("model.fit"))
     before = tf.saved_model.load("DIR").variables
@@ -137,6 +140,7 @@ def test_kaggle_gets_handles_without_a_version():
         assert '"jane/net/tensorFlow2/default"' in block
 
 
+@pytest.mark.slow
 def test_kagglehub_takes_the_arguments_of_the_upload():
     kagglehub = pytest.importorskip("kagglehub")
     text = usage.kaggle("jane/net/tensorFlow2/default", license="MIT", notes="")

@@ -37,6 +37,7 @@ def problem(size, scale=1.0):
     return vectors, generator.integers(0, 3, size).astype("int32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "tile_size", "with_groups", "bound", "compiled"),
     pairwise(
