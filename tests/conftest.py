@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+import tiny_encoder  # noqa: F401, registers ENCODERS["tiny"]
 
 
 @pytest.fixture(autouse=True)

@@ -64,7 +64,7 @@ def test_the_extras_hold_what_only_some_need():
     assert required("torch") == {"torch", "pytorch-metric-learning"}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_wheel_holds_both_packages_and_the_commands(tmp_path):
     files = subprocess.check_output(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],

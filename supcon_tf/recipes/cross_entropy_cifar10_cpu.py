@@ -14,4 +14,7 @@ CONFIG = dataclasses.replace(
     cifar10_cpu.CONFIG,
     objective="cross_entropy",
     num_views=1,
+    # Defaults again: there is no head and no contrast.
+    projection_units=(2048, 128),
+    projection_batch_norm=False,
 )

@@ -21,4 +21,6 @@ CONFIG = dataclasses.replace(
     base_learning_rate=0.1,
     warmup_epochs=12.0,
     weight_decay=5e-4,
+    # Defaults again: there is no head and no contrast.
+    scale_by_temperature=False,
 )

@@ -9,9 +9,12 @@ import dataclasses
 
 from supcon_tf.recipes import digits
 
-TOP_1 = "98.9 (README)"
+TOP_1 = "99.2 (README)"
 CONFIG = dataclasses.replace(
     digits.CONFIG,
     objective="cross_entropy",
     num_views=1,
+    # Defaults again: there is no head and no contrast.
+    projection_units=(2048, 128),
+    projection_batch_norm=False,
 )

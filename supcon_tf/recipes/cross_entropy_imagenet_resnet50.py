@@ -22,4 +22,7 @@ CONFIG = dataclasses.replace(
     optimizer="nesterov",
     base_learning_rate=0.1,
     weight_decay=1e-4,
+    # Defaults again: there is no head and no contrast.
+    projection_units=(2048, 128),
+    scale_by_temperature=False,
 )

@@ -17,4 +17,6 @@ CONFIG = dataclasses.replace(
     normalize_representation=False,
     num_views=1,
     label_smoothing=0.05,
+    # Defaults again: there is no head and no contrast.
+    projection_units=(2048, 128),
 )

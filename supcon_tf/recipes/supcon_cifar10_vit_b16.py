@@ -24,4 +24,6 @@ CONFIG = dataclasses.replace(
     learning_rate=5e-4,
     warmup_epochs=30.0,
     weight_decay=0.1,
+    # Defaults again: the learning rate is fixed.
+    base_learning_rate=0.05,
 )

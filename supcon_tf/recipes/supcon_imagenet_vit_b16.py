@@ -25,4 +25,6 @@ CONFIG = dataclasses.replace(
     learning_rate=1e-3,
     warmup_epochs=30.0,
     weight_decay=0.1,
+    # Defaults again: the learning rate is fixed.
+    base_learning_rate=0.05,
 )

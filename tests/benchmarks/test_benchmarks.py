@@ -44,7 +44,7 @@ def measured(monkeypatch):
     return numbers
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_every_case_runs_and_all_compute_the_same_loss(tmp_path):
     path = tmp_path / "new" / "loss.json"
     without_torch = tmp_path / "python"
@@ -176,7 +176,7 @@ def test_small_batches_reports_every_case(monkeypatch, tmp_path, capsys):
     assert json.loads(path.read_text())["steps"] == report["steps"]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_step_of_small_batches_is_measured():
     name = "64, queue of 1920, momentum encoder"
     row = small_batches._in_a_process(f"measure_step({name!r}, 1)", name)
@@ -207,7 +207,7 @@ def test_training_step_reports_every_case(monkeypatch, tmp_path, capsys):
         assert name in out
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_training_step_is_measured(capsys):
     training_step.measure_steps(8, 1)
     rows = json.loads(capsys.readouterr().out)
@@ -270,7 +270,7 @@ def test_the_photographs_are_as_long_as_those_of_imagenet():
     assert 40_000 < len(file) < 110_000
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("size", "case"),
     [(size, case) for size in input_cases.CASES
@@ -288,7 +288,7 @@ def test_every_case_yields_batches_of_two_views(size, case, monkeypatch):
     assert (views[:, 0] != views[:, 1]).any(axis=(1, 2, 3)).all()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_case_of_the_input_pipeline_is_measured(capsys):
     input_cases.measure("supcon_tf crop_flip", 32, 2, 0.01)
     row = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -264,7 +264,7 @@ def test_on_colab_cifar10_is_downloaded(photos_cell, tmp_path, monkeypatch):
     assert asked.value.args == (("cifar10",), {"download": True})
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_run_all_runs_all(notebook, tmp_path, monkeypatch):
     # Raises where the notebook would install the package.
     importlib.metadata.version("supcon_tf")

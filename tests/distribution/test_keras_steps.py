@@ -56,14 +56,14 @@ def test_a_replica_without_images_leaves_local_batch_norm_finite(on_two):
     assert np.isfinite(list(result["logs"].values())).all()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_four_replicas_end_with_the_weights_and_values_of_one():
     for result in on_logical_cpus(4, "float64", *FEW):
         assert result["weights"] <= 1e-12, result
         assert result["logs"]["loss"] <= 1e-12, result
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("count", [2, 4])
 def test_in_float32_many_replicas_are_one_up_to_rounding(count):
     for result in on_logical_cpus(count, "float32", "dense", "tiled"):
@@ -72,7 +72,7 @@ def test_in_float32_many_replicas_are_one_up_to_rounding(count):
         assert result["logs"]["loss"] <= 5e-5, result
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_workers_end_with_the_weights_and_values_of_one():
     cases = ("model", "empty replica", "first batch", "clipnorm", "queue")
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]

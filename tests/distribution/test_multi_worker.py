@@ -14,7 +14,7 @@ from supcon_tf.training.build import build_encoder, make_augmentation
 
 FLAGS = [
     "--recipe=digits",
-    "--width=0.0625",
+    "--encoder=tiny",
     "--batch_size=256",  # 5 steps an epoch
     "--epochs=2",
     "--warmup_epochs=0",
@@ -93,7 +93,7 @@ def test_two_workers_end_with_the_encoder_of_one_device(undisturbed, finished):
     for status, _, err in ends:
         assert (status, err) == (0, [])
     assert distance(weights(folder / "chief"), undisturbed) <= 1e-12
-    config = dataclasses.replace(RECIPES["digits"], width=0.0625)
+    config = dataclasses.replace(RECIPES["digits"], encoder="tiny")
     untrained = build_encoder(config).get_weights()
     assert distance(undisturbed, untrained) > 0.01
     for index in range(2):
@@ -169,7 +169,7 @@ def test_a_finished_run_says_so_and_each_worker_has_the_encoder(
     }
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_the_chief_refuses_is_one_line_of_each_worker(finished, tmp_path):
     folder, _ = finished
     ends = run_two([folder / "chief", tmp_path / "worker"], "--temperature=9")
@@ -179,7 +179,7 @@ def test_what_the_chief_refuses_is_one_line_of_each_worker(finished, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("killed", [0, 1], ids=["chief", "worker"])
 def test_a_killed_worker_ends_the_others_and_the_run_can_go_on(
     killed, undisturbed, tmp_path

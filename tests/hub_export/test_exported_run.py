@@ -5,9 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
+from tiny_encoder import tiny
 
 from hub_export.exported_run import ExportedRun
-from supcon_tf import encoders
 from supcon_tf.models.classification_model import ClassificationModel
 from supcon_tf.models.heads import ProjectionHead
 from supcon_tf.models.linear_classifier import LinearClassifier
@@ -17,7 +17,7 @@ IMAGES = np.zeros((1, 8, 8, 3), np.float32)
 
 
 def new_encoder():
-    return encoders.resnet18((8, 8, 3), width=1 / 16, stem="small_image")
+    return tiny((8, 8, 3))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_head_and_classifier_are_read_when_asked(workdir):
 def test_the_encoder_alone_is_enough(workdir):
     run = read(workdir)
     assert run.config is run.evaluation is run.class_names is None
-    assert run.name == "resnet18"
+    assert run.name == "tiny"
 
 
 @pytest.mark.slow

@@ -256,7 +256,7 @@ def test_hub_keras_layer_fine_tunes_every_variable(path):
     assert len(layer.losses) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_hub_keras_layer_that_is_frozen_stays_as_it_is(path):
     hub = pytest.importorskip("tensorflow_hub")
     tf_keras = pytest.importorskip("tf_keras")
@@ -271,7 +271,7 @@ def test_hub_keras_layer_that_is_frozen_stays_as_it_is(path):
     assert sum(layer.losses) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("suffix", ["", ".h5", ".keras"])
 def test_model_that_hub_keras_layer_fine_tuned_is_saved(suffix, path, tmp_path):
     hub = pytest.importorskip("tensorflow_hub")
@@ -321,7 +321,7 @@ for old, new in zip(before, layer.variables, strict=True):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_load_run_and_fine_tune_it(path, tmp_path):
     np.save(tmp_path / "images.npy", make_images(8))
     command = [sys.executable, "-c", ON_TWO_REPLICAS, path]
@@ -562,7 +562,7 @@ np.save(sys.argv[2], tape.gradient(value, loaded.trainable_variables)[0])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_custom_gradients_are_kept_in_another_process(tmp_path):
     pooled = layers.GlobalAveragePooling2D()
     gradients = []
@@ -619,7 +619,7 @@ def test_endpoints_are_the_maps_of_the_encoder(whole):
     assert facts["endpoints"]["features"] == (None, 32)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_hub_keras_layer_returns_an_endpoint(whole):
     hub = pytest.importorskip("tensorflow_hub")
     layer = hub.KerasLayer(
@@ -686,7 +686,7 @@ def test_callables_share_the_encoders_variables(whole):
     assert len(loaded.projection.trainable_variables) == trained
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_callable_is_fine_tuned_by_hub_keras_layer(whole):
     hub = pytest.importorskip("tensorflow_hub")
     tf_keras = pytest.importorskip("tf_keras")

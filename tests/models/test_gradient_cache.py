@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from pairwise import pairwise
 
 from supcon_tf import supcon_loss
 from supcon_tf.distribution.collectives import concat_over_replicas
@@ -90,11 +91,7 @@ def pieces_of(x, count):
 
 
 # (Compiling all of them takes half a minute.)
-HOWS = [
-    "eagerly",
-    pytest.param("in a graph", marks=pytest.mark.slow),
-    pytest.param("under XLA", marks=pytest.mark.slow),
-]
+HOWS = ["eagerly", "in a graph", "under XLA"]
 
 
 @pytest.fixture
@@ -105,9 +102,8 @@ def float64():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("pieces", [1, 2, 3, 5])
-def test_loss_outputs_and_gradients_are_those_of_a_tape(pieces, how):
+@pytest.mark.parametrize(("how", "pieces"), pairwise(how=HOWS, pieces=[2, 5]))
+def test_loss_outputs_and_gradients_are_those_of_a_tape(how, pieces):
     model = small_model()
     loss, outputs, gradients = cached(model, IMAGES, pieces, how=how)
     true_loss, true_outputs, true_gradients = plain(model, IMAGES)
@@ -117,7 +113,7 @@ def test_loss_outputs_and_gradients_are_those_of_a_tape(pieces, how):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", ["in a graph"])
 def test_in_float64_gradients_are_exact(float64, how):
     model = small_model()
     x = IMAGES.astype("float64")
@@ -276,8 +272,10 @@ def test_both_forwards_of_a_piece_are_the_same():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("pieces", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("how", "pieces"),
+    [("eagerly", 3), ("in a graph", 5), ("under XLA", 1)],
+)
 def test_batch_norm_sees_pieces_and_is_updated_once(pieces, how):
     norm = batch_norm()
     model = small_model(norm)
@@ -340,8 +338,7 @@ def test_with_fewer_rows_than_pieces_each_row_is_one(how):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize(("how", "pieces"), [("eagerly", 3), ("in a graph", 1)])
 def test_without_rows_gradients_are_0_and_the_state_stays(pieces, how):
     model = small_model(batch_norm(), layers.Dropout(0.5))
     before = [variable.numpy() for variable in model.variables]
@@ -420,7 +417,7 @@ def print_memory(pieces, how):
     print(peak() - before)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("how", HOWS)
 def test_eight_pieces_take_less_than_half_of_the_memory(how):

@@ -258,7 +258,7 @@ def test_the_same_seed_gives_the_same_results(workdir, tmp_path):
         ),
         (
             ("--transfer_max_samples=9",),
-            "`transfer_max_samples` must be left out with transfer_dataset=None",
+            "`transfer_max_samples` must be left out with transfer_dataset",
         ),
         (
             ("--transfer_data_dir=there",),
@@ -501,7 +501,7 @@ def test_published_corruptions_are_measured_where_they_are(tmp_path, workdir):
     assert results["left_out"] == {}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_pretrained_encoder_is_as_good_as_its_card_says(tmp_path):
     results = evaluate.evaluate(
         EvaluateConfig(

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow  # all need a pretrained encoder
 def workdir(tmp_path_factory):
     keras.utils.set_random_seed(0)
     config = dataclasses.replace(
-        RECIPES["digits"], width=0.125, epochs=4, batch_size=128
+        RECIPES["digits"], encoder="tiny", epochs=4, batch_size=128
     )
     workdir = tmp_path_factory.mktemp("linear_eval")
     pretrain.pretrain(config, workdir)
@@ -116,7 +116,7 @@ def test_the_second_stage_on_augmented_images_chooses_a_learning_rate(
 @pytest.mark.slow
 def test_a_classifier_that_was_trained_with_the_encoder_is_evaluated(tmp_path):
     config = dataclasses.replace(
-        RECIPES["cross_entropy_digits"], width=0.125, epochs=4
+        RECIPES["cross_entropy_digits"], encoder="tiny", epochs=4
     )
     pretrain.pretrain(config, tmp_path)
     result = linear_eval.linear_eval(LinearEvalConfig(), tmp_path)

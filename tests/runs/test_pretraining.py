@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import shutil
 import signal
@@ -22,7 +23,7 @@ from supcon_tf.recipes import RECIPES
 
 TINY = dataclasses.replace(
     RECIPES["digits"],
-    width=1 / 16,
+    encoder="tiny",
     batch_size=512,
     epochs=3,
     warmup_epochs=0.0,
@@ -30,7 +31,7 @@ TINY = dataclasses.replace(
 )
 TINY_FLAGS = [
     "--recipe=digits",
-    "--width=0.0625",
+    "--encoder=tiny",
     "--batch_size=512",
     "--epochs=3",
     "--warmup_epochs=0",
@@ -206,7 +207,7 @@ def test_queue_copy_and_loss_scale_go_on_where_they_were(tmp_path):
 def test_two_replicas_of_a_machine_end_with_the_encoder_of_one(tmp_path):
     flags = [
         "--recipe=digits",
-        "--width=0.0625",
+        "--encoder=tiny",
         "--batch_size=512",
         "--epochs=2",
         "--warmup_epochs=0",
@@ -273,7 +274,9 @@ def test_a_finished_run_is_that_on_other_devices_too(finished, capsys):
 KILLED = """
 import os, signal, sys
 import keras, numpy
-from supcon_tf import callbacks, pretrain
+import tiny_encoder
+from supcon_tf import pretrain
+from supcon_tf.callbacks import checkpoints as callbacks
 
 moment, *argv = sys.argv[1:]
 calls = 0
@@ -307,10 +310,15 @@ pretrain.main(argv)
 @pytest.mark.parametrize(
     ("moment", "finished_epochs"),
     [
-        ("before the checkpoint of epoch 2", 1),
         ("half way through the checkpoint of epoch 2", 1),
-        ("after the last epoch", 3),
-        ("half way through encoder.keras", 3),
+        *(
+            pytest.param(*moment, marks=pytest.mark.release)
+            for moment in (
+                ("before the checkpoint of epoch 2", 1),
+                ("after the last epoch", 3),
+                ("half way through encoder.keras", 3),
+            )
+        ),
     ],
 )
 def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
@@ -318,8 +326,11 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(
 ):
     undisturbed, _ = finished
     argv = [*TINY_FLAGS, f"--workdir={tmp_path}"]
+    support = pathlib.Path(on_devices.__file__).parent
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, moment, *argv], capture_output=True
+        [sys.executable, "-c", KILLED, moment, *argv],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(support)},
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "encoder.keras").exists()
@@ -421,7 +432,10 @@ def test_the_variant_of_the_loss_is_a_setting(variant, collapse, tmp_path):
         (["--augmentation=none"], ["`augmentation`", *AUGMENTATIONS]),
         (["--dataset=mnist"], ["`dataset`", "'mnist'", *DATASETS]),
         (["--dataset=tfds:"], ["be tfds:NAME, with", "dataset='tfds:'\n"]),
-        (["--stem=vgg"], ["`stem`", "'vgg'", "small_image"]),
+        (
+            ["--encoder=resnet18", "--stem=vgg"],
+            ["`stem`", "'vgg'", "small_image"],
+        ),
         (["--schedule=linear"], ["`schedule`", "'linear'", "cosine"]),
         (["--temperature=0"], ["`temperature` must be > 0", "0.0"]),
         (["--denominator=one"], ["`denominator` must be one of", "'one'"]),

@@ -132,6 +132,7 @@ def main(options, command, *flags):
     """Runs the command; returns its status."""
     import keras
     import tensorflow as tf
+    import tiny_encoder  # noqa: F401, registers ENCODERS["tiny"]
 
     from supcon_tf import linear_eval, pretrain
     from supcon_tf.models.supcon_model import SupConModel

@@ -21,7 +21,7 @@ from supcon_tf.training.objectives import (
 from supcon_tf.training.unused_settings import refuse_unused_settings
 
 TINY = dataclasses.replace(
-    RECIPES["digits"], width=1 / 16, projection_units=(8, 4)
+    RECIPES["digits"], encoder="tiny", projection_units=(8, 4)
 )
 
 

@@ -18,7 +18,7 @@ from supcon_tf.training.workdir import (
 )
 
 TINY = dataclasses.replace(
-    RECIPES["digits"], width=1 / 16, projection_units=(8, 4)
+    RECIPES["digits"], encoder="tiny", projection_units=(8, 4)
 )
 
 
