@@ -170,8 +170,8 @@ def main(argv=None):
     flags.DEFINE_list(
         "values",
         None,
-        "Of the varied setting; by default the study's own, laid around the "
-        "recipe's.",
+        "Values of the varied setting. By default they are the study's own, "
+        "laid around the recipe's.",
         values,
     )
     flags.DEFINE_list(

@@ -1,4 +1,4 @@
-"""What the commands are told: a frozen dataclass each, a flag a field."""
+"""The settings of the commands: a frozen dataclass each, a flag a field."""
 
 from supcon_tf.config.evaluate import EvaluateConfig
 from supcon_tf.config.linear_eval import LinearEvalConfig

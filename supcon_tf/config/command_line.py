@@ -1,4 +1,4 @@
-"""What the commands share: a flag for each setting, errors in one line."""
+"""The commands share this: a flag for each setting, errors in one line."""
 
 import contextlib
 import dataclasses
@@ -60,14 +60,18 @@ def define_flags(config_class, values, choices=None):
 
 
 class _OrNone(flags.ArgumentParser):
-    """Of a setting that may be None, which is written `none`."""
+    """The parser of a setting that may be None, written `none`."""
 
     def __init__(self, parser):
         self.parser = parser
         self.syntactic_help = getattr(parser, "syntactic_help", "")
 
     def parse(self, argument):
-        """The value; of `none`, `none`, since None is a flag not given."""
+        """Parses the value.
+
+        `none` is returned as that string, since None means a flag that was not
+        given.
+        """
         return argument if argument == _NONE else self.parser.parse(argument)
 
     def flag_type(self):

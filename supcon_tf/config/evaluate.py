@@ -1,4 +1,4 @@
-"""What `evaluate` is told: a frozen dataclass, a flag a field."""
+"""The settings of `evaluate`: a frozen dataclass, a flag a field."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from supcon_tf.corruptions import CORRUPTIONS
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(Checked):
-    """What `evaluate` is told. Each field is documented by its flag's text."""
+    """The settings of `evaluate`. A flag's text documents its field."""
 
     encoder: str | None = setting(
         None,
@@ -36,7 +36,7 @@ class EvaluateConfig(Checked):
         "$TFDS_DATA_DIR).",
     )
     transfer_data_dir: str | None = setting(
-        None, "The same of the second data set; by default data_dir."
+        None, "Folder of the second data set; by default data_dir."
     )
     download: bool = setting(
         False, "Let tensorflow-datasets download what is not in data_dir."
@@ -65,7 +65,8 @@ class EvaluateConfig(Checked):
     )
     transfer_max_samples: int | None = setting(
         None,
-        "The same of the second data set; by default all.",
+        "Train the probe of the second data set on so many images; by default "
+        "on all.",
         AT_LEAST_1_OR_NONE,
     )
     max_test_images: int | None = setting(
@@ -100,7 +101,7 @@ class EvaluateConfig(Checked):
     )
     severities: tuple[int, ...] = setting(
         (1, 2, 3, 4, 5),
-        "Of the corruptions.",
+        "Severities of the corruptions, from 1 to 5.",
         (
             lambda value: (
                 0 < len(value) == len({1, 2, 3, 4, 5}.intersection(value))

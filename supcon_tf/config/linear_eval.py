@@ -1,4 +1,4 @@
-"""What `linear_eval` is told: a frozen dataclass, a flag a field."""
+"""The settings of `linear_eval`: a frozen dataclass, a flag a field."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from supcon_tf.config.training import (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinearEvalConfig(TrainingConfig):
-    """What `linear_eval` is told. Each field is documented by its flag."""
+    """The settings of `linear_eval`. A flag's text documents its field."""
 
     data_dir: str | None = setting(
         None, "Folder of the images, if not where pretraining found them."

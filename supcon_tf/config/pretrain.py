@@ -1,4 +1,4 @@
-"""What `pretrain` is told: a frozen dataclass, a flag a field."""
+"""The settings of `pretrain`: a frozen dataclass, a flag a field."""
 
 import dataclasses
 
@@ -38,7 +38,7 @@ def start_of(settings):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainConfig(TrainingConfig):
-    """What `pretrain` is told. Each field is documented by its flag's text."""
+    """The settings of `pretrain`. A flag's text documents its field."""
 
     objective: str = setting(
         "supcon",
@@ -152,8 +152,8 @@ class PretrainConfig(TrainingConfig):
     )
     policy: str | None = setting(
         None,
-        "Of autoaugment: imagenet or cifar10, the policies of the paper, or "
-        "v0, the one of the official SupCon code; by default by image_size.",
+        "Policy of autoaugment: imagenet or cifar10, those of the paper, or "
+        "v0, the official SupCon code's. By default image_size decides.",
     )
     blur_probability: float | None = setting(
         None,
@@ -246,9 +246,9 @@ class PretrainConfig(TrainingConfig):
     )
     precision: str = setting(
         "float32",
-        "Of the layers' computations: float32, mixed_bfloat16 or "
-        "mixed_float16 (faster, half the memory, on GPUs and TPUs). Weights, "
-        "representations and loss are float32.",
+        "Precision of the layers: float32, mixed_bfloat16 or mixed_float16 "
+        "(faster, half the memory, on GPUs and TPUs). Weights, representations "
+        "and loss are float32.",
     )
     queue_size: int = setting(
         0,

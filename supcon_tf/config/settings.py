@@ -101,7 +101,7 @@ def read_json(config_class, path, *, required=()):
     names = {field.name for field in dataclasses.fields(config_class)}
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # (An older version had fewer settings, and what are defaults now.)
+        # An older version had fewer settings. It did what are defaults now.
         if not isinstance(values, dict) or not values.keys() >= set(required):
             raise ValueError(f"not the fields {sorted(required)}")
         if not values.keys() <= names:

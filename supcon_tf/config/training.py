@@ -35,13 +35,13 @@ class TrainingConfig(Checked):
         "steps.",
     )
     decay_rate: float | None = setting(
-        None, "Of exponential and steps: factor of each drop.", RATE_OR_NONE
+        None, "Factor of each drop, with exponential and steps.", RATE_OR_NONE
     )
     epochs_per_decay: float | None = setting(
-        None, "Of exponential: epochs from drop to drop.", POSITIVE_OR_NONE
+        None, "Epochs from drop to drop, with exponential.", POSITIVE_OR_NONE
     )
     decay_epochs: tuple[float, ...] = setting(
-        (), "Of steps: epochs of the drops, after the warm-up."
+        (), "Epochs of the drops after the warm-up, with steps."
     )
     optimizer: str = setting(
         "sgd", "sgd, nesterov, lars, rmsprop, adam or adamw."
@@ -51,7 +51,7 @@ class TrainingConfig(Checked):
     )
     epsilon: float | None = setting(
         None,
-        "Of rmsprop, adam and adamw: what keeps the divisor from 0.",
+        "Keeps the divisor from 0, with rmsprop, adam and adamw.",
         POSITIVE_OR_NONE,
     )
     label_smoothing: float = setting(
