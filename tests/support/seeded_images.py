@@ -1,7 +1,9 @@
 """Random images, a seed for each, and how near a view is to the expected."""
 
 import numpy as np
+import pytest
 
+from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.augmentations.planes import to_planes
 
 # Positions near 40 pixels are multiples of 4e-6 in float32; weights inherit it.
@@ -37,3 +39,17 @@ def is_within_binomial_bound(hits, probability):
     """4.5 standard deviations: a right rate fails once in 150,000 cases."""
     deviation = np.sqrt(probability * (1 - probability) / len(hits))
     return abs(np.mean(hits) - probability) < 4.5 * deviation
+
+
+def named_augmentations():
+    """The names in AUGMENTATIONS, as parameters of tests that trace them.
+
+    RandAugment and its stacked form take ten seconds to trace, and draw from
+    the operations of AutoAugment: tests of a release have them, too.
+    """
+    return [
+        pytest.param(name, marks=pytest.mark.release)
+        if name.endswith("randaugment")
+        else name
+        for name in AUGMENTATIONS
+    ]
