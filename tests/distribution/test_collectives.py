@@ -13,7 +13,7 @@ ON_TWO = """
 import os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np, tensorflow as tf
-from supcon_tf.distribution import (
+from supcon_tf.distribution.collectives import (
     concat_over_replicas, first_row, num_replicas, part_of_sum,
     sum_over_replicas)
 tf.config.set_logical_device_configuration(

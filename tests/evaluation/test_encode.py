@@ -86,13 +86,13 @@ ON_REPLICAS = """
 import numpy as np, tensorflow as tf
 from supcon_tf import KNNCallback, ProjectionHead, SupConLoss, SupConModel
 from supcon_tf.evaluation.encode import encode_all
-from supcon_tf.encoders import resnet18
+from tiny_encoder import tiny
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 3)
 
 def make():
-    return resnet18((8, 8, 3), width=0.0625, stem="small_image")
+    return tiny((8, 8, 3))
 
 encoder = make()
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1", "CPU:2"]).scope():

@@ -269,7 +269,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras, numpy as np, tensorflow as tf
 from supcon_tf import SupConLoss, SupConModel
 from supcon_tf.optimizers import OPTIMIZERS, make_optimizer
-from supcon_tf.schedules import learning_rate_schedule
+from supcon_tf.optimizers.schedules import learning_rate_schedule
 
 keras.backend.set_floatx("float64")
 tf.config.set_logical_device_configuration(

@@ -338,14 +338,14 @@ def test_labels_below_0_or_of_one_class_are_refused(labels):
 
 ON_REPLICAS = """
 import keras, numpy as np, tensorflow as tf
-from supcon_tf.encoders import resnet18
+from tiny_encoder import tiny
 from supcon_tf.evaluation.linear.training import train_linear_classifier
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2)
 
 def make():
-    return resnet18((8, 8, 3), width=0.0625, stem="small_image")
+    return tiny((8, 8, 3))
 
 encoder = make()
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
