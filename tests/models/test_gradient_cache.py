@@ -227,7 +227,7 @@ def test_gradients_are_those_of_the_masks_of_the_first_forward():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", HOWS[:2])
 def test_with_dropout_gradients_are_finite_differences(float64, how):
     dropout = layers.Dropout(0.5)
     model = small_model(dropout)

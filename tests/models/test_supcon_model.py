@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small_models import images, small_encoder
+from tiny_encoder import tiny
 
 from supcon_tf import (
     ProjectionHead,
     SupConLoss,
     SupConModel,
-    encoders,
     supcon_loss,
 )
 
@@ -323,7 +323,7 @@ def test_a_step_with_queue_and_microbatches_compiles_under_xla(
     # As on a TPU: all shapes are known.
     keras.utils.set_random_seed(0)
     model = SupConModel(
-        encoders.resnet18((8, 8, 3), width=0.0625, stem="small_image"),
+        tiny((8, 8, 3)),
         ProjectionHead((8, 4), batch_norm=True),
         queue_size=64,
         encoder_momentum=encoder_momentum,
