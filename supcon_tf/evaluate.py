@@ -54,9 +54,11 @@ def evaluate(config):
       FolderInUseError: if another process writes to the output.
 
     Example:
-      >>> results = evaluate(EvaluateConfig(
-      ...     encoder="runs/digits", output="runs/digits/evaluation"))
-      >>> results["encoder"]["knn"]["top_1_accuracy"]
+      >>> config = EvaluateConfig(
+      ...     encoder="runs/digits", output="runs/digits/evaluation"
+      ... )
+      >>> results = evaluate(config)  # doctest: +SKIP
+      >>> results["encoder"]["knn"]["top_1_accuracy"]  # doctest: +SKIP
       0.9833
     """
     return prepare(config)()

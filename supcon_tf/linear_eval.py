@@ -45,7 +45,9 @@ def linear_eval(config, workdir):
         or the data is not where it should be.
 
     Example:
-      >>> linear_eval(LinearEvalConfig(), "runs/digits")["top_1_accuracy"]
+      >>> config = LinearEvalConfig(l2=(0.1, 1.0, 10.0))
+      >>> results = linear_eval(config, "runs/digits")  # doctest: +SKIP
+      >>> results["top_1_accuracy"]  # doctest: +SKIP
       0.9917
     """
     return prepare(config, workdir)()

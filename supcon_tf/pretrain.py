@@ -39,8 +39,9 @@ def pretrain(config, workdir):
       WorkerStoppedError: if another worker has stopped.
 
     Example:
+      >>> import dataclasses
       >>> config = dataclasses.replace(RECIPES["digits"], epochs=10)
-      >>> encoder = pretrain(config, "runs/digits")
+      >>> encoder = pretrain(config, "runs/digits")  # doctest: +SKIP
     """
     return prepare(config, workdir)()
 

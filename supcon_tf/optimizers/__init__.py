@@ -59,8 +59,8 @@ def make_optimizer(
 
     Example:
       >>> optimizer = make_optimizer("lars", 4.8, l2=1e-4)
-      >>> optimizer.name, optimizer.l2
-      ('lars', 0.0001)
+      >>> type(optimizer).__name__, optimizer.l2
+      ('LARS', 0.0001)
     """
     if name not in OPTIMIZERS:
         raise ValueError(
