@@ -50,7 +50,6 @@ def check_variant(
         positives_mask=positives_mask,
         queue=queue,
         in_place_of_mask={"labels": labels, "unlabeled_label": unlabeled_label},
-        denominator=choices["denominator"],
         implementation=choices["implementation"],
     )
 
@@ -99,7 +98,6 @@ def _check_companions(
     positives_mask,
     queue,
     in_place_of_mask,
-    denominator,
     implementation,
 ):
     """Refuses arguments that are allowed alone but not together."""
@@ -111,23 +109,22 @@ def _check_companions(
                     "the place of labels. Received: both"
                 )
     for_dense = {
-        "denominator": None if denominator == "all" else denominator,
         "positives_cap": positives_cap,
         "positives_mask": positives_mask,
     }
     for name, value in for_dense.items():
         if value is None:
             continue
-        if queue is not None and name != "denominator":
+        if queue is not None:
             raise ValueError(
                 f"`{name}` must be None with a queue, whose projections "
                 f"it does not tell apart. Received: {name} and a queue"
             )
         if implementation == "tiled":
             raise ValueError(
-                "implementation='tiled' must go with denominator='all' and "
-                "without positives_cap and positives_mask; 'dense' and 'auto' "
-                f"do all. Received: {name}, which only 'dense' computes"
+                "implementation='tiled' must go without positives_cap and "
+                "positives_mask; 'dense' and 'auto' do all. "
+                f"Received: {name}, which only 'dense' computes"
             )
 
 

@@ -10,17 +10,17 @@ from keras import ops
 
 from supcon_tf.losses.arguments import check_variant
 from supcon_tf.losses.contrastive import ContrastiveLoss
+from supcon_tf.losses.equation import losses_of_anchors
 from supcon_tf.losses.pairs.contrasts import contrasts_of
-from supcon_tf.losses.pairs.log_sum_exps import (
-    are_tiles_better,
-    log_sum_exps,
-)
+from supcon_tf.losses.pairs.kinds import by_class
 from supcon_tf.losses.pairs.positives import (
     count_positives,
     similarities_to_positives,
 )
 from supcon_tf.losses.pairs.projections import as_views
-from supcon_tf.losses.supcon_variants import variant_losses
+from supcon_tf.losses.pairs.sums import are_tiles_better, sums_over_pairs
+from supcon_tf.losses.pairs.terms import Exps
+from supcon_tf.losses.supcon_variants import kinds_of_variant
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -108,8 +108,8 @@ def supcon_loss(
         replicas. Rows that are not filled do not count. It cannot be combined
         with `positives_cap` or `positives_mask`.
       implementation: `"dense"` holds all N x N similarities, N = B * V.
-        `"tiled"` never does. It needs `denominator="all"`, and neither
-        `positives_cap` nor `positives_mask`. With `normalize=False` it is only
+        `"tiled"` never does. It needs neither `positives_cap` nor
+        `positives_mask`. With `normalize=False` it is only
         as exact as the sum of the vectors of a class, in which a vector that is
         1000 times longer hides the digits of the others. `"auto"` takes
         `"tiled"` where that is possible, with two exceptions. It is dense below
@@ -166,26 +166,29 @@ def supcon_loss(
         unlabeled_label=unlabeled_label,
         queue=queue,
     )
-    has_tiles = (
-        denominator == "all"
-        and positives_cap is None
-        and positives_mask is None
-    )
+    has_tiles = positives_cap is None and positives_mask is None
     in_tiles = has_tiles and (
         implementation == "tiled"
         or (implementation == "auto" and are_tiles_better(contrasts))
     )
-    # `_losses_of_anchors` uses the sum of each class, which is exact as long as
-    # no vector of a class is far longer than the others. Unit vectors are safe.
-    if in_tiles or (has_tiles and normalize):
+    # The sum of a class is exact as long as no vector of it is far longer than
+    # the others. Unit vectors are safe.
+    has_exact_sums = in_tiles or normalize
+    if denominator == "all" and has_tiles and has_exact_sums:
         losses = _losses_of_anchors(contrasts, summation, in_tiles)
     else:
-        losses = variant_losses(
+        kinds = kinds_of_variant(
             contrasts,
             positives_mask=positives_mask,
             positives_cap=positives_cap,
+            has_exact_sums=has_exact_sums,
+        )
+        losses = losses_of_anchors(
+            contrasts,
+            kinds,
             summation=summation,
             denominator=denominator,
+            in_tiles=in_tiles,
         )
     if scale_by_temperature:
         losses = losses * temperature
@@ -203,14 +206,17 @@ def _losses_of_anchors(contrasts, summation, in_tiles):
     """
     num_positives = count_positives(contrasts)  # |P(i)|, [M]
     counts = ops.maximum(num_positives, 1)
-    log_sums = log_sum_exps(
-        contrasts, with_positives=summation == "inside", in_tiles=in_tiles
+    terms = [Exps()]
+    if summation == "inside":
+        terms.append(Exps("positive"))
+    log_sums, *of_positives = sums_over_pairs(
+        contrasts, terms, by_class(contrasts), in_tiles=in_tiles
     )
     if summation == "outside":
         mean_over_positives = similarities_to_positives(contrasts) / counts
     else:
-        mean_over_positives = log_sums[:, 1] - ops.log(counts)
-    losses = log_sums[:, 0] - mean_over_positives
+        mean_over_positives = of_positives[0] - ops.log(counts)
+    losses = log_sums - mean_over_positives
     return ops.where(num_positives > 0, losses, ops.zeros_like(losses))
 
 

@@ -14,14 +14,16 @@ from supcon_tf.distribution.collectives import (
 )
 from supcon_tf.labels import as_ids
 from supcon_tf.losses.pairs.contrasts import Contrasts
-from supcon_tf.losses.pairs.log_sum_exps import log_sum_exps
+from supcon_tf.losses.pairs.kinds import by_class
 from supcon_tf.losses.pairs.positives import (
     class_sizes,
     group_by_class,
     ids_of_all_replicas,
 )
 from supcon_tf.losses.pairs.projections import as_views, unit_length
-from supcon_tf.losses.pairs.tiles import Tiles, parts
+from supcon_tf.losses.pairs.sums import sums_over_pairs
+from supcon_tf.losses.pairs.terms import Exps
+from supcon_tf.losses.pairs.tiles import Tile, Tiles
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -73,31 +75,30 @@ def contrastive_top_1(labels, projections, unlabeled_label=None):
     tiles = Tiles(ops.shape(z)[0])
     lowest = -2.0  # below any cosine
 
-    def nearest(rows, columns, diagonal):
-        (z_i, real_i, classes_i), (z_j, real_j, classes_j) = rows, columns
-        similarities = ops.matmul(z_i, ops.transpose(z_j))
-        is_negative = classes_i != classes_j[None, :, 0]
+    kinds = by_class(Contrasts(z, z, classes, views=1))
 
-        def of_parts(mask, axis):
-            values = ops.where(mask, similarities, lowest)
-            _, positives = parts(values, lowest, classes_i, classes_j, diagonal)
-            negatives = ops.where(is_negative, values, lowest)
-            best = [ops.max(part, axis=axis) for part in (positives, negatives)]
+    def nearest(rows, columns, diagonal):
+        tile = Tile(rows, columns, diagonal, kinds)
+
+        def best(axis):
+            values = ops.where(tile.is_real(axis), tile.products, lowest)
+            best = [
+                ops.max(
+                    tile.masked(values, tile.weights(axis, kind), lowest),
+                    axis=axis,
+                )
+                for kind in ("positive", "negative")
+            ]
             return ops.stack(best, axis=1)  # [rows, 2]
 
-        return (
-            of_parts(real_j[None, :, 0] > 0, 1),
-            lambda: of_parts(real_i > 0, 0),
-        )
+        return best(1), lambda: best(0)
 
+    own = {"vectors": z, "is_real": ops.ones_like(z[:, :1]), **kinds.features}
     best = tiles.accumulate(
         nearest,
         ops.maximum,
         tiles.own.filled(lowest, 2, z.dtype),
-        tuple(
-            tiles.own.cut(x)
-            for x in (z, ops.ones_like(z[:, :1]), classes[:, None])
-        ),
+        {name: tiles.own.cut(x) for name, x in own.items()},
     )
     positive, negative = ops.unstack(tiles.own.join(best), axis=1)
     has_positive = ops.cast(positive > lowest, "float32")
@@ -190,7 +191,7 @@ def uniformity(labels, projections):
     size = ops.cast(ops.shape(z)[0], z.dtype)
     # -2 |x - y|^2 = 4 x.y - 4, and the product of 2 x and 2 y is 4 x.y.
     pairs = Contrasts(2 * z, 2 * z, None, views=1, bound=4.0)
-    sums = log_sum_exps(pairs, in_tiles=True)
+    (sums,) = sums_over_pairs(pairs, [Exps()], in_tiles=True)
     value = ops.logsumexp(sums) - ops.log(ops.maximum(size * (size - 1), 1)) - 4
     value = ops.where(size > 1, ops.minimum(value, 0.0), 0.0)
     return ops.cast(value, "float32")

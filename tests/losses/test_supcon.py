@@ -248,10 +248,6 @@ def test_a_model_compiled_with_xla_learns(variant):
             "must be bool of shape [B, B]. Received: dtype=bool, shape=(5, 5)",
         ),
         (
-            {"implementation": "tiled", "denominator": "one_positive"},
-            "'tiled' must go with denominator='all'",
-        ),
-        (
             {"implementation": "tiled", "positives_cap": 2},
             "Received: positives_cap, which only 'dense' computes",
         ),
@@ -344,7 +340,7 @@ def test_variables_are_projections_and_labels_as_well():
         ({"temperature": 0.02}, 4, False),
         ({"temperature": 0.02}, 4096, True),
         ({"normalize": False, "summation": "inside"}, 4, False),
-        ({"denominator": "one_positive"}, 4, False),
+        ({"denominator": "one_positive"}, 4, True),
         ({"implementation": "dense"}, 4, False),
         ({"implementation": "tiled", "anchors": "first"}, 4, True),
     ],
@@ -353,13 +349,13 @@ def test_auto_is_tiled_where_that_is_faster(
     monkeypatch, options, size, is_tiled
 ):
     calls = []
-    log_sum_exps = tiled.log_sum_exps
+    for name in ("sums_over_pairs", "sums_and_curve"):
 
-    def spy(*args, **kwargs):
-        calls.append(args)
-        return log_sum_exps(*args, **kwargs)
+        def spy(*args, function=getattr(tiled, name), **kwargs):
+            calls.append(args)
+            return function(*args, **kwargs)
 
-    monkeypatch.setattr(tiled, "log_sum_exps", spy)
+        monkeypatch.setattr(tiled, name, spy)
     z = random_projections(size // 2, 2, 2)
     supcon_loss(np.arange(size // 2) // 2, z, **options)
     assert bool(calls) == is_tiled

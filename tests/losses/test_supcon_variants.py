@@ -11,6 +11,7 @@ from equations import (
 )
 from pairwise import pairwise
 
+from supcon_tf.losses.pairs import tiles
 from supcon_tf.losses.supcon import supcon_loss
 
 
@@ -31,24 +32,29 @@ from supcon_tf.losses.supcon import supcon_loss
             {"labels": None, "positives_mask": True},
             {"labels": None, "positives_mask": True, "positives_cap": 6},
             {"normalize": False, "temperature": 1.0},
+            {"implementation": "tiled"},
+            {"implementation": "tiled", "temperature": 0.02},
         ],
     ),
 )
 def test_every_variant_is_that_of_the_equations(
-    summation, denominator, anchors, views, options
+    monkeypatch, summation, denominator, anchors, views, options
 ):
     variant = {
         "summation": summation,
         "denominator": denominator,
         "anchors": anchors,
         "temperature": 0.3,
+        "implementation": "dense",
         **options,
     }
+    monkeypatch.setattr(tiles, "TILE_SIZE", 5)
     labels = variant.pop("labels", [0, 1, 0, 2, 0, 1])
     if "positives_mask" in variant:  # not symmetric: who cites whom
         variant["positives_mask"] = random_projections(6, 6, seed=1) > 0.5
     z = random_projections(6, views, 3)
     values, gradient = value_and_gradient(labels, z, **variant)
+    del variant["implementation"]
     np.testing.assert_allclose(
         values, supcon_by_loops(labels, z, **variant), rtol=1e-12, atol=1e-14
     )

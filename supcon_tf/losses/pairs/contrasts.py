@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 import keras
@@ -44,6 +45,8 @@ class Contrasts:
         ones when the replicas are in their order.
       queue_size: int Q.
       has_rest: whether there are contrasts beside the own projections.
+      scales: None, or `[n, 1]` floats, 1 / temperature of each own projection,
+        where the temperature is a tensor.
     """
 
     own: Any
@@ -56,11 +59,16 @@ class Contrasts:
     first: Any = 0
     queue_size: int = 0
     has_rest: bool = False
+    scales: Any = None
 
     @property
     def anchors(self):
         """The own projections that are anchors, `[M, D]`."""
         return self.own[:: self.stride]
+
+    def with_all_anchors(self):
+        """The same, with every own projection as an anchor."""
+        return dataclasses.replace(self, stride=1)
 
     @property
     def own_classes(self):
@@ -73,23 +81,74 @@ class Contrasts:
         return self.own_classes[:: self.stride]
 
     @property
+    def largest_similarities(self):
+        """The most that a cosine over the temperature can be, `[M]` or number.
+
+        It is None if the similarities have no bound.
+        """
+        if self.scales is None:
+            return self.bound
+        return self.scales[:: self.stride, 0]
+
+    @property
+    def counted(self):
+        """`[N + Q]` floats, 1 for contrasts that count, 0 for the others."""
+        if self.is_real is None:
+            return ops.ones_like(self.vectors[:, 0])
+        return self.is_real
+
+    @property
+    def images(self):
+        """The number of the image of each contrast, `[N + Q, 1]` int32.
+
+        Every row of the queue is taken for an image of its own.
+        """
+        rows = ops.arange(ops.shape(self.vectors)[0], dtype="int32")
+        batch = ops.shape(self.vectors)[0] - self.queue_size
+        images = ops.where(
+            rows < batch, rows // self.views, rows - batch + batch // self.views
+        )
+        return images[:, None]
+
+    @property
+    def view_numbers(self):
+        """The view of each contrast, `[N + Q, 1]` int32; -1 in the queue."""
+        rows = ops.arange(ops.shape(self.vectors)[0], dtype="int32")
+        batch = ops.shape(self.vectors)[0] - self.queue_size
+        return ops.where(rows < batch, rows % self.views, -1)[:, None]
+
+    def of_contrasts(self, values, queued=None):
+        """Numbers of the own images, for all contrasts.
+
+        Args:
+          values: `[b, F]`, one row for each image of the replica.
+          queued: `[Q, F]`, the numbers of the queue; None is 0.
+
+        Returns:
+          `[N + Q, F]`, one row for each contrast.
+        """
+        values = _own_first(values, self.first // self.views)
+        values = ops.repeat(values, self.views, axis=0)
+        if not self.queue_size:
+            return values
+        if queued is None:
+            queued = ops.zeros((self.queue_size, values.shape[1]), values.dtype)
+        return ops.concatenate([values, ops.cast(queued, values.dtype)])
+
+    @property
     def rest(self):
         """All contrasts but the own projections, as constants.
 
         Returns:
-          `[K, D]` vectors, `[K]` int32 classes and `[K]` floats is_real; or
-          None if there are no others.
+          `[K, D]` vectors and `[K]` floats is_real, or None if there are no
+          others.
         """
         if not self.has_rest:
             return None
         start = ops.shape(self.own)[0]
-        is_real = self.is_real
-        if is_real is None:
-            is_real = ops.ones_like(self.vectors[:, 0])
         return (
             ops.stop_gradient(self.vectors[start:]),
-            self.classes[start:],
-            ops.stop_gradient(is_real[start:]),
+            ops.stop_gradient(self.counted[start:]),
         )
 
     def of_rest(self, values):
@@ -131,15 +190,21 @@ def contrasts_of(
         vectors = _over_temperature(vectors, temperature, normalize)
         queue = (queue_ids, vectors, is_filled)
     z = _over_temperature(projections, temperature, normalize)
-    return compared_with(
+    is_number = isinstance(temperature, numbers.Real)
+    contrasts = compared_with(
         ops.reshape(z, (-1, dim)),  # [n, D]
         as_ids(labels, batch),
         views=views,
         stride=views if anchors == "first" else 1,
-        bound=1 / temperature if normalize else None,
+        bound=1 / temperature if normalize and is_number else None,
         unlabeled_label=unlabeled_label,
         queue=queue,
     )
+    if is_number:
+        return contrasts
+    scales = 1 / ops.cast(temperature, z.dtype)
+    scales = ops.broadcast_to(ops.reshape(scales, (-1, 1)), (batch, views))
+    return dataclasses.replace(contrasts, scales=ops.reshape(scales, (-1, 1)))
 
 
 def compared_with(
@@ -245,9 +310,14 @@ def as_queue(queue, dim, dtype, *, has_labels):
 
 
 def _over_temperature(vectors, temperature, normalize):
-    """Scales vectors so that products are similarities over the temperature."""
+    """Scales vectors so that products are similarities over the temperature.
+
+    A temperature that is a tensor does not change them.
+    """
     if normalize:
         vectors = unit_length(vectors)
+    if not isinstance(temperature, numbers.Real):
+        return vectors
     return vectors / math.sqrt(temperature)
 
 

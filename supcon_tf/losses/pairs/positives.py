@@ -1,6 +1,7 @@
 """The positives of an anchor: which they are, how many, and how similar."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
@@ -52,45 +53,62 @@ def group_by_class(ids, batch, *, unlabeled_label=None):
 
 def count_positives(contrasts):
     """The number of positives of each anchor, `[M]` floats."""
-    counted = contrasts.is_real
-    if counted is None:
-        counted = ops.ones_like(contrasts.vectors[:, 0])
+    sizes = of_class(contrasts, contrasts.counted)
+    return sizes[:: contrasts.stride] - 1
+
+
+def of_class(contrasts, values):
+    """The sum of `[N + Q, ...]` values over the class of each own row."""
     num_contrasts = ops.shape(contrasts.vectors)[0]
-    sizes = ops.segment_sum(counted, contrasts.classes, num_contrasts)
-    return ops.take(sizes, contrasts.anchor_classes) - 1
+    sums = ops.segment_sum(values, contrasts.classes, num_contrasts)
+    return ops.take(sums, contrasts.own_classes, axis=0)  # [n, ...]
 
 
 def similarities_to_positives(contrasts):
     """The sum of the similarities of each anchor to its positives, `[M]`.
 
-    That is z_i.(S - z_i), where S is the sum of the class over all contrasts.
-    It needs no matrix of pairs, and is exact if no vector of a class is far
-    longer than the others. For the gradient, other replicas need to send only
-    one number for each anchor, c_j, and not their gradients:
-
-        dz_i = c_i (S - z_i) + (sum_j c_j z_j - c_i z_i), j of the class
+    It is exact if no vector of a class is far longer than the others.
     """
-    num_contrasts = ops.shape(contrasts.vectors)[0]
-    vectors = ops.stop_gradient(contrasts.vectors)
+    return weighted_similarities(
+        contrasts, functools.partial(of_class, contrasts), 1.0
+    )
 
-    def of_class(values):
-        sums = ops.segment_sum(values, contrasts.classes, num_contrasts)
-        return ops.take(sums, contrasts.own_classes, axis=0)  # [n, D]
+
+def weighted_similarities(contrasts, gathered, own_weights):
+    """The sum over j != i of w_ij s_ij, `[M]`, without a matrix of pairs.
+
+    That is z_i.(S_i - w_ii z_i) with S_i = sum_j w_ij z_j. For the gradient,
+    other replicas need to send only one number for each anchor, c_j, and not
+    their gradients. With symmetric weights w,
+
+        dz_i = c_i (S_i - w_ii z_i) + sum_j w_ij c_j z_j - w_ii c_i z_i
+
+    Args:
+      contrasts: `Contrasts`.
+      gathered: function of values `[N + Q, W]` that returns sum_j w_ij values_j
+        for each own row, `[n, W]`.
+      own_weights: w_ii, a number or `[n, 1]` floats.
+    """
+    vectors = ops.stop_gradient(contrasts.vectors)
 
     @ops.custom_gradient
     def compute(own):
-        others = of_class(vectors) - own
+        others = gathered(vectors) - own_weights * own
 
         def gradient(*upstream):
             factors = upstream[-1][:, None]
             of_all = factors
             if contrasts.has_rest:
                 of_all = ops.concatenate([factors, contrasts.of_rest(factors)])
-            return factors * (others - own) + of_class(of_all * vectors)
+            others_and_itself = others - own_weights * own
+            return factors * others_and_itself + gathered(of_all * vectors)
 
         return ops.sum(own * others, axis=1), gradient
 
-    return compute(contrasts.own)[:: contrasts.stride]
+    sums = compute(contrasts.own)
+    if contrasts.scales is not None:
+        sums *= contrasts.scales[:, 0]
+    return sums[:: contrasts.stride]
 
 
 def pair_masks(

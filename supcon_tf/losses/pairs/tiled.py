@@ -1,246 +1,505 @@
-"""Log-sum-exps over all pairs, without an array of all pairs.
+"""Sums over all pairs of each anchor, without an array of all pairs.
 
 The N x N similarities s_ij = z_i.z_j are cut into square tiles. Only a few
 tiles are in memory at a time, both forward and backward. The gradient is in
-closed form and computes the tiles again. With upstream gradients c_i,
+closed form and computes the tiles again. With upstream gradients c_i and
+weights k_ij of the pairs,
 
-    lse_i = log(sum_{j != i} exp(s_ij))
-    dz_i = sum_{j != i} (c_i exp(s_ij - lse_i) + c_j exp(s_ij - lse_j)) z_j
+    lse_i = log(sum_{j != i} k_ij exp(q s_ij))
+    G_ij = c_i q k_ij exp(q s_ij - lse_i)
+    dz_i = sum_{j != i} (G_ij + G_ji) z_j
 
-The similarities are symmetric, and so are these weights. A tile off the
-diagonal therefore serves its rows and its columns, which halves the work of
-both passes.
+The similarities are symmetric, and so are most weights. A tile off the diagonal
+therefore serves its rows and its columns, which halves the work of both passes.
 
 A replica computes only the rows of its own z_i, in the backward pass as well.
 For the other replicas' z_j it needs c_j and lse_j, which are N numbers, and not
 the sum over replicas of N x D gradients.
 """
 
-import operator
+import functools
 
-import keras
+import numpy as np
 from keras import ops
 
-from supcon_tf.losses.pairs.tiles import Tiles, parts
+from supcon_tf.losses.pairs.dense import lowest
+from supcon_tf.losses.pairs.terms import (
+    ALL_PAIRS,
+    Exps,
+    Products,
+    Weights,
+    is_mask,
+)
+from supcon_tf.losses.pairs.tiles import Tile, Tiles
 
 # Similarities up to this size are exponentiated without a shift. float32 sums
 # them without overflow (exp(40) = 2e17) or loss (exp(-40) = 4e-18).
 LARGEST_BOUND = 40.0
+# With similarities up to this size a curve is computed from exponentials that
+# all anchors share. float32 holds exp(2 * 25 + 30), which is 5e34.
+LARGEST_BOUND_OF_CURVES = 25.0
 
 
-def log_sum_exps(contrasts, *, with_positives=False, tile_size=None):
-    """The log-sum-exp of the similarities of each own vector to all others.
+def sums_over_pairs(contrasts, terms, kinds=ALL_PAIRS, *, tile_size=None):
+    """The terms of each own vector, summed over all other contrasts.
 
     If the similarities have no bound, or one above 40, each tile is shifted by
     the maxima of its rows and columns, which takes up to twice the time.
 
     Args:
       contrasts: `Contrasts`. Every own vector counts as an anchor.
-      with_positives: whether the log-sum-exp over the others of the same class
-        is computed as well.
+      terms: list of `Exps`, `Products` and `Weights`.
+      kinds: `Kinds`, which define the names in the terms.
       tile_size: positive int, rows of a tile; None is `tiles.TILE_SIZE`.
 
     Returns:
-      `[n, 1]` floats, or `[n, 2]` with positives. Where a vector has no others
-      it is a finite number without meaning.
+      `[n, T]` floats, one column for each term. A log-sum-exp is a very low
+      finite number where a vector has no pairs.
     """
-    rest = contrasts.rest
-    tiles = Tiles(
-        ops.shape(contrasts.own)[0],
-        None if rest is None else ops.shape(rest[0])[0],
-        tile_size,
-    )
-    bound = contrasts.bound
-    if bound is not None and bound <= LARGEST_BOUND:
-        compute = _log_of_sums
-    else:
-        compute = _shifted_log_sum_exp
-    return compute(tiles, contrasts, rest, with_positives)(contrasts.own)
+    return _Passes(contrasts, terms, kinds, tile_size).sums()
 
 
-def _log_of_sums(tiles, contrasts, rest, with_positives):
-    """The log-sum-exp without a shift, with one exponential for each pair."""
-    groups = contrasts.own_classes if with_positives else None
+def sums_and_curve(
+    contrasts, terms, kinds, curve, offsets_of, *, tile_size=None
+):
+    """The terms, and the sum of a curve over the positives, weighted.
 
-    @ops.custom_gradient
-    def compute(vectors):
-        own, others = _cut(tiles, groups, rest, vectors)
-        zeros = tiles.own.filled(0.0, 1 if groups is None else 2, vectors.dtype)
-        totals = tiles.own.join(
-            tiles.accumulate(_sums, operator.add, zeros, own, others)
-        )
-        is_empty = totals == 0
-        totals = ops.where(is_empty, ops.ones_like(totals), totals)
+    The curve is a function of s_ij - offset_i. Its offsets are computed from
+    the terms, so that there are two passes forward, but only one back.
 
-        def gradient(*upstream):
-            factors = ops.where(
-                is_empty, ops.zeros_like(totals), upstream[-1] / totals
-            )
-            return _accumulated_products(
-                tiles, _products, factors, own, others, contrasts.of_rest
-            )
+    Args:
+      contrasts: as for `sums_over_pairs`.
+      terms: as for `sums_over_pairs`.
+      kinds: `Kinds` that include `"positive"`.
+      curve: `Curve`.
+      offsets_of: function of the terms `[n, T]` that returns the offsets and
+        the constant shifts of the curve, both `[n]`.
+      tile_size: as for `sums_over_pairs`.
 
-        return ops.log(totals), gradient
-
-    return compute
-
-
-def _sums(rows, columns, diagonal):
-    """What a tile adds to the sums of its rows and of its columns."""
-    (z_i, real_i, *group_i), (z_j, real_j, *group_j) = rows, columns
-    exps = ops.exp(ops.matmul(z_i, ops.transpose(z_j)))
-    exps = parts(exps, 0.0, *_or_none(group_i, group_j), diagonal)
-
-    def for_columns():
-        return _side_by_side(
-            ops.transpose(ops.matmul(ops.transpose(real_i), part))
-            for part in exps
-        )
-
-    return _side_by_side(ops.matmul(part, real_j) for part in exps), for_columns
+    Returns:
+      The terms `[n, T]`, and the sums of the curve `[n]`.
+    """
+    passes = _Passes(contrasts, terms, kinds, tile_size, curve)
+    sums = passes.sums()
+    sums, messages = sums[:, : len(terms)], sums[:, len(terms) :]
+    offsets, shifts = offsets_of(sums)
+    return sums, passes.curve_sums(offsets, shifts, messages)
 
 
-def _products(rows, columns, diagonal):
-    """What a tile adds to the gradients of its rows and of its columns."""
-    (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
-    exps = ops.exp(ops.matmul(z_i, ops.transpose(z_j)))
-    exps = parts(exps, 0.0, *_or_none(group_i, group_j), diagonal)
-    weights = sum(
-        part * (f_i[:, p, None] + f_j[None, :, p])
-        for p, part in enumerate(exps)
-    )
-    return _weighted(weights, z_i, z_j)
+class _Passes:
+    """The passes over all tiles, forward and back.
 
+    With a curve the gradient of its sums is not computed in a pass of its own.
+    The sums of the terms then have three more columns, all 0, which are given
+    to `curve_sums`. Its gradient by them is no derivative, but a message to the
+    gradient of the terms: the upstream gradient, the offsets and the shifts of
+    the curve. All tiles are thus computed only once.
+    """
 
-def _shifted_log_sum_exp(tiles, contrasts, rest, with_positives):
-    """The log-sum-exp of any finite similarities, with a shift of each tile."""
-    groups = contrasts.own_classes if with_positives else None
+    def __init__(self, contrasts, terms, kinds, tile_size, curve=None):
+        self._blocks = _Blocks(contrasts, kinds, tile_size)
+        self._kinds = kinds
+        self._curve = curve
+        self._width = len(terms)
+        self._dtype = contrasts.own.dtype
+        exponents = [abs(t.power) for t in terms if isinstance(t, Exps)]
+        largest = max(exponents, default=0)
+        bound = contrasts.bound
+        if bound is not None and bound * largest <= LARGEST_BOUND:
+            self._way = _Unshifted(terms)
+        else:
+            self._way = _Shifted(terms, self._dtype)
+        self._bound = None
+        if bound is not None and bound <= LARGEST_BOUND_OF_CURVES:
+            self._bound = bound
 
-    @ops.custom_gradient
-    def compute(vectors):
-        own, others = _cut(tiles, groups, rest, vectors)
-        lowest = _lowest(vectors)
-        nothing = tiles.own.filled(
-            lowest, 1 if groups is None else 2, vectors.dtype
-        )
-        outputs = tiles.own.join(
-            tiles.accumulate(_shifted_sums, ops.logaddexp, nothing, own, others)
-        )
+    def sums(self):
+        """The terms `[n, T]`, with three more columns for the messages."""
+        blocks, way = self._blocks, self._way
 
-        def gradient(*upstream):
-            factors = ops.where(outputs > lowest / 2, upstream[-1], 0.0)
-            return _accumulated_products(
-                tiles,
-                _shifted_products,
-                ops.concatenate([factors, outputs], axis=1),
-                own,
-                others,
-                contrasts.of_rest,
+        def forward(rows, columns, diagonal):
+            tile = Tile(rows, columns, diagonal, self._kinds)
+            return way.sums(tile, axis=1), lambda: way.sums(tile, axis=0)
+
+        @ops.custom_gradient
+        def compute(*trained):
+            own, rest = blocks.cut(trained)
+            start = blocks.tiles.own.filled(0.0, self._width, self._dtype)
+            totals = blocks.tiles.own.join(
+                blocks.tiles.accumulate(
+                    forward, way.combined, start + way.start, own, rest
+                )
             )
 
-        return outputs, gradient
+            def gradient(*upstream):
+                of_terms = upstream[-1][:, : self._width]
+                anchors = [way.of_anchors(of_terms, totals)]
+                if self._curve is not None:
+                    anchors.append(upstream[-1][:, self._width :])
+                return blocks.gradients(
+                    self._backward, _side_by_side(anchors), own, rest
+                )
 
-    return compute
+            sums = way.finished(totals)
+            if self._curve is not None:
+                sums = ops.pad(sums, [[0, 0], [0, 3]])
+            return sums, gradient
 
+        return compute(*blocks.trained)
 
-def _shifted_sums(rows, columns, diagonal):
-    """What a tile adds to the log-sum-exps of its rows and of its columns."""
-    (z_i, real_i, *group_i), (z_j, real_j, *group_j) = rows, columns
-    similarities = ops.matmul(z_i, ops.transpose(z_j))
-    lowest = _lowest(z_i)
+    def curve_sums(self, offsets, shifts, messages):
+        """The sums of the curve, `[n]`; `messages` are `[n, 3]`."""
+        blocks = self._blocks
+        shifts = ops.stop_gradient(shifts)[:, None]
 
-    def of_parts(mask, axis):
-        values = ops.where(mask, similarities, lowest)
-        groups = _or_none(group_i, group_j)
-        return [
-            ops.logsumexp(part, axis=axis, keepdims=True)
-            for part in parts(values, lowest, *groups, diagonal)
-        ]
+        def forward(rows, columns, diagonal):
+            tile = Tile(rows, columns, diagonal, self._kinds)
 
-    def for_columns():
-        return _side_by_side(
-            ops.transpose(part) for part in of_parts(real_i > 0, 0)
+            def sums(axis):
+                return _side_by_side(
+                    tile.sum(tile.counted(values, axis, "positive"), axis)
+                    for values in self._values_and_slopes(tile, axis, 0, 1)
+                )
+
+            return sums(1), lambda: sums(0)
+
+        @ops.custom_gradient
+        def compute(offsets, messages):
+            offsets = offsets[:, None]
+            anchors = _side_by_side([offsets, shifts])
+            vectors = [ops.stop_gradient(x) for x in blocks.trained]
+            own, rest = blocks.cut(vectors, anchors)
+            start = blocks.tiles.own.filled(0.0, 2, self._dtype)
+            totals = blocks.tiles.own.join(
+                blocks.tiles.accumulate(forward, ops.add, start, own, rest)
+            )
+
+            def gradient(*upstream):
+                given = -upstream[-1] * totals[:, 1]
+                return given, _side_by_side([upstream[-1][:, None], anchors])
+
+            return totals[:, 0], gradient
+
+        return compute(offsets, messages)
+
+    def _backward(self, rows, columns, diagonal):
+        """What a tile gives to the vectors of its rows and of its columns."""
+        tile = Tile(rows, columns, diagonal, self._kinds)
+        slopes = self._way.slopes(tile)
+        if self._curve is not None:
+            first = tile.rows["anchors"].shape[1] - 3
+
+            def of_curve(axis):
+                _, slopes = self._values_and_slopes(
+                    tile, axis, first + 1, first + 2
+                )
+                return slopes * tile.anchors(axis, first)
+
+            of_rows, of_columns = slopes
+            if of_columns is None:
+                given = of_curve(1) + of_curve(0)
+                slopes = of_rows + tile.counted(given, 1, "positive"), None
+            else:
+                slopes = (
+                    of_rows + tile.counted(of_curve(1), 1, "positive"),
+                    of_columns + tile.counted(of_curve(0), 0, "positive"),
+                )
+        return _for_vectors(tile, *slopes)
+
+    def _values_and_slopes(self, tile, axis, offset, shift):
+        """The curve and its derivative, each `[rows, columns]`.
+
+        `offset` and `shift` are the numbers of their columns.
+        """
+        offsets = tile.anchors(axis, offset)
+        shifts = tile.anchors(axis, shift)
+        similarities = tile.similarities(axis)
+        if self._bound is None:
+            x = similarities - offsets
+            return self._curve.value(x, shifts), self._curve.slope(x, shifts)
+        # An anchor without negatives has a very low offset.
+        offsets = ops.maximum(offsets, -self._bound - 30.0)
+        return self._curve.of_exps(
+            ops.exp(similarities) * ops.exp(-offsets),
+            similarities - offsets,
+            shifts,
         )
 
-    return _side_by_side(of_parts(real_j[None, :, 0] > 0, 1)), for_columns
 
+class _Blocks:
+    """The rows of `Contrasts` and their features, cut into blocks.
 
-def _shifted_products(rows, columns, diagonal):
-    """What a tile adds to the gradients of its rows and of its columns.
-
-    The factors f are c and the log-sum-exps, side by side.
+    Attributes:
+      tiles: `Tiles`.
+      trained: list of the own vectors `[n, D]` and, if they have, of their
+        scales `[n, 1]`.
     """
-    (f_i, z_i, _, *group_i), (f_j, z_j, _, *group_j) = rows, columns
-    similarities = ops.matmul(z_i, ops.transpose(z_j))
-    width = f_i.shape[1] // 2
 
-    # The minimum cuts off padding and vectors without others, which would give
-    # more than 1.
-    def softmax(part, log_sum_exp):
-        return ops.exp(ops.minimum(part - log_sum_exp, 0.0))
-
-    groups = _or_none(group_i, group_j)
-    weights = sum(
-        f_i[:, p, None] * softmax(part, f_i[:, width + p, None])
-        + f_j[None, :, p] * softmax(part, f_j[None, :, width + p])
-        for p, part in enumerate(
-            parts(similarities, _lowest(z_i), *groups, diagonal)
+    def __init__(self, contrasts, kinds, tile_size):
+        self._contrasts = contrasts
+        self._features = kinds.features
+        rest = contrasts.rest
+        self.tiles = Tiles(
+            ops.shape(contrasts.own)[0],
+            None if rest is None else ops.shape(rest[0])[0],
+            tile_size,
         )
-    )
-    return _weighted(weights, z_i, z_j)
+        self.trained = [contrasts.own]
+        if contrasts.scales is not None:
+            self.trained.append(contrasts.scales)
 
+    def cut(self, trained, anchors=None):
+        """The blocks of the own rows, and of the rest or None, as dicts.
 
-def _lowest(vectors):
-    """A finite number far below every similarity."""
-    dtype = keras.backend.standardize_dtype(vectors.dtype)
-    return -1e300 if dtype == "float64" else -1e38
-
-
-def _cut(tiles, groups, rest, vectors):
-    """Cuts the vectors, a column of ones and the groups, if any, into blocks.
-
-    Returns a tuple of blocks for the own vectors, and one for the rest or None.
-    The column tells what counts: it is 0 for padding and unfilled rows.
-    """
-    own = [vectors, ops.ones_like(vectors[:, :1])]
-    others = None
-    if groups is not None:
-        own.append(groups[:, None])
-    if rest is not None:
-        rest_vectors, rest_groups, is_real = rest
+        The column `is_real` is 0 for padding and unfilled rows. `anchors` are
+        columns `[n, W]` of numbers that belong to the anchors.
+        """
+        contrasts, (vectors, *scales) = self._contrasts, trained
+        size = ops.shape(vectors)[0]
+        own = {"vectors": vectors, "is_real": ops.ones_like(vectors[:, :1])}
+        of_anchors = {}
+        if scales:
+            of_anchors["scales"] = scales[0]
+        if anchors is not None:
+            of_anchors["anchors"] = anchors
+        features = self._features.items()
+        own |= {name: x[:size] for name, x in features} | of_anchors
+        own = {name: self.tiles.own.cut(x) for name, x in own.items()}
+        if contrasts.rest is None:
+            return own, None
+        rest_vectors, is_real = contrasts.rest
         is_real = is_real[:, None]
-        others = [rest_vectors * is_real, is_real]
-        if groups is not None:
-            others.append(rest_groups[:, None])
-        others = tuple(tiles.rest.cut(x) for x in others)
-    return tuple(tiles.own.cut(x) for x in own), others
+        rest = {"vectors": rest_vectors * is_real, "is_real": is_real}
+        rest |= {name: x[size:] for name, x in features}
+        rest |= {name: contrasts.of_rest(x) for name, x in of_anchors.items()}
+        return own, {name: self.tiles.rest.cut(x) for name, x in rest.items()}
+
+    def gradients(self, backward, anchors, own, rest):
+        """Sums what the tiles give to the own vectors, and to their scales.
+
+        Args:
+          backward: tile function for `Tiles.accumulate`.
+          anchors: `[n, W]`, the numbers of the anchors that it needs.
+          own: dict of blocks from `cut`.
+          rest: dict of blocks from `cut`, or None.
+
+        Returns:
+          `[n, D]`, or a tuple of that and `[n, 1]` if there are scales.
+        """
+        own = own | {"anchors": self.tiles.own.cut(anchors)}
+        if rest is not None:
+            of_rest = self._contrasts.of_rest(anchors)
+            rest = rest | {"anchors": self.tiles.rest.cut(of_rest)}
+        dim = own["vectors"].shape[-1]
+        width = dim + (1 if "scales" in own else 0)
+        zeros = self.tiles.own.filled(0.0, width, own["vectors"].dtype)
+        sums = self.tiles.own.join(
+            self.tiles.accumulate(backward, ops.add, zeros, own, rest)
+        )
+        if width == dim:
+            return sums
+        return sums[:, :dim], sums[:, dim:]
 
 
-def _accumulated_products(tiles, products, factors, own, others, of_rest):
-    """Sums `products` over all tiles, with the factors of rows and columns."""
-    if others is not None:
-        others = (tiles.rest.cut(of_rest(factors)), *others)
-    own = (tiles.own.cut(factors), *own)
-    zeros = ops.zeros_like(own[1])
-    return tiles.own.join(
-        tiles.accumulate(products, operator.add, zeros, own, others)
-    )
+class _Unshifted:
+    """Sums exponentials as they are, with one exponential for each pair."""
+
+    start = 0.0
+
+    def __init__(self, terms):
+        self._terms = terms
+        self._is_exp = np.array([[isinstance(t, Exps) for t in terms]])
+        self._powers = [[getattr(t, "power", 1.0) for t in terms]]
+
+    def combined(self, totals, given):
+        """The totals `[., T]` of two groups of tiles."""
+        return totals + given
+
+    def sums(self, tile, axis):
+        """What a tile adds to the totals of its anchors, `[., T]`."""
+        exps = self._exps(tile, axis)
+        return _side_by_side(
+            tile.sum(
+                tile.counted(exps[term.power], axis, term.kind)
+                if isinstance(term, Exps)
+                else _plain_part(tile, axis, term),
+                axis,
+            )
+            for term in self._terms
+        )
+
+    def finished(self, totals):
+        """The terms, from the totals over all tiles, `[n, T]`."""
+        is_empty = totals == 0
+        logs = ops.log(ops.where(is_empty, 1.0, totals))
+        logs = ops.where(is_empty, lowest(totals.dtype), logs)
+        return ops.where(self._is_exp, logs, totals)
+
+    def of_anchors(self, upstream, totals):
+        """What the slopes need to know of the anchors, `[n, T]`."""
+        is_empty = totals == 0
+        whole = ops.where(is_empty, 1.0, totals)
+        powers = ops.convert_to_tensor(self._powers, upstream.dtype)
+        of_exps = ops.where(is_empty, 0.0, powers * upstream / whole)
+        return ops.where(self._is_exp, of_exps, upstream)
+
+    def slopes(self, tile):
+        """The derivatives by the similarities of rows, and of columns.
+
+        For symmetric weights their sum is the first, and the second is None.
+        """
+        if tile.is_symmetric:
+            return self._slopes(
+                tile, 1, lambda t: tile.anchors(1, t) + tile.anchors(0, t)
+            ), None
+        return tuple(
+            self._slopes(tile, axis, functools.partial(tile.anchors, axis))
+            for axis in (1, 0)
+        )
+
+    def _slopes(self, tile, axis, factors):
+        exps = self._exps(tile, axis)
+        return sum(
+            tile.counted(
+                factors(t) * exps[term.power]
+                if isinstance(term, Exps)
+                else ops.broadcast_to(factors(t), ops.shape(tile.products)),
+                axis,
+                term.kind,
+            )
+            for t, term in enumerate(self._terms)
+            if not isinstance(term, Weights)
+        )
+
+    def _exps(self, tile, axis):
+        """Dict from a power to the exponentials, `[rows, columns]`."""
+        similarities = tile.similarities(axis)
+        return {
+            power: ops.exp(_times(power, similarities))
+            for power in {
+                term.power for term in self._terms if isinstance(term, Exps)
+            }
+        }
 
 
-def _weighted(weights, rows, columns):
-    """The weighted sums of vectors, for the rows and for the columns."""
-    # It is cheaper to transpose the small factors than the tile.
+class _Shifted:
+    """Sums exponentials of any finite similarities, as log-sum-exps."""
+
+    def __init__(self, terms, dtype):
+        self._terms = terms
+        self._is_exp = np.array([[isinstance(t, Exps) for t in terms]])
+        self._lowest = lowest(dtype)
+        start = np.where(self._is_exp, self._lowest, 0.0)
+        self.start = ops.convert_to_tensor(start, dtype)
+
+    def combined(self, totals, given):
+        """The totals `[., T]` of two groups of tiles."""
+        logs = ops.logaddexp(totals, given)
+        return ops.where(self._is_exp, logs, totals + given)
+
+    def sums(self, tile, axis):
+        """What a tile adds to the totals of its anchors, `[., T]`."""
+        return _side_by_side(
+            self._log_sum_exp(tile, axis, term)
+            if isinstance(term, Exps)
+            else tile.sum(_plain_part(tile, axis, term), axis)
+            for term in self._terms
+        )
+
+    def finished(self, totals):
+        """The terms, which are the totals."""
+        return totals
+
+    def of_anchors(self, upstream, totals):
+        """What the slopes need to know of the anchors, `[n, 2 T]`."""
+        is_empty = ops.logical_and(self._is_exp, totals <= self._lowest / 2)
+        factors = ops.where(is_empty, 0.0, upstream)
+        return ops.concatenate([factors, totals], axis=1)
+
+    def slopes(self, tile):
+        """The derivatives by the similarities of rows, and of columns."""
+        return tuple(
+            sum(
+                tile.anchors(axis, t) * self._slope(tile, axis, t, term)
+                for t, term in enumerate(self._terms)
+                if not isinstance(term, Weights)
+            )
+            for axis in (1, 0)
+        )
+
+    def _log_sum_exp(self, tile, axis, term):
+        exponents = self._exponents(tile, axis, term)
+        exponents = ops.where(tile.is_real(axis), exponents, self._lowest)
+        sums = ops.logsumexp(exponents, axis=axis, keepdims=True)
+        return sums if axis == 1 else ops.transpose(sums)
+
+    def _slope(self, tile, axis, t, term):
+        if isinstance(term, Products):
+            ones = ops.ones_like(tile.products)
+            return tile.counted(ones, axis, term.kind)
+        log_sum_exp = tile.anchors(axis, len(self._terms) + t)
+        exponents = self._exponents(tile, axis, term) - log_sum_exp
+        # The minimum cuts off padding and vectors without others, which would
+        # give more than 1.
+        return term.power * ops.exp(ops.minimum(exponents, 0.0))
+
+    def _exponents(self, tile, axis, term):
+        """Returns power * s + log(k); very low where the weight k is 0."""
+        exponents = _times(term.power, tile.similarities(axis))
+        weights = tile.weights(axis, term.kind)
+        if weights is not None and not is_mask(weights):
+            exponents += ops.log(ops.where(weights > 0, weights, 1.0))
+            weights = weights > 0
+        return tile.masked(exponents, weights, self._lowest)
+
+
+def _plain_part(tile, axis, term):
+    """What `Products` or `Weights` sum, `[rows, columns]`."""
+    if isinstance(term, Products):
+        return tile.counted(tile.similarities(axis), axis, term.kind)
+    return tile.counted(ops.ones_like(tile.products), axis, term.kind)
+
+
+def _times(power, similarities):
+    return similarities if power == 1 else power * similarities
+
+
+def _for_vectors(tile, slopes_of_rows, slopes_of_columns):
+    """What the slopes `[rows, columns]` of a tile give to its vectors.
+
+    Returns the part of the rows `[rows, D]`, and a function for that of the
+    columns. If there are scales, they have one more column, for these.
+    """
+    rows, columns = tile.rows["vectors"], tile.columns["vectors"]
+    if "scales" not in tile.rows:
+        slopes = slopes_of_rows
+        if slopes_of_columns is not None:
+            slopes = slopes_of_rows + slopes_of_columns
+        # It is cheaper to transpose the small factors than the tile.
+        return (
+            ops.matmul(slopes, columns),
+            lambda: ops.transpose(ops.matmul(ops.transpose(rows), slopes)),
+        )
+    slopes = slopes_of_rows * tile.scales(1)
+    slopes += slopes_of_columns * tile.scales(0)
+
+    def of_scales(slopes, axis):
+        return ops.sum(slopes * tile.products, axis=axis)[:, None]
+
     return (
-        ops.matmul(weights, columns),
-        lambda: ops.transpose(ops.matmul(ops.transpose(rows), weights)),
+        _side_by_side(
+            [ops.matmul(slopes, columns), of_scales(slopes_of_rows, 1)]
+        ),
+        lambda: _side_by_side(
+            [
+                ops.transpose(ops.matmul(ops.transpose(rows), slopes)),
+                of_scales(slopes_of_columns, 0),
+            ]
+        ),
     )
-
-
-def _or_none(*blocks):
-    """The groups of rows and columns, or None where there are none."""
-    return [block[0] if block else None for block in blocks]
 
 
 def _side_by_side(columns):
+    """Joins `[., W]` arrays to one with all their columns."""
     columns = list(columns)
     return columns[0] if len(columns) == 1 else ops.concatenate(columns, axis=1)

@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from supcon_tf.losses.pairs.terms import is_mask
+
 # The most rows of a tile. On two CPU cores the time is the same from 512 to
 # 1024 rows, while the memory grows with their square.
 TILE_SIZE = 896
@@ -61,22 +63,22 @@ class Tiles:
           tile: function `(rows, columns, diagonal)` that returns the
             contribution of a tile to its rows, `[rows, W]`, and a function
             without arguments that returns its contribution to its columns.
-            `rows` and `columns` are tuples: a block of each array in `own`, or
-            in `rest` for columns of the rest. `diagonal` tells whether both are
-            the same block.
+            `rows` and `columns` are dicts of a block of each array in `own`,
+            or in `rest` for columns of the rest. `diagonal` tells whether both
+            are the same block.
           combine: function that combines two contributions to the same rows.
           totals: `[count, rows, W]` floats to start with, which must not change
             a contribution that they are combined with.
-          own: tuple of arrays that `self.own` has cut.
-          rest: tuple of as many arrays that `self.rest` has cut; None if there
-            is no rest.
+          own: dict of arrays that `self.own` has cut.
+          rest: dict of arrays of the same names that `self.rest` has cut; None
+            if there is no rest.
 
         Returns:
           `[count, rows, W]` floats.
         """
 
         def block(arrays, i):
-            return tuple(array[i] for array in arrays)
+            return {name: array[i] for name, array in arrays.items()}
 
         def add(i, given, totals):
             updated = combine(totals[i], given)
@@ -111,28 +113,85 @@ class Tiles:
         return _loop(0, self.own.count, row_of_tiles, (totals,))[0]
 
 
-def parts(values, nothing, rows_groups, columns_groups, diagonal):
-    """A tile's values for all pairs and, with groups, for pairs of a group.
+class Tile:
+    """A block of rows and one of columns, each of which may be the anchors.
+
+    `axis` is the one over which the pairs of an anchor are summed: 1 if the
+    rows are the anchors, 0 if the columns are.
 
     Args:
-      values: `[rows, columns]`.
-      nothing: number that takes the place of a pair that does not belong to a
-        part, and of the pair of a row with itself on the diagonal.
-      rows_groups: None, or `[rows, 1]` int32.
-      columns_groups: None, or `[columns, 1]` int32.
+      rows: dict of blocks: `vectors` `[r, D]`, `is_real` `[r, 1]`, the features
+        of `kinds`, and perhaps `scales` `[r, 1]` and `anchors` `[r, W]`.
+      columns: such a dict for the columns.
       diagonal: whether rows and columns are the same block.
-
-    Returns:
-      A list of one or two arrays like `values`.
+      kinds: `Kinds`.
     """
-    if diagonal:
-        rows = ops.arange(values.shape[0] or ops.shape(values)[0])
-        is_self = rows[:, None] == rows[None, :]
-        values = ops.where(is_self, nothing, values)
-    if rows_groups is None:
-        return [values]
-    is_same = rows_groups == columns_groups[None, :, 0]
-    return [values, ops.where(is_same, values, nothing)]
+
+    def __init__(self, rows, columns, diagonal, kinds):
+        self.rows, self.columns = rows, columns
+        self.products = ops.matmul(
+            rows["vectors"], ops.transpose(columns["vectors"])
+        )
+        self._is_self = None
+        if diagonal:
+            index = ops.arange(ops.shape(self.products)[0])
+            self._is_self = index[:, None] == index[None, :]
+        self._weights = kinds.in_both_orders(rows, columns)
+        self.is_symmetric = kinds.is_symmetric and "scales" not in rows
+
+    def similarities(self, axis):
+        """The similarities of the anchors, `[rows, columns]`."""
+        if "scales" not in self.rows:
+            return self.products
+        return self.products * self.scales(axis)
+
+    def scales(self, axis):
+        """The scales of the anchors, `[rows, 1]` or `[1, columns]`."""
+        if axis == 1:
+            return self.rows["scales"]
+        return ops.transpose(self.columns["scales"])
+
+    def anchors(self, axis, number):
+        """A column of what the anchors have, `[rows, 1]` or `[1, columns]`."""
+        if axis == 1:
+            return self.rows["anchors"][:, number, None]
+        return self.columns["anchors"][None, :, number]
+
+    def weights(self, axis, kind):
+        """The weights of a kind `[rows, columns]`; None if all pairs count."""
+        return None if kind is None else self._weights[1 - axis][kind]
+
+    def counted(self, values, axis, kind):
+        """The values `[rows, columns]` times the weights of a kind."""
+        weights = self.weights(axis, kind)
+        if weights is not None and not is_mask(weights):
+            values, weights = values * weights, None
+        return self.masked(values, weights, 0.0)
+
+    def masked(self, values, mask, nothing):
+        """The values `[rows, columns]`, or `nothing` where the mask is False.
+
+        A row compared with itself is `nothing` as well.
+        """
+        if mask is not None:
+            values = ops.where(mask, values, nothing)
+        if self._is_self is not None:
+            values = ops.where(self._is_self, nothing, values)
+        return values
+
+    def sum(self, values, axis):
+        """Sums values over the real pairs of each anchor, `[., 1]`."""
+        if axis == 1:
+            return ops.matmul(values, self.columns["is_real"])
+        # It is cheaper to transpose the sums than the tile.
+        real = ops.transpose(self.rows["is_real"])
+        return ops.transpose(ops.matmul(real, values))
+
+    def is_real(self, axis):
+        """Which pairs of an anchor are real, `[1, columns]` or `[rows, 1]`."""
+        if axis == 1:
+            return ops.transpose(self.columns["is_real"]) > 0
+        return self.rows["is_real"] > 0
 
 
 def _loop(start, stop, body, state):

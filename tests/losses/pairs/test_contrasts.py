@@ -27,9 +27,8 @@ def test_a_queue_comes_after_the_batch_with_classes_of_its_own():
         np.equal.outer(*2 * [[9, 9, 7, 7, 7, 9, 7]]),
     )
     np.testing.assert_array_equal(contrasts.is_real, [1, 1, 1, 1, 1, 1, 0])
-    vectors, rest_classes, is_real = contrasts.rest
+    vectors, is_real = contrasts.rest
     np.testing.assert_array_equal(vectors, contrasts.vectors[4:])
-    np.testing.assert_array_equal(rest_classes, classes[4:])
     np.testing.assert_array_equal(is_real, [1, 1, 0])
 
 

@@ -7,7 +7,9 @@ from pairwise import pairwise
 
 from supcon_tf.losses.pairs import tiles
 from supcon_tf.losses.pairs.contrasts import Contrasts
-from supcon_tf.losses.pairs.tiled import log_sum_exps
+from supcon_tf.losses.pairs.kinds import by_class
+from supcon_tf.losses.pairs.terms import ALL_PAIRS, Exps
+from supcon_tf.losses.pairs.tiled import sums_over_pairs
 
 
 def by_array(vectors, groups=None):
@@ -29,6 +31,13 @@ def alone(vectors, groups=None, bound=None):
     """Contrasts that are nothing but the vectors of the replica."""
     groups = None if groups is None else tf.constant(groups)
     return Contrasts(vectors, vectors, groups, views=1, bound=bound)
+
+
+def log_sum_exps(contrasts, *, with_positives=False, tile_size=None):
+    """Over all others and, with positives, over those of the own group."""
+    terms = [Exps(), Exps("positive")] if with_positives else [Exps()]
+    kinds = by_class(contrasts) if with_positives else ALL_PAIRS
+    return sums_over_pairs(contrasts, terms, kinds, tile_size=tile_size)
 
 
 def problem(size, scale=1.0):

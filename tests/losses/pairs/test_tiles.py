@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from supcon_tf.losses.pairs.tiles import Blocks, Tiles, parts
+from supcon_tf.losses.pairs.tiles import Blocks, Tiles
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 8, 9, 100])
@@ -26,13 +26,14 @@ def test_accumulate_meets_each_pair_of_rows_once_from_each_side(
 ):
     size = 7
     tiles = Tiles(size, rest_size, tile_size=tile_size)
-    own = (tiles.own.cut(10.0 ** np.arange(size)[:, None]),)
+    own = {"x": tiles.own.cut(10.0 ** np.arange(size)[:, None])}
     rest = None
     if rest_size is not None:
-        rest = (tiles.rest.cut(10.0 ** (7 + np.arange(rest_size))[:, None]),)
+        numbers = 10.0 ** (7 + np.arange(rest_size))[:, None]
+        rest = {"x": tiles.rest.cut(numbers)}
 
     def tile(rows, columns, diagonal):
-        (rows,), (columns,) = rows, columns
+        rows, columns = rows["x"], columns["x"]
         return (
             rows * 0 + columns.numpy().sum(),
             lambda: columns * 0 + rows.numpy().sum(),
@@ -47,17 +48,3 @@ def test_accumulate_meets_each_pair_of_rows_once_from_each_side(
     )
     all_ones = int("1" * (size + (rest_size or 0)))
     np.testing.assert_array_equal(tiles.own.join(totals)[:, 0], [all_ones] * 7)
-
-
-def test_parts_are_all_pairs_and_those_of_a_group():
-    groups = np.array([[4], [9], [4]], "int32")
-    values = np.arange(9.0).reshape(3, 3) + 1
-    everything, same_group = parts(values, 0.0, groups, groups, diagonal=True)
-    np.testing.assert_array_equal(everything, [[0, 2, 3], [4, 0, 6], [7, 8, 0]])
-    np.testing.assert_array_equal(same_group, [[0, 0, 3], [0, 0, 0], [7, 0, 0]])
-
-
-def test_without_groups_and_off_the_diagonal_all_pairs_count():
-    values = np.arange(6.0).reshape(2, 3)
-    (everything,) = parts(values, 0.0, None, None, diagonal=False)
-    np.testing.assert_array_equal(everything, values)
