@@ -1,4 +1,7 @@
-"""Errors that several rooms raise, and a check that several make."""
+"""Errors that several rooms raise, and checks that several make."""
+
+import math
+import numbers
 
 
 class RunStoppedError(Exception):
@@ -29,4 +32,30 @@ def check_int(name, value, least):
     if not is_int or value < least:
         raise ValueError(
             f"`{name}` must be an int >= {least}. Received: {name}={value!r}"
+        )
+
+
+def check_number(name, value, above=-math.inf):
+    """Refuses what is no finite number, or one that is too small.
+
+    Args:
+      name: of the argument.
+      value: what was given for it.
+      above: number that the value must exceed.
+
+    Raises:
+      ValueError: if it is so.
+
+    Example:
+      >>> check_number("steepness", 0, above=0)
+      Traceback (most recent call last):
+        ...
+      ValueError: `steepness` must be a finite number > 0. Received: steepness=0
+    """
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_real or not above < value < math.inf:
+        least = "" if above == -math.inf else f" > {above}"
+        raise ValueError(
+            f"`{name}` must be a finite number{least}. "
+            f"Received: {name}={value!r}"
         )

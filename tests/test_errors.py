@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from supcon_tf.errors import check_int
+from supcon_tf.errors import check_int, check_number
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3)])
@@ -16,3 +16,23 @@ def test_what_is_none_is_named(value):
     assert str(error.value) == (
         f"`steps` must be an int >= 1. Received: steps={value!r}"
     )
+
+
+@pytest.mark.parametrize("value", [1, 0.5, np.float32(3), 1e-30])
+def test_finite_numbers_above_the_limit_pass(value):
+    check_number("steepness", value, above=0)
+    check_number("b", -value)
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1.0, True, float("nan"), float("inf"), "1", None]
+)
+def test_what_is_no_finite_number_above_the_limit_is_named(value):
+    with pytest.raises(ValueError) as error:
+        check_number("steepness", value, above=0)
+    assert str(error.value) == (
+        "`steepness` must be a finite number > 0. "
+        f"Received: steepness={value!r}"
+    )
+    with pytest.raises(ValueError, match=r"`b` must be a finite number\."):
+        check_number("b", float("-inf"))

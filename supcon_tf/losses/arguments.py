@@ -31,12 +31,9 @@ def check_variant(
     `views` is V, if it is known. `choices` are `summation`, `denominator`,
     `anchors` and `implementation`. All others are as for `supcon_loss`.
     """
-    _check_temperature(temperature)
-    _check_choices(
-        normalize=normalize,
-        scale_by_temperature=scale_by_temperature,
-        **choices,
-    )
+    check_temperature(temperature)
+    check_flags(normalize=normalize, scale_by_temperature=scale_by_temperature)
+    _check_choices(**choices)
     _check_positives_cap(positives_cap, views)
     if unlabeled_label is not None and not _is_number(
         unlabeled_label, numbers.Integral
@@ -54,7 +51,8 @@ def check_variant(
     )
 
 
-def _check_temperature(temperature):
+def check_temperature(temperature):
+    """Raises a ValueError unless a temperature is allowed."""
     if not _is_number(temperature) or not (
         _LOWEST_TEMPERATURE <= temperature < math.inf
     ):
@@ -64,15 +62,18 @@ def _check_temperature(temperature):
         )
 
 
+def check_flags(**flags):
+    """Raises a ValueError unless each value is True or False."""
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ValueError(
+                f"`{name}` must be True or False. Received: {name}={value!r}"
+            )
+
+
 def _check_choices(**choices):
     for name, value in choices.items():
-        if name not in _CHOICES:
-            if not isinstance(value, bool):
-                raise ValueError(
-                    f"`{name}` must be True or False. "
-                    f"Received: {name}={value!r}"
-                )
-        elif value not in _CHOICES[name]:
+        if value not in _CHOICES[name]:
             allowed = ", ".join(repr(choice) for choice in _CHOICES[name])
             raise ValueError(
                 f"`{name}` must be one of {allowed}. Received: {name}={value!r}"
