@@ -23,7 +23,9 @@ import tensorflow as tf
 from supcon_tf import (
     AdditiveMarginLoss,
     ClassificationModel,
+    GroCoLoss,
     ProjectionHead,
+    RankNContrastLoss,
     SupConLoss,
     SupConModel,
 )
@@ -47,6 +49,9 @@ PLAIN = {
     "sum": {"reduction": "sum"},
     "weighted mean": {"reduction": "mean_with_sample_weight"},
     "no labels": {},
+    # With 97 images a replica has none of the last batch.
+    "rank-n-contrast": {"loss": RankNContrastLoss, "images": 97},
+    "groco": {"loss": GroCoLoss, "num_negatives": 3, "images": 97},
     # What must not be equal:
     "no gather": {},
     "stopped gradient": {"implementation": "dense"},
@@ -137,7 +142,10 @@ def fit(case, strategy):
             network.add(keras.layers.Reshape((2, 6)))
             model = network
             images = generator.normal(size=(size, 8))
-            loss = SupConLoss(**{"temperature": 0.3, **options})
+            make = options.pop("loss", SupConLoss)
+            if make is SupConLoss:
+                options = {"temperature": 0.3, **options}
+            loss = make(**options)
         model.compile(optimizer=optimizer, loss=loss)
     model.run_eagerly = case == "eagerly"
     images = images.astype(floatx)
