@@ -3,10 +3,11 @@
     supcon-evaluate --encoder=WHERE --dataset=NAME --output=DIR [...]
 
 The encoder is frozen: a linear probe and nearest neighbours of the training
-images on its representations, how these lie (alignment, uniformity, effective
-rank); if asked for, the same on another data set and the errors on corrupted
-images. With --baseline another encoder is measured the same way, and the mean
-corruption error is relative to it.
+images on its representations, retrieval among the test images (precision@1,
+R-precision, MAP@R), how the representations lie (alignment, uniformity,
+effective rank); if asked for, the same on another data set and the errors on
+corrupted images. With --baseline another encoder is measured the same way, and
+the mean corruption error is relative to it.
 
 Prints a table and writes it to DIR/evaluation.json, with --figures PNG files
 beside it.
@@ -33,9 +34,13 @@ def evaluate(config):
         linear_probe: `top_1_accuracy`, `top_5_accuracy` (None for up to five
           classes), `l2`, `held_out_top_1_accuracies`.
         knn: `top_1_accuracy`, `neighbors`, `held_out_top_1_accuracies`.
+        retrieval: `precision_at_1`, `r_precision`, `map_at_r`, `queries`,
+          `queries_left_out`, of the test images among themselves. The first
+          three are None if no two test images are of one class.
         alignment, uniformity, effective_rank, num_features: of the test
           representations.
-        transfer: None, or a dict of `dataset`, `linear_probe` and `knn`.
+        transfer: None, or a dict of `dataset`, `linear_probe`, `knn`,
+          `retrieval`.
         corruption: None, or a dict of `clean_error`, `errors` (kind -> list by
           severity) and `mean_error`.
 

@@ -28,7 +28,7 @@ class EvaluateConfig(Checked):
         "tensorflow-datasets with image and label.",
     )
     transfer_dataset: str | None = setting(
-        None, "A second data set: linear probe and k-NN on it, too."
+        None, "A second data set: linear probe, k-NN and retrieval on it, too."
     )
     data_dir: str | None = setting(
         None,

@@ -1,4 +1,4 @@
-"""Measures a frozen encoder on a data set: probe, neighbours, geometry."""
+"""Measures a frozen encoder: probe, neighbours, retrieval, geometry."""
 
 from tqdm import tqdm
 
@@ -7,6 +7,7 @@ from supcon_tf.evaluation.encode import encode_with_progress
 from supcon_tf.evaluation.linear.fitting import probe_representations
 from supcon_tf.evaluation.neighbors import choose_neighbors, knn_accuracies
 from supcon_tf.evaluation.representations import effective_rank
+from supcon_tf.evaluation.retrieval import retrieval_scores
 from supcon_tf.metrics.accuracy import top_accuracies
 
 
@@ -22,7 +23,7 @@ def measure(
     seed=0,
     title="encode",
 ):
-    """Measures an encoder by a linear probe, k-NN and its geometry.
+    """Measures an encoder by a linear probe, k-NN, retrieval and geometry.
 
     Each image is encoded once. The choices of k and l2 do not use test images.
 
@@ -46,6 +47,8 @@ def measure(
           five classes), `l2` and `held_out_top_1_accuracies`.
         knn: dict of `top_1_accuracy`, `neighbors` and
           `held_out_top_1_accuracies`.
+        retrieval: dict, as from `retrieval_scores`, of the test images among
+          themselves.
         alignment, uniformity: as in `metrics`, of the test representations.
           The positives of an image are the other images of its class.
         effective_rank: that of the test representations.
@@ -76,7 +79,7 @@ def measure(
         seed=seed,
         title=title,
     )
-    with tqdm(total=4, unit="step", disable=None) as bar:
+    with tqdm(total=5, unit="step", disable=None) as bar:
 
         def step(what, compute):
             bar.set_description(f"{title}, {what}")
@@ -97,6 +100,7 @@ def measure(
             ),
         )
         del chosen["seconds"]
+        retrieval = step("retrieval", lambda: retrieval_scores(x_test, y_test))
         alignment = step("alignment", lambda: metrics.alignment(y_test, x_test))
         uniformity = step(
             "uniformity", lambda: metrics.uniformity(None, x_test)
@@ -109,6 +113,7 @@ def measure(
         {
             "linear_probe": top_accuracies(classifier, x_test, y_test) | chosen,
             "knn": knn,
+            "retrieval": retrieval,
             "alignment": float(alignment),
             "uniformity": float(uniformity),
             "effective_rank": rank,

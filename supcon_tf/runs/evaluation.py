@@ -97,6 +97,7 @@ def _measured(name, encoder, size, parts, transfer, kinds, config):
             "dataset": config.transfer_dataset,
             "linear_probe": on_other["linear_probe"],
             "knn": on_other["knn"],
+            "retrieval": on_other["retrieval"],
         }
     if kinds:
         is_published = config.corrupted == "tfds"

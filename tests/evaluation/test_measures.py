@@ -10,7 +10,11 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from supcon_tf import LinearClassifier, load_dataset, metrics
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.evaluation import classification_accuracy, linear_probe
+from supcon_tf.evaluation import (
+    classification_accuracy,
+    linear_probe,
+    retrieval_scores,
+)
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.measured_images import parts_of
 from supcon_tf.evaluation.measures import measure
@@ -75,6 +79,15 @@ def test_the_neighbors_are_those_of_scikit_learn(encoder, digits, measured):
 
 
 @pytest.mark.slow
+def test_retrieval_is_among_the_test_images(measured):
+    _, x, labels, results = measured
+    assert results["retrieval"] == retrieval_scores(x, labels)
+    assert results["retrieval"]["queries"] == 150
+    # Chance is about 0.1.
+    assert 0.3 < results["retrieval"]["map_at_r"] < 1
+
+
+@pytest.mark.slow
 def test_the_geometry_is_that_of_the_test_representations(
     encoder, digits, measured
 ):
@@ -119,13 +132,14 @@ def test_a_terminal_shows_what_is_being_computed(encoder, digits, monkeypatch):
             "choice of k",
             "nearest neighbours",
             "linear probe",
+            "retrieval",
             "alignment",
             "uniformity",
             "effective rank",
         )
     ]
     assert places == sorted(places)
-    assert "4/4" in shown[places[-1] :]
+    assert "5/5" in shown[places[-1] :]
 
 
 @pytest.mark.parametrize("num_classes", [3, 5, 6, 9])

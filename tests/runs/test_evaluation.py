@@ -117,6 +117,7 @@ def test_the_results_are_those_of_the_functions(config, results, data, workdir):
             "dataset": "digits",
             "linear_probe": found["linear_probe"],
             "knn": found["knn"],
+            "retrieval": found["retrieval"],
         }
         assert found["image_size"] == [8, 8]
         errors.append(of_kinds)
@@ -191,6 +192,8 @@ def test_the_command_prints_a_table_of_what_it_writes(
     results = json.loads((tmp_path / "evaluation.json").read_text())
     accuracy = results["encoder"]["linear_probe"]["top_1_accuracy"]
     assert f"linear probe, top-1 {accuracy:>32.4f}\n" in out
+    score = results["encoder"]["retrieval"]["map_at_r"]
+    assert f"retrieval, MAP@R {score:>35.4f}\n" in out
     assert f"Wrote {tmp_path / 'evaluation.json'}" in out
     for key in ("baseline", "mean_corruption_error"):
         assert results[key] is None

@@ -2,6 +2,8 @@
 
 import textwrap
 
+from supcon_tf.evaluation.retrieval import SCORES
+
 
 def evaluation_table(results):
     """Makes a readable table of an encoder and, if there is one, its baseline.
@@ -66,10 +68,17 @@ def _accuracies(prefix, parts):
     yield f"{prefix}k-NN, top-1", _decimals(neighbors, "top_1_accuracy")
     chosen = [part["neighbors"] for part in neighbors]
     yield f"{prefix}k-NN, k chosen on held-out images", chosen
+    retrieval = [part["retrieval"] for part in parts]
+    for key, name in SCORES.items():
+        yield f"{prefix}retrieval, {name}", _decimals(retrieval, key)
+    if left_out := retrieval[0]["queries_left_out"]:
+        # They are the same images for each of the models.
+        values = [f"{left_out:,}"] * len(parts)
+        yield f"{prefix}retrieval, images alone in class", values
 
 
 def _decimals(parts, key):
-    return [f"{part[key]:.4f}" for part in parts]
+    return ["-" if part[key] is None else f"{part[key]:.4f}" for part in parts]
 
 
 def _corruptions(models, names, config):

@@ -4,12 +4,20 @@ import pytest
 
 from supcon_tf.corruptions import LEFT_OUT
 from supcon_tf.evaluation.report.table import evaluation_table
+from supcon_tf.evaluation.retrieval import SCORES
 
 
-def model(where, accuracy, errors, transfer=None, top_5=0.99):
+def model(where, accuracy, errors, transfer=None, top_5=0.99, alone=0):
     part = {
         "linear_probe": {"top_1_accuracy": accuracy, "top_5_accuracy": top_5},
         "knn": {"top_1_accuracy": accuracy / 2, "neighbors": 20},
+        "retrieval": {
+            "precision_at_1": accuracy / 3,
+            "r_precision": accuracy / 4,
+            "map_at_r": accuracy / 5,
+            "queries": 1000 - alone,
+            "queries_left_out": alone,
+        },
     }
     return {
         **part,
@@ -59,6 +67,10 @@ def test_an_encoder_has_one_column():
     assert cells(text, "linear probe, top-1") == ["0.9000"]
     assert cells(text, "linear probe, top-5") == ["0.9900"]
     assert cells(text, "k-NN, top-1") == ["0.4500"]
+    assert cells(text, "retrieval, precision@1") == ["0.3000"]
+    assert cells(text, "retrieval, R-precision") == ["0.2250"]
+    assert cells(text, "retrieval, MAP@R") == ["0.1800"]
+    assert "alone" not in text
     assert cells(text, "images, pixels") == ["32", "x", "24"]
     assert cells(text, "effective rank") == ["12.3"]
     assert "baseline" not in text
@@ -80,6 +92,7 @@ def test_a_baseline_stands_beside_it():
     assert "encoder: runs/a\nbaseline: runs/b\n" in text
     assert cells(text, "linear probe, top-1") == ["0.9000", "0.8000"]
     assert cells(text, "cifar100: linear probe, top-1") == ["0.9000", "0.8000"]
+    assert cells(text, "cifar100: retrieval, MAP@R") == ["0.1800", "0.1600"]
     assert cells(text, "jpeg_compression") == ["10.0", "20.0", "15.0", "30.0"]
     assert cells(text, "not corrupted") == ["10.0", "10.0"]
     assert cells(text, "mean") == ["25.0", "25.0"]
@@ -93,8 +106,8 @@ def test_a_baseline_stands_beside_it():
 def test_it_is_at_most_80_columns_wide(severities):
     errors = [0.999] * len(severities)
     values = results(
-        model("a", 0.9, errors, "imagenet2012"),
-        model("b", 0.8, errors, "imagenet2012"),
+        model("a", 0.9, errors, "imagenet2012", alone=1000),
+        model("b", 0.8, errors, "imagenet2012", alone=1000),
         left_out=LEFT_OUT,
     )
     values["config"]["severities"] = severities
@@ -104,3 +117,18 @@ def test_it_is_at_most_80_columns_wide(severities):
 def test_of_five_classes_there_is_no_top_5():
     text = evaluation_table(results(model("a", 0.9, None, top_5=None)))
     assert "top-5" not in text
+
+
+def test_images_that_are_alone_in_their_class_are_counted():
+    text = evaluation_table(
+        results(model("a", 0.9, None, alone=7), model("b", 0.8, None, alone=7))
+    )
+    assert cells(text, "retrieval, images alone in class") == ["7", "7"]
+
+
+def test_scores_that_are_not_there_are_a_dash():
+    alone = model("a", 0.9, None, alone=1000)
+    alone["retrieval"] |= dict.fromkeys(SCORES)
+    text = evaluation_table(results(alone))
+    assert cells(text, "retrieval, MAP@R") == ["-"]
+    assert cells(text, "retrieval, images alone in class") == ["1,000"]
