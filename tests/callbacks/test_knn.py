@@ -9,6 +9,7 @@ from supcon_tf.callbacks.knn import KNNCallback
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.neighbors import knn_accuracy
+from supcon_tf.evaluation.retrieval import retrieval_scores
 from supcon_tf.models.heads import ProjectionHead
 
 
@@ -56,6 +57,30 @@ def test_the_accuracy_of_the_encoder_is_in_the_history():
     )
     assert len(accuracies) == 3
     assert accuracies[-1] == expected > 0.8
+    # Retrieval was not asked for.
+    measured = {name for name in history.history if name.startswith("val_")}
+    assert measured == {"val_knn_accuracy"}
+
+
+@pytest.mark.slow
+def test_retrieval_is_logged_if_asked_for():
+    train, validation = bright_rows(60), bright_rows(40, seed=1)
+    model = compiled(small_encoder())
+    callback = KNNCallback(train, validation, every=2, retrieval=True)
+    logs = model.fit(*train, verbose=0, epochs=2, callbacks=[callback]).history
+    expected = retrieval_scores(
+        *encode_all(model.representation_model(), validation)
+    )
+    for name in ("precision_at_1", "r_precision", "map_at_r"):
+        assert logs[f"val_{name}"][-1] == expected[name] > 0.4
+    assert len(logs["val_map_at_r"]) == len(logs["val_knn_accuracy"]) == 2
+
+
+@pytest.mark.slow
+def test_retrieval_needs_two_validation_images_of_a_class():
+    callback = KNNCallback(bright_rows(60), bright_rows(4), retrieval=True)
+    with pytest.raises(ValueError, match="`validation_data` must have two or"):
+        fit_with_scripted_encoder([True], [callback])
 
 
 @pytest.mark.slow
@@ -188,11 +213,14 @@ def test_labelled_images_and_datasets_are_taken_too():
 
 
 @pytest.mark.slow
-def test_an_encoder_that_has_diverged_has_the_accuracy_0():
-    callback = KNNCallback(bright_rows(60), bright_rows(40, seed=1))
+def test_an_encoder_that_has_diverged_has_the_accuracy_and_scores_0():
+    callback = KNNCallback(
+        bright_rows(60), bright_rows(40, seed=1), retrieval=True
+    )
     model = compiled(small_encoder(), learning_rate=float("nan"))
     history = model.fit(*bright_rows(8), verbose=0, callbacks=[callback])
     assert history.history["val_knn_accuracy"] == [0.0]
+    assert history.history["val_map_at_r"] == [0.0]
 
 
 @pytest.mark.parametrize("neighbors", [0, 11, 2.5])
