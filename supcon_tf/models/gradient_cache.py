@@ -37,14 +37,14 @@ def cached_gradients(
     that it drops the same units.
 
     Args:
-      call: function `[b, ...]` inputs -> `[b, ...]` float outputs, such as a
-        model in training mode. It runs twice for each piece. Losses that it
-        adds with `add_loss`, such as activity regularisers, are not part of the
-        loss.
+      call: function `[b, ...]` inputs -> `[b, ...]` float outputs, or a dict of
+        such outputs, such as a model in training mode. It runs twice for each
+        piece. Losses that it adds with `add_loss`, such as activity
+        regularisers, are not part of the loss.
       inputs: `[B, ...]`; inside a `tf.function` B may be unknown.
-      loss_of: function `[B, ...]` outputs -> scalar loss, which runs once. It
-        may also use the variables, as weight regularisers do, and what other
-        replicas have.
+      loss_of: function `[B, ...]` outputs, or a dict of them -> scalar loss,
+        which runs once. It may also use the variables, as weight regularisers
+        do, and what other replicas have.
       trainable: list of Keras variables to differentiate with respect to.
       state: list of the other Keras variables that `call` may change, such as
         moving averages and states of seed generators.
@@ -55,10 +55,10 @@ def cached_gradients(
         piece; gradients and state stay finite.
 
     Returns:
-      The loss, the `[B, ...]` outputs of the first forward pass, and a list of
-      gradients in the order of `trainable`, which are zeros where the loss does
-      not depend on a variable. On several replicas they are the gradients of
-      the replica, as from a tape.
+      The loss, the `[B, ...]` outputs of the first forward pass, or a dict of
+      them, and a list of gradients in the order of `trainable`, which are zeros
+      where the loss does not depend on a variable. On several replicas they are
+      the gradients of the replica, as from a tape.
 
     Raises:
       ValueError: if `num_microbatches` is not an int >= 1.
@@ -84,16 +84,19 @@ def cached_gradients(
     pieces = _Pieces(call, inputs, state, num_microbatches)
     outputs, starts = pieces.first_forwards()
 
+    flat = tf.nest.flatten(outputs)
     with tf.GradientTape() as tape:
-        tape.watch(outputs)
+        tape.watch(flat)
         loss = loss_of(outputs)
-    of_outputs, *gradients = _gradients(tape, loss, [outputs, *trainable])
+    gradients = _gradients(tape, loss, [*flat, *trainable])
+    of_outputs, gradients = gradients[: len(flat)], gradients[len(flat) :]
 
-    done = [of_outputs]
+    done = of_outputs
     for (begin, end), start in zip(pieces.bounds, starts, strict=True):
         with tf.GradientTape() as tape:
-            again = pieces.forward(begin, end, start, done)
-        of_piece = _gradients(tape, again, trainable, of_outputs[begin:end])
+            again = tf.nest.flatten(pieces.forward(begin, end, start, done))
+        weights = [gradient[begin:end] for gradient in of_outputs]
+        of_piece = _gradients(tape, again, trainable, weights)
         gradients = done = [
             total + gradient
             for total, gradient in zip(gradients, of_piece, strict=True)
@@ -103,7 +106,7 @@ def cached_gradients(
 
 
 def outputs_in_pieces(call, inputs, *, state, num_microbatches):
-    """The `[B, ...]` outputs alone, with the state kept in the same way.
+    """The outputs alone, with the state kept in the same way.
 
     The arguments are as for `cached_gradients`. `call` runs once for each
     piece.
@@ -134,7 +137,9 @@ class _Pieces:
         """Outputs of a piece from the state `start`, once `done` is there."""
         piece, *start = _after(done, [_rows(self.inputs, begin, end), *start])
         _assign(self.state, start)
-        return self.call(piece)[: end - begin]
+        return tf.nest.map_structure(
+            lambda output: output[: end - begin], self.call(piece)
+        )
 
     def first_forwards(self):
         """The outputs of all pieces, and the states that they started from."""
@@ -148,9 +153,13 @@ class _Pieces:
                     )
                 ]
             )
-            outputs.append(self.forward(begin, end, starts[-1], outputs[-1:]))
+            done = tf.nest.flatten(outputs[-1:])
+            outputs.append(self.forward(begin, end, starts[-1], done))
             self.after.append(_values(self.state))
-        return tf.concat(outputs, axis=0), starts
+        whole = tf.nest.map_structure(
+            lambda *parts: tf.concat(parts, axis=0), *outputs
+        )
+        return whole, starts
 
     def set_state(self):
         """Sets the state to what the first forward passes have left."""

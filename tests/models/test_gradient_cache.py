@@ -112,6 +112,42 @@ def test_loss_outputs_and_gradients_are_those_of_a_tape(how, pieces):
     assert_all_close(gradients, true_gradients, 1e-5)
 
 
+def two_headed_model():
+    """Two outputs, of which a loss may use one and not the other."""
+    shared = small_model()
+    x = shared(shared.inputs[0])
+    outputs = {name: layers.Dense(3)(x) for name in ("a", "b")}
+    return keras.Model(shared.inputs, outputs)
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        pytest.param(("a", "b"), id="both"),
+        pytest.param(("b",), id="one"),
+    ],
+)
+def test_outputs_may_be_a_dict(used):
+    model = two_headed_model()
+
+    def loss_of(outputs):
+        total = contrastive_loss(outputs[used[0]])
+        return total + sum(ops.mean(outputs[name] ** 2) for name in used[1:])
+
+    loss, outputs, gradients = cached(model, IMAGES, 3, loss_of=loss_of)
+    true_loss, true_outputs, true_gradients = plain(model, IMAGES, loss_of)
+    np.testing.assert_allclose(loss, true_loss, rtol=1e-6)
+    for name, expected in true_outputs.items():
+        np.testing.assert_allclose(outputs[name], expected, atol=1e-6)
+    expected = [
+        np.zeros(variable.shape) if gradient is None else gradient
+        for gradient, variable in zip(
+            true_gradients, model.trainable_variables, strict=True
+        )
+    ]
+    assert_all_close(gradients, expected, 1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["in a graph"])
 def test_in_float64_gradients_are_exact(float64, how):
