@@ -17,16 +17,18 @@ from supcon_tf.models.gradient_cache import cached_gradients
 
 
 class EncoderModel(BuiltFromSpecs):
-    """An encoder, and a head on it, applied to every view of every image.
+    """An encoder, and heads on it, applied to every view of every image.
 
-    `SupConModel` and `ClassificationModel` share this class. It folds the views
-    into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that BatchNormalization
-    sees all of them at once, and unfolds the outputs. A training step is the
-    same on one replica and on many, and takes the batch at once or in pieces.
+    `SupConModel`, `ClassificationModel` and `JointModel` share this class. It
+    folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
+    BatchNormalization sees all of them at once, and unfolds the outputs. A
+    training step is the same on one replica and on many, and takes the batch at
+    once or in pieces.
 
-    A subclass sets `_head_name` to the name of the attribute that holds its
-    head, a layer `[B, R]` -> `[B, D]` or None. It also implements
-    `compute_loss`.
+    A subclass sets `_heads`, pairs of the name of an output and that of the
+    attribute that holds its head, a layer `[B, R]` -> `[B, D]` or None. With
+    one head the model returns its output, and with several a dict of them. The
+    subclass also implements `compute_loss`.
 
     Args:
       encoder: Keras model or layer, `[B, ...]` -> representations `[B, R]`.
@@ -42,7 +44,7 @@ class EncoderModel(BuiltFromSpecs):
         something that several replicas cannot do.
     """
 
-    _head_name = None
+    _heads = ()
 
     def __init__(
         self,
@@ -66,25 +68,29 @@ class EncoderModel(BuiltFromSpecs):
             )
 
     def build(self, input_shape):
-        """Builds encoder and head for images of `input_shape`."""
+        """Builds encoder and heads for images of `input_shape`."""
         with keras_steps.scope_of(self):
             has_views = self._has_views(len(input_shape))
             image_shape = (None, *input_shape[2 if has_views else 1 :])
             representations = self.encoder(keras.KerasTensor(image_shape))
-            if self._head is not None and not self._head.built:
-                self._head.build(representations.shape)
+            for head in self._head_layers():
+                if head is not None and not head.built:
+                    head.build(representations.shape)
             if self._normalization is not None:
                 self._normalization.build(representations.shape)
             self._build_more(representations.shape)
         self.built = True
 
     def call(self, images, training=None):
-        """Applies encoder and head to views: `[B, V, ...]` -> `[B, V, D]`."""
+        """Applies encoder and heads to views: `[B, V, ...]` -> `[B, V, D]`."""
         images, views = self._folded(images)
         x = self._represent(images, training)
-        if self._head is not None:
-            x = self._head(x, training=training)
-        return ops.reshape(x, (-1, views, x.shape[-1]))
+        outputs = {}
+        for name, attribute in self._heads:
+            head = getattr(self, attribute)
+            y = x if head is None else head(x, training=training)
+            outputs[name] = ops.reshape(y, (-1, views, y.shape[-1]))
+        return outputs if len(outputs) > 1 else outputs[name]
 
     def encode(self, images, training=False):
         """Representations of images, without views and without the head.
@@ -195,9 +201,20 @@ class EncoderModel(BuiltFromSpecs):
             "num_microbatches": self.num_microbatches,
         }
 
-    @property
-    def _head(self):
-        return getattr(self, self._head_name)
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        config = dict(config)
+        for part in ("encoder", *dict(cls._heads).values()):
+            if part in config:
+                config[part] = keras.saving.deserialize_keras_object(
+                    config[part]
+                )
+        return cls(**config)
+
+    def _head_layers(self):
+        """The heads in the order of `_heads`; some may be None."""
+        return [getattr(self, attribute) for _, attribute in self._heads]
 
     def _build_more(self, representation_shape):
         """Builds what else a subclass has, in the scope of the strategy."""
@@ -230,21 +247,36 @@ class EncoderModel(BuiltFromSpecs):
 
     def _forward_layers(self):
         """The layers from images to outputs, in order; some may be None."""
-        return [self.encoder, self._normalization, self._head]
+        return [self.encoder, self._normalization, *self._head_layers()]
+
+    def _loss_of(self, output):
+        """The compiled loss of the output of a head; None without one."""
+        loss = getattr(self, "loss", None)
+        if len(self._heads) == 1:
+            return loss
+        return loss.get(output) if isinstance(loss, dict) else None
 
     def _check_loss(self):
         """Refuses a loss that is no keras.losses.Loss, or is not reduced."""
         name = type(self).__name__
-        if not isinstance(self.loss, keras.losses.Loss):
+        losses = [self._loss_of(output) for output, _ in self._heads]
+        is_one_each = len(losses) == 1 or (
+            isinstance(self.loss, dict) and len(self.loss) == len(losses)
+        )
+        if not is_one_each or not all(
+            isinstance(loss, keras.losses.Loss) for loss in losses
+        ):
+            each = "" if len(losses) == 1 else " for each output"
             raise ValueError(
-                f"{name} must be compiled with a keras.losses.Loss, such as "
-                f"loss={self._usual_loss}. Received: loss={self.loss!r}"
+                f"{name} must be compiled with a keras.losses.Loss{each}, such "
+                f"as loss={self._usual_loss}. Received: loss={self.loss!r}"
             )
-        if self.loss.reduction in (None, "none"):
-            raise ValueError(
-                f"{name} must be compiled with a loss that is reduced. "
-                f"Received: reduction={self.loss.reduction!r}"
-            )
+        for loss in losses:
+            if loss.reduction in (None, "none"):
+                raise ValueError(
+                    f"{name} must be compiled with a loss that is reduced. "
+                    f"Received: reduction={loss.reduction!r}"
+                )
 
     def _refuse_added_losses(self):
         """Refuses added losses, which would be those of a part of the batch.

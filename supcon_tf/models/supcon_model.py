@@ -3,13 +3,10 @@
 import keras
 from keras import ops
 
-from supcon_tf.distribution.collectives import (
-    concat_over_replicas,
-    num_replicas,
-    sum_over_replicas,
-)
+from supcon_tf.distribution.collectives import concat_over_replicas
 from supcon_tf.labels import as_ids
 from supcon_tf.losses.contrastive import ContrastiveLoss
+from supcon_tf.models.contrastive_term import ContrastiveTerm
 from supcon_tf.models.encoder_model import (
     EncoderModel,
     check_tensorflow_int,
@@ -21,7 +18,7 @@ from supcon_tf.models.momentum_encoder import MomentumEncoder
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class SupConModel(EncoderModel):
+class SupConModel(ContrastiveTerm, EncoderModel):
     """Encoder and projection head, applied to every view of every image.
 
     It folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
@@ -86,7 +83,7 @@ class SupConModel(EncoderModel):
       Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, Sec. 3.
     """
 
-    _head_name = "projection_head"
+    _heads = (("projections", "projection_head"),)
     _usual_loss = "SupConLoss()"
 
     def __init__(
@@ -113,16 +110,13 @@ class SupConModel(EncoderModel):
             num_microbatches=num_microbatches,
             **kwargs,
         )
-        self.projection_head = projection_head
+        self._add_projection_head(projection_head)
         self.queue_size = queue_size
         self.encoder_momentum = encoder_momentum
         self.queue = None
         self.momentum_encoder = None
         if encoder_momentum is not None:
             self.momentum_encoder = MomentumEncoder(encoder_momentum)
-        self.contrastive_loss_tracker = keras.metrics.Mean("contrastive_loss")
-        self.collapsed_loss_tracker = keras.metrics.Mean("collapsed_loss")
-        self.loss_position_tracker = keras.metrics.Mean("loss_position")
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -139,58 +133,16 @@ class SupConModel(EncoderModel):
                     f"Received: loss={self.loss!r}"
                 )
             queue = {"queue": self.queue.items()}
-        loss = self.loss(y, y_pred, sample_weight, **queue)
-        images = ops.shape(y_pred)[0]
-        # The value at collapse is that of the loss without sample weights.
-        unweighted = loss
-        if sample_weight is not None:
-            unweighted = self.loss(y, y_pred, **queue)
-        # The value of the loss is a replica's part of the sum over replicas.
-        contrastive_loss = ops.cast(unweighted, "float32") * num_replicas()
-        if self.loss.reduction == "sum":
-            contrastive_loss /= ops.cast(sum_over_replicas(images), "float32")
-        self.contrastive_loss_tracker.update_state(contrastive_loss, images)
-        if _has_reference_values(self.loss):
-            collapse, floor = self.loss.reference_values(y, y_pred, **queue)
-            position = ops.where(
-                collapse > floor,
-                (contrastive_loss - floor) / (collapse - floor),
-                ops.zeros_like(collapse),
-            )
-            self.collapsed_loss_tracker.update_state(collapse, images)
-            self.loss_position_tracker.update_state(position, images)
-        return self._with_penalty(loss, images)
-
-    @property
-    def metrics(self):
-        """Keras' metrics, without values that the loss cannot compute."""
-        if _has_reference_values(getattr(self, "loss", None)):
-            return super().metrics
-        untold = (self.collapsed_loss_tracker, self.loss_position_tracker)
-        return [
-            metric
-            for metric in super().metrics
-            if not any(metric is tracker for tracker in untold)
-        ]
+        loss = self._contrastive_loss(y, y_pred, sample_weight, **queue)
+        return self._with_penalty(loss, ops.shape(y_pred)[0])
 
     def get_config(self):
         """Returns every argument of the constructor."""
         return {
             **super().get_config(),
-            "projection_head": keras.saving.serialize_keras_object(
-                self.projection_head
-            ),
             "queue_size": self.queue_size,
             "encoder_momentum": self.encoder_momentum,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        """The inverse of `get_config`."""
-        config = dict(config)
-        for part in ("encoder", "projection_head"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
 
     def _build_more(self, representation_shape):
         if self.queue_size and self.queue is None:
@@ -225,8 +177,3 @@ class SupConModel(EncoderModel):
         self.queue.enqueue(
             ids, concat_over_replicas(ops.stop_gradient(projections))
         )
-
-
-def _has_reference_values(loss):
-    """Whether a loss can compute its value at collapse and its floor."""
-    return isinstance(loss, ContrastiveLoss) and loss.has_reference_values()

@@ -1,0 +1,113 @@
+"""ClassifierTerm: a classifier, the losses of its scores, their accuracy."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from supcon_tf.errors import check_int
+from supcon_tf.labels import known_values
+from supcon_tf.losses.pairs.projections import unit_length
+from supcon_tf.models.heads import CosineSimilarities
+from supcon_tf.models.linear_classifier import LinearClassifier
+
+
+class ClassifierTerm:
+    """What an `EncoderModel` with a classifier has beside it.
+
+    `ClassificationModel` and `JointModel` share this class. They call
+    `_add_classifier` when they are made.
+    """
+
+    def _add_classifier(self, num_classes, *, cosine=False):
+        """Adds the classifier and the logged value."""
+        check_int("num_classes", num_classes, 2)
+        self.num_classes = num_classes
+        self.cosine = cosine
+        make = CosineSimilarities if cosine else layers.Dense
+        # The classifier computes in at least float32, whatever the policy is.
+        is_double = keras.backend.floatx() == "float64"
+        self.classifier = make(
+            num_classes,
+            dtype="float64" if is_double else "float32",
+            name="classifier",
+        )
+        self.accuracy_tracker = keras.metrics.Mean("top_1_accuracy")
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """As in Keras, but it first checks labels that are given as a whole."""
+        if y is not None:
+            self._check_classes(y)
+        return super().fit(x, y, *args, **kwargs)
+
+    def linear_classifier(self, class_names=None):
+        """Encoder and classifier as a model of single images, without views.
+
+        Args:
+          class_names: as for `LinearClassifier`.
+
+        Returns:
+          A `LinearClassifier` with the weights of this model. If this model
+          computes cosines, its scores have the same order but another scale.
+        """
+        encoder = self.representation_model()
+        classifier = LinearClassifier(encoder, self.num_classes, class_names)
+        kernel, *bias = self.classifier.get_weights()
+        if self.cosine:
+            kernel = np.array(unit_length(kernel.T)).T
+            bias = [np.zeros(self.num_classes, np.float32)]
+        classifier.dense.build((None, len(kernel)))
+        classifier.dense.set_weights([kernel, *bias])
+        return classifier
+
+    def get_config(self):
+        """Returns every argument of the constructor."""
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+    def _classification_losses(self, loss, labels, scores):
+        """The loss of each image, `[B]`; updates the accuracy."""
+        labels = ops.cast(self._one_hot(labels), scores.dtype)
+        labels = ops.broadcast_to(labels[:, None], ops.shape(scores))
+        is_right = ops.argmax(labels, axis=-1) == ops.argmax(scores, axis=-1)
+        self.accuracy_tracker.update_state(
+            ops.mean(ops.cast(is_right, "float32"), axis=1)
+        )
+        return ops.mean(loss.call(labels, scores), axis=1)
+
+    def _one_hot(self, labels):
+        if labels is None:
+            raise ValueError(
+                f"{type(self).__name__} must be given the labels of the "
+                "images, as in fit(x, y). Received: no labels"
+            )
+        labels = ops.convert_to_tensor(labels)
+        dtype = keras.backend.standardize_dtype(labels.dtype)
+        if len(labels.shape) == 2 and labels.shape[1] == self.num_classes:
+            return labels
+        if len(labels.shape) == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if len(labels.shape) != 1 or "int" not in dtype:
+            raise ValueError(
+                f"Labels must be [B] integers or [B, {self.num_classes}] "
+                f"floats. Received: {dtype} of shape {tuple(labels.shape)}"
+            )
+        self._check_classes(labels)
+        one_hot = ops.one_hot(labels, self.num_classes)
+        # A row of zeros is no class, and would have a loss of 0. XLA cannot
+        # raise, so the loss is NaN, like that of TensorFlow's own sparse
+        # cross-entropy on a GPU.
+        is_class = ops.any(one_hot > 0, axis=1, keepdims=True)
+        return ops.where(is_class, one_hot, np.nan)
+
+    def _check_classes(self, labels):
+        """Refuses integers that are no class, outside of a compiled step."""
+        values = known_values(labels)
+        if values is None or values.dtype.kind not in "iu":
+            return
+        if values.shape[1:] not in ((), (1,)):
+            return
+        wrong = values[(values < 0) | (values >= self.num_classes)]
+        if wrong.size:
+            raise ValueError(
+                "Labels must be in [0, num_classes). "
+                f"Received: label={wrong[0]}, num_classes={self.num_classes}"
+            )
