@@ -20,6 +20,7 @@ _NAMES = {
     "ENCODERS": "encoders",
     "GroCoLoss": "losses.groco",
     "HubEncoder": "encoders.hub_encoder",
+    "JointModel": "models.joint_model",
     "KNNCallback": "callbacks.knn",
     "LabelledImages": "data.labelled_images",
     "LinearClassifier": "models.linear_classifier",

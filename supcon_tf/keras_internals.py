@@ -50,6 +50,15 @@ def log_loss(model, loss, images):
     model._loss_tracker.update_state(loss, images)
 
 
+def loss_weights_of(model):
+    """The `loss_weights` that a model was compiled with, or None.
+
+    The public `get_compile_config` also serialises the optimizer, which fails
+    while a step is being traced.
+    """
+    return model._compile_config.config["loss_weights"]
+
+
 def has_value(variable):
     """Whether a variable has a value, or will have one with its copy's.
 

@@ -67,6 +67,20 @@ def test_log_loss_has_no_public_way():
     assert public(keras.Model, "tracker") == []
 
 
+def test_loss_weights_are_those_of_compile():
+    model = nested()
+    model.compile("sgd", "mse")
+    assert keras_internals.loss_weights_of(model) is None
+    model.compile("sgd", "mse", loss_weights=[0.5])
+    assert keras_internals.loss_weights_of(model) == [0.5]
+
+
+def test_loss_weights_of_has_no_public_way():
+    model = nested()
+    model.compile("sgd", "mse", loss_weights=[0.5])
+    assert not hasattr(model, "loss_weights")
+
+
 def test_a_variable_starts_at_the_value_of_another():
     one, other = keras.Variable([1.0, 2.0]), keras.Variable([3.0, 4.0])
     assert keras_internals.has_value(one)

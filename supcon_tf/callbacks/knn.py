@@ -8,7 +8,7 @@ from supcon_tf.errors import check_int
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.neighbors import check_neighbors, knn_accuracy
 from supcon_tf.evaluation.retrieval import SCORES, retrieval_scores
-from supcon_tf.models.supcon_model import SupConModel
+from supcon_tf.models.encoder_model import EncoderModel
 
 
 class KNNCallback(keras.callbacks.Callback):
@@ -31,9 +31,9 @@ class KNNCallback(keras.callbacks.Callback):
     computes them of the validation images among themselves. They need no
     training images, so that the classes of the two sets may differ.
 
-    The encoder of a SupConModel is its `representation_model()`. Any other
-    model is itself the encoder, with its output flattened, and must take single
-    images.
+    The encoder of a SupConModel, a JointModel or a ClassificationModel is its
+    `representation_model()`. Any other model is itself the encoder, with its
+    output flattened, and must take single images.
 
     Args:
       train_data: `(images, labels)`, `LabelledImages` or a `tf.data.Dataset` of
@@ -94,7 +94,7 @@ class KNNCallback(keras.callbacks.Callback):
         """Gets the encoder from the model, once: they share the weights."""
         del logs
         encoder = self.model
-        if isinstance(encoder, SupConModel):
+        if isinstance(encoder, EncoderModel):
             encoder = encoder.representation_model()
         if not isinstance(encoder, keras.Model):
             encoder = keras.Sequential([encoder])

@@ -21,9 +21,9 @@ class StuckLossWarning(keras.callbacks.Callback):
     most often because the loss stays there. That does not look like failure:
     nothing is infinite, and the value differs from run to run.
 
-    SupConModel logs what this callback needs. Compile any other model with
-    `metrics=[metrics.collapsed_loss]`, and its `loss` is compared with that
-    metric. For another variant than `SupConLoss()` the metric is
+    SupConModel and JointModel log what this callback needs. Compile any other
+    model with `metrics=[metrics.collapsed_loss]`, and its `loss` is compared
+    with that metric. For another variant than `SupConLoss()` the metric is
     `keras.metrics.MeanMetricWrapper(metrics.collapsed_loss,
     name="collapsed_loss", loss=loss)`. If the model has regularisers, which
     `loss` includes, add a metric of the loss alone with the name
@@ -130,7 +130,7 @@ def _running_means(logs):
     if not {name, "collapsed_loss"} <= set(logs):
         raise ValueError(
             "The model must log `collapsed_loss`, and `contrastive_loss` or "
-            "`loss`: use SupConModel, or compile with "
+            "`loss`: use SupConModel or JointModel, or compile with "
             "metrics=[supcon_tf.metrics.collapsed_loss]. "
             f"Received: logs of {sorted(logs)}"
         )

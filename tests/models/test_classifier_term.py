@@ -5,17 +5,20 @@ import numpy as np
 import pytest
 from small_models import images, small_encoder
 
-from supcon_tf import ClassificationModel
+from supcon_tf import ClassificationModel, JointModel, SupConLoss
 
 LABELS = np.array([0, 2, 1, 2, 0])
 MODELS = {
     "classification": lambda count: ClassificationModel(small_encoder(), count),
+    "joint": lambda count: JointModel(small_encoder(), None, count),
 }
 
 
 def compiled(kind):
     model = MODELS[kind](3)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    if kind == "joint":
+        loss = {"projections": SupConLoss(), "logits": loss}
     model.compile(optimizer="sgd", loss=loss)
     return model
 

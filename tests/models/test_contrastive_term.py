@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from small_models import images, small_encoder
 
-from supcon_tf import SupConLoss, SupConModel, supcon_loss
+from supcon_tf import JointModel, SupConLoss, SupConModel, supcon_loss
 
 
 @pytest.mark.slow
@@ -72,5 +72,14 @@ def test_a_loss_of_ones_own_has_no_value_of_collapse():
 
     model = SupConModel(small_encoder())
     model.compile(optimizer="sgd", loss=Mine())
-    logs = model.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0).history
-    assert set(logs) == {"loss", "contrastive_loss"}
+    joint = JointModel(small_encoder(), None, 4)
+    cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True)
+    joint.compile(
+        optimizer="sgd", loss={"projections": Mine(), "logits": cross_entropy}
+    )
+    for each, others in (
+        (model, set()),
+        (joint, {"cross_entropy", "top_1_accuracy"}),
+    ):
+        logs = each.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0).history
+        assert set(logs) == {"loss", "contrastive_loss"} | others

@@ -24,6 +24,7 @@ from supcon_tf import (
     AdditiveMarginLoss,
     ClassificationModel,
     GroCoLoss,
+    JointModel,
     ProjectionHead,
     RankNContrastLoss,
     SupConLoss,
@@ -77,7 +78,17 @@ CLASSIFICATION = {
     "cross_entropy, empty replica": {"classes": 4, "images": 97},
     "max_margin": {"classes": 4, "cosine": True},
 }
-MODEL = {**SUPCON, **CLASSIFICATION}
+JOINT = {
+    "joint": {"classes": 4, "head": True},
+    "joint, empty replica": {"classes": 4, "head": True, "images": 97},
+    "joint, microbatches": {
+        "classes": 4,
+        "head": True,
+        "num_microbatches": 3,
+        "batch_norm": False,
+    },
+}
+MODEL = {**SUPCON, **CLASSIFICATION, **JOINT}
 
 
 def on_logical_cpus(count, floatx, *cases):
@@ -132,11 +143,13 @@ def fit(case, strategy):
         if case in MODEL:
             head = ProjectionHead((8, 6)) if options.pop("head", 0) else None
             classes = options.pop("classes", None)
-            if classes:
+            if head and classes:
+                model = JointModel(network, head, classes, **options)
+            elif classes:
                 model = ClassificationModel(network, classes, **options)
             else:
                 model = SupConModel(network, head, **options)
-            loss = _loss(classes, options.get("cosine"))
+            loss = _loss(head, classes, options.get("cosine"))
             images = generator.normal(size=(size, 2, 8))
         else:
             network.add(keras.layers.Reshape((2, 6)))
@@ -174,14 +187,17 @@ def fit(case, strategy):
     return before, model.get_weights(), history
 
 
-def _loss(classes, cosine):
+def _loss(head, classes, cosine):
     if not classes:
         return SupConLoss(0.3)
     if cosine:
         return AdditiveMarginLoss()
-    return keras.losses.CategoricalCrossentropy(
+    cross_entropy = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=0.1
     )
+    if not head:
+        return cross_entropy
+    return {"projections": SupConLoss(0.3), "logits": cross_entropy}
 
 
 @contextlib.contextmanager
