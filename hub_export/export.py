@@ -32,8 +32,8 @@ def export(workdir, output, **options):
       output: folder to write. Missing parents are made.
       **options:
         include_projection: whether the SavedModel has the callables
-          `projection` and `projection_head`, from supcon_model.keras. False by
-          default, like the next three.
+          `projection` and `projection_head`, from supcon_model.keras or
+          joint_model.keras. False by default, like the next three.
         include_classifier: whether the SavedModel has the callable
           `classifier`, from the classifier.keras of linear evaluation.
         archive: whether to write `output`.tar.gz, which `hub.load(url)`

@@ -10,6 +10,7 @@ import numpy as np
 from supcon_tf.config import PretrainConfig
 from supcon_tf.config.settings import read_json
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
+from supcon_tf.training.objectives import PROJECTION_HEAD_FILES
 
 
 class ExportedRun:
@@ -52,8 +53,10 @@ class ExportedRun:
         self.evaluation = _read_json(folder / "linear_eval.json")
         self.parts = {"projection_head": None, "classifier": None}
         if include_projection:
+            usual, *others = (folder / name for name in PROJECTION_HEAD_FILES)
+            path = next(filter(pathlib.Path.is_file, others), usual)
             model = self._model(
-                folder / "supcon_model.keras",
+                path,
                 "include_projection",
                 "which a run with a projection head writes",
                 safe_mode,
@@ -62,7 +65,7 @@ class ExportedRun:
             if head is None:
                 raise ValueError(
                     "`include_projection` needs a run with a projection head. "
-                    f"Received: {folder / 'supcon_model.keras'}, without one"
+                    f"Received: {path}, without one"
                 )
             self.parts["projection_head"] = head
         if include_classifier:

@@ -5,9 +5,10 @@
 
 Writes to W: config.json, encoder.keras (images in [0, 1] -> representations),
 supcon_model.keras (with the projection head; or classification_model.keras,
-with a classifier), history.csv, logs/ for TensorBoard, and checkpoint-*.npz,
-from which the same command goes on after a kill. On several machines, each
-started with its TF_CONFIG, the chief (worker 0) writes, and alone needs W.
+with a classifier; or joint_model.keras, with both), history.csv, logs/ for
+TensorBoard, and checkpoint-*.npz, from which the same command goes on after a
+kill. On several machines, each started with its TF_CONFIG, the chief (worker 0)
+writes, and alone needs W.
 """
 
 import sys

@@ -66,10 +66,13 @@ def objective(config, callables):
         loss = OBJECTIVES[name].card if name in OBJECTIVES else f"`{name}`"
         sentences = [f"Objective: {loss}."]
     is_contrastive = name is None or (
-        name in OBJECTIVES and not OBJECTIVES[name].is_classifier
+        name in OBJECTIVES and OBJECTIVES[name].is_contrastive
     )
     if is_contrastive and "temperature" in config:
         sentences.append(f"Temperature: {config['temperature']:g}.")
+    if name in OBJECTIVES and "contrast_weight" in OBJECTIVES[name].settings:
+        weight = config.get("contrast_weight", NOT_RECORDED)
+        sentences.append(f"Weight of the contrastive loss: {weight}.")
     included = [
         f"`encoder.{name}({of})`"
         for name, of in (

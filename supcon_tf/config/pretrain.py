@@ -189,6 +189,12 @@ class PretrainConfig(TrainingConfig):
         "With max_margin: factor of the cosines in the softmax.",
         POSITIVE,
     )
+    contrast_weight: float = setting(
+        1.0,
+        "With supcon_cross_entropy: weight of the contrastive loss, beside 1 "
+        "for cross-entropy.",
+        POSITIVE,
+    )
     temperature: float = setting(0.1, "Temperature of the loss.", POSITIVE)
     summation: str = setting(
         "outside",

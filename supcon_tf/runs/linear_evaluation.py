@@ -26,6 +26,7 @@ from supcon_tf.training.build import (
     build_optimizer,
     make_augmentation,
 )
+from supcon_tf.training.objectives import CLASSIFIER_FILES
 
 
 def prepare(config, workdir):
@@ -86,12 +87,12 @@ def prepare(config, workdir):
 
 def _own_classifier(workdir, strategy, safe_mode):
     """The classifier that was trained with the encoder; None without one."""
-    path = workdir / "classification_model.keras"
-    if not path.exists():
-        return None
-    with strategy.scope():
-        model = load_keras_file(path, safe_mode=safe_mode)
-        return model.linear_classifier()
+    for name in CLASSIFIER_FILES:
+        if (workdir / name).exists():
+            with strategy.scope():
+                model = load_keras_file(workdir / name, safe_mode=safe_mode)
+                return model.linear_classifier()
+    return None
 
 
 def _yardsticks(pretraining, own, train, test, evaluated, strategy):

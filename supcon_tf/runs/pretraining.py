@@ -34,7 +34,7 @@ from supcon_tf.training.build import (
     synchronize_batch_norm,
 )
 from supcon_tf.training.facts import print_facts
-from supcon_tf.training.objectives import for_objective, is_classifier
+from supcon_tf.training.objectives import for_objective, is_contrastive
 from supcon_tf.training.workdir import (
     finished_encoder,
     look_at,
@@ -120,7 +120,7 @@ def _prepare(config, workdir, strategy):
             if first_epoch == 0:
                 write_example_views(first_views, workdir)
             fit(_callbacks(config, workdir), verbose="auto")
-            write_models(model, workdir)
+            write_models(model, config, workdir)
 
     def run():
         with reporting_stopped_workers(strategy):
@@ -141,7 +141,7 @@ def _callbacks(config, workdir):
         keras.callbacks.TensorBoard(workdir / "logs"),
         EpochCheckpoint(workdir),
     ]
-    return writers if is_classifier(config) else [StuckLossWarning(), *writers]
+    return [StuckLossWarning(), *writers] if is_contrastive(config) else writers
 
 
 def _finished(workdir, encoder, strategy):

@@ -159,7 +159,7 @@ def recipe_of(recipe, objective):
     RECIPES is returned, the first recipe that trains such an encoder for the
     objective on such images. A baseline then has its own optimizer and
     learning rate. If there is no twin, `recipe` is changed: it gets the
-    objective, one view for a classifier or at least as many views as the
+    objective, one view without contrast or at least as many views as the
     objective needs, and the defaults of settings that the objective lacks.
 
     Args:
@@ -182,7 +182,7 @@ def recipe_of(recipe, objective):
         ):
             return other
     row = OBJECTIVES[objective]
-    views = 1 if row.is_classifier else max(recipe.num_views, row.least_views)
+    views = max(recipe.num_views, row.least_views) if row.is_contrastive else 1
     defaults = {
         field.name: field.default
         for field in dataclasses.fields(recipe)

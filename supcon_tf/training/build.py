@@ -30,8 +30,8 @@ def build_model(config, num_classes, strategy=None):
       strategy: `tf.distribute.Strategy` to make it for; None for one device.
 
     Returns:
-      A built `SupConModel`, or `ClassificationModel` for an objective that is
-      a classifier's.
+      A built `EncoderModel`, such as a `SupConModel`, as the objective makes
+      it.
 
     Raises:
       ValueError: if the objective or the encoder is unknown or an argument out

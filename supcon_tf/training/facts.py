@@ -4,7 +4,7 @@ import math
 
 from supcon_tf.config.settings import to_json
 from supcon_tf.distribution.workers import num_workers
-from supcon_tf.training.objectives import is_classifier
+from supcon_tf.training.objectives import is_contrastive
 
 
 def print_facts(config, num_images, first_epoch, workdir, strategy):
@@ -45,7 +45,7 @@ def print_facts(config, num_images, first_epoch, workdir, strategy):
 def _collapse(config):
     """The loss of identical projections, where it is as simple as that."""
     if (
-        is_classifier(config)
+        not is_contrastive(config)
         or config.denominator != "all"
         or config.positives_cap is not None
         or config.queue_size

@@ -19,9 +19,8 @@ _CONTRAST = (
     "anchors",
     "scale_by_temperature",
     "positives_cap",
-    "queue_size",
-    "encoder_momentum",
 )
+_QUEUE = ("queue_size", "encoder_momentum")
 
 
 class Objective(NamedTuple):
@@ -34,13 +33,18 @@ class Objective(NamedTuple):
       marker: of its points.
       method: what a model card calls it within a sentence.
       card: what a model card says of the loss.
-      make_loss: function of a `PretrainConfig`.
+      make_loss: function of a `PretrainConfig`, to what the model is compiled
+        with.
       make_model: function of an encoder, a `PretrainConfig`, the number of
         classes and arguments of `EncoderModel`.
       settings: names of the settings that only some objectives have, those of
         this one.
-      is_classifier: whether a classifier is trained with the encoder, rather
-        than a projection head.
+      model_file: name of the file in a workdir that holds the trained model,
+        encoder and heads.
+      is_contrastive: whether a projection head is trained with the encoder, by
+        contrast.
+      is_classifier: whether a classifier is trained with the encoder. It may be
+        one beside a projection head.
       uses_labels: whether the labels of the images are given to the loss.
       least_views: how many views an image must have.
     """
@@ -54,6 +58,8 @@ class Objective(NamedTuple):
     make_loss: Callable
     make_model: Callable
     settings: tuple[str, ...]
+    model_file: str
+    is_contrastive: bool = False
     is_classifier: bool = False
     uses_labels: bool = True
     least_views: int = 1
@@ -80,23 +86,34 @@ def _cross_entropy(config):
     )
 
 
+def _joint_losses(config):
+    return {
+        "projections": _supcon_loss(config),
+        "logits": _cross_entropy(config),
+    }
+
+
 def _additive_margin(config):
     from supcon_tf.losses.additive_margin import AdditiveMarginLoss
 
     return AdditiveMarginLoss(config.margin, config.logit_scale)
 
 
-def _contrastive_model(encoder, config, num_classes, **arguments):
+def _projection_head(config):
     from supcon_tf.models.heads import ProjectionHead
+
+    return ProjectionHead(
+        config.projection_units, batch_norm=config.projection_batch_norm
+    )
+
+
+def _contrastive_model(encoder, config, num_classes, **arguments):
     from supcon_tf.models.supcon_model import SupConModel
 
     del num_classes
-    head = ProjectionHead(
-        config.projection_units, batch_norm=config.projection_batch_norm
-    )
     return SupConModel(
         encoder,
-        head,
+        _projection_head(config),
         queue_size=config.queue_size,
         encoder_momentum=config.encoder_momentum,
         **arguments,
@@ -112,6 +129,18 @@ def _classification_model(
     return ClassificationModel(encoder, num_classes, cosine=cosine, **arguments)
 
 
+def _joint_model(encoder, config, num_classes, **arguments):
+    from supcon_tf.models.joint_model import JointModel
+
+    return JointModel(
+        encoder,
+        _projection_head(config),
+        num_classes,
+        contrast_weight=config.contrast_weight,
+        **arguments,
+    )
+
+
 # Colors of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
 # https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.
 OBJECTIVES = {
@@ -125,7 +154,9 @@ OBJECTIVES = {
         "(https://arxiv.org/abs/2004.11362)",
         make_loss=_supcon_loss,
         make_model=_contrastive_model,
-        settings=(*_CONTRAST, *_LABELS),
+        settings=(*_CONTRAST, *_QUEUE, *_LABELS),
+        model_file="supcon_model.keras",
+        is_contrastive=True,
     ),
     "simclr": Objective(
         summary="views by contrast, without labels",
@@ -137,7 +168,9 @@ OBJECTIVES = {
         "2020](https://arxiv.org/abs/2002.05709)",
         make_loss=_supcon_loss,
         make_model=_contrastive_model,
-        settings=_CONTRAST,
+        settings=(*_CONTRAST, *_QUEUE),
+        model_file="supcon_model.keras",
+        is_contrastive=True,
         uses_labels=False,
         least_views=2,  # the other views of an image are its only positives
     ),
@@ -152,6 +185,24 @@ OBJECTIVES = {
         make_loss=_cross_entropy,
         make_model=_classification_model,
         settings=("label_smoothing", "cutmix_alpha", *_LABELS),
+        model_file="classification_model.keras",
+        is_classifier=True,
+    ),
+    "supcon_cross_entropy": Objective(
+        summary="the labels by both supcon and cross_entropy, in one training",
+        title="SupCon + cross-entropy",
+        color="#bd1f01",
+        marker="v",
+        method="supervised contrastive learning and cross-entropy together",
+        card="the sum of cross-entropy, of a linear classifier that was "
+        "trained with the encoder, and of the supervised contrastive loss of "
+        "[Khosla et al. 2020](https://arxiv.org/abs/2004.11362) times a weight",
+        make_loss=_joint_losses,
+        make_model=_joint_model,
+        # (CutMix has no part: labels that are mixed make no positives.)
+        settings=(*_CONTRAST, "contrast_weight", "label_smoothing", *_LABELS),
+        model_file="joint_model.keras",
+        is_contrastive=True,
         is_classifier=True,
     ),
     "max_margin": Objective(
@@ -166,6 +217,7 @@ OBJECTIVES = {
         make_loss=_additive_margin,
         make_model=functools.partial(_classification_model, cosine=True),
         settings=("margin", "logit_scale", "cutmix_alpha", *_LABELS),
+        model_file="classification_model.keras",
         is_classifier=True,
     ),
 }
@@ -173,11 +225,18 @@ OBJECTIVES = {
 OBJECTIVE_SETTINGS = frozenset(
     name for row in OBJECTIVES.values() for name in row.settings
 )
+# The files in a workdir, one of them, that hold such a head with its encoder.
+PROJECTION_HEAD_FILES = tuple(
+    dict.fromkeys(r.model_file for r in OBJECTIVES.values() if r.is_contrastive)
+)
+CLASSIFIER_FILES = tuple(
+    dict.fromkeys(r.model_file for r in OBJECTIVES.values() if r.is_classifier)
+)
 
 
-def is_classifier(config):
-    """Whether the objective of a config trains a classifier, not a head."""
-    return OBJECTIVES[config.objective].is_classifier
+def is_contrastive(config):
+    """Whether the objective of a config trains a projection head."""
+    return OBJECTIVES[config.objective].is_contrastive
 
 
 def summaries():

@@ -9,7 +9,7 @@ from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.encoders.saved import load_encoder
 from supcon_tf.files import check_folder, written_whole
-from supcon_tf.models.classification_model import ClassificationModel
+from supcon_tf.training.objectives import OBJECTIVES
 
 
 def look_at(workdir, config):
@@ -79,16 +79,16 @@ def write_example_views(views, workdir):
         tf.summary.image("views", grid[None], step=0)
 
 
-def write_models(model, workdir):
-    """Writes supcon_model.keras or classification_model.keras, encoder.keras.
+def write_models(model, config, workdir):
+    """Writes the file that the objective names, and encoder.keras.
 
     Args:
-      model: the trained `SupConModel` or `ClassificationModel`.
+      model: the trained model, an `EncoderModel`.
+      config: `PretrainConfig` of the run.
       workdir: as for `look_at`.
     """
-    is_classifier = isinstance(model, ClassificationModel)
-    name = "classification_model" if is_classifier else "supcon_model"
-    with written_whole(workdir / f"{name}.keras") as path:
+    name = OBJECTIVES[config.objective].model_file
+    with written_whole(workdir / name) as path:
         model.save(path)
     # What an encoder of fewer epochs was evaluated to be is not this one's.
     for stale in ("linear_eval.json", "classifier.keras"):

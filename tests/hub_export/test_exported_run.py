@@ -10,6 +10,7 @@ from tiny_encoder import tiny
 from hub_export.exported_run import ExportedRun
 from supcon_tf.models.classification_model import ClassificationModel
 from supcon_tf.models.heads import ProjectionHead
+from supcon_tf.models.joint_model import JointModel
 from supcon_tf.models.linear_classifier import LinearClassifier
 from supcon_tf.models.supcon_model import SupConModel
 
@@ -52,6 +53,17 @@ def test_head_and_classifier_are_read_when_asked(workdir):
     parts = read(workdir, projection=True, classifier=True).parts
     assert parts["projection_head"].units == (5,)
     assert parts["classifier"].class_names == ("cat", "dog")
+
+
+@pytest.mark.slow
+def test_the_head_of_a_joint_model_is_read_too(workdir):
+    (workdir / "supcon_model.keras").unlink()
+    encoder = keras.saving.load_model(workdir / "encoder.keras")
+    model = JointModel(encoder, ProjectionHead((7,)), 2)
+    model(IMAGES[None])
+    model.save(workdir / "joint_model.keras")
+    parts = read(workdir, projection=True).parts
+    assert parts["projection_head"].units == (7,)
 
 
 @pytest.mark.slow

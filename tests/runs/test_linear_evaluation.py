@@ -114,16 +114,26 @@ def test_the_second_stage_on_augmented_images_chooses_a_learning_rate(
 
 
 @pytest.mark.slow
-def test_a_classifier_that_was_trained_with_the_encoder_is_evaluated(tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "objective", "file"),
+    [
+        ("cross_entropy_digits", "cross_entropy", "classification_model"),
+        ("digits", "supcon_cross_entropy", "joint_model"),
+    ],
+)
+def test_a_classifier_that_was_trained_with_the_encoder_is_evaluated(
+    recipe, objective, file, tmp_path
+):
     config = dataclasses.replace(
-        RECIPES["cross_entropy_digits"], encoder="tiny", epochs=4
+        RECIPES[recipe], objective=objective, encoder="tiny", epochs=4
     )
     pretrain.pretrain(config, tmp_path)
     result = linear_eval.linear_eval(LinearEvalConfig(), tmp_path)
-    model = keras.saving.load_model(tmp_path / "classification_model.keras")
+    model = keras.saving.load_model(tmp_path / f"{file}.keras")
+    classifier = model.linear_classifier()
     _, test = load_dataset("digits")
-    logits = model.predict(test.images / np.float32(255), verbose=0)[:, 0]
-    accuracy = np.mean(logits.argmax(axis=1) == test.labels)
+    scores = classifier.predict(test.images / np.float32(255), verbose=0)
+    accuracy = np.mean(scores.argmax(axis=1) == test.labels)
     assert accuracy > 0.5
     assert result["classifier_top_1_accuracy"] == pytest.approx(
         accuracy, abs=1e-6

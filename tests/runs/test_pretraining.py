@@ -78,6 +78,38 @@ def test_a_run_writes_what_it_says(finished):
 
 
 @pytest.mark.slow
+def test_a_run_of_both_objectives_keeps_the_classifier_and_the_head(
+    tmp_path, capsys
+):
+    config = dataclasses.replace(
+        TINY, objective="supcon_cross_entropy", contrast_weight=0.5
+    )
+    encoder = pretrain.pretrain(config, tmp_path)
+    assert {path.name for path in tmp_path.glob("*.keras")} == {
+        "encoder.keras",
+        "joint_model.keras",
+    }
+    model = keras.saving.load_model(tmp_path / "joint_model.keras")
+    assert model.contrast_weight == 0.5
+    assert model.projection_head.units == (8,)
+    images = np.random.default_rng(0).random((4, 8, 8, 3), "float32")
+    np.testing.assert_array_equal(model.encode(images), encoder(images))
+    assert model.linear_classifier()(images).shape == (4, 10)
+    with open(tmp_path / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        values = {name: float(value) for name, value in row.items()}
+        assert values["collapsed_loss"] == pytest.approx(math.log(1023))
+        assert values["loss"] == pytest.approx(
+            values["cross_entropy"] + 0.5 * values["contrastive_loss"], rel=1e-5
+        )
+        assert 0 < values["top_1_accuracy"] < 1
+    capsys.readouterr()
+    pretrain.pretrain(config, tmp_path)
+    assert "Finished already" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_history_has_the_loss_beside_that_of_collapse(finished):
     workdir, _ = finished
     with open(workdir / "history.csv", newline="") as file:

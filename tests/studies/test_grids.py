@@ -143,6 +143,10 @@ def test_a_recipe_without_twin_is_changed_as_the_objective_needs_it():
     )
     changed = recipe_of(one_view, "simclr")
     assert (changed.num_views, changed.label_smoothing) == (2, 0.0)
+    joint = recipe_of(folder, "supcon_cross_entropy")
+    assert joint == dataclasses.replace(
+        folder, objective="supcon_cross_entropy"
+    )
     queue = RECIPES["supcon_imagenet_resnet50_queue"]
     changed = recipe_of(dataclasses.replace(queue, width=3.0), "max_margin")
     assert (changed.queue_size, changed.encoder_momentum) == (0, None)

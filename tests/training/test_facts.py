@@ -33,6 +33,16 @@ def test_a_collapse_that_is_not_as_simple_is_not_told(capsys, change):
     assert "identical projections" not in printed(capsys, config)
 
 
+def test_a_classifier_alone_has_no_collapse(capsys):
+    for objective, has in (
+        ("cross_entropy", False),
+        ("supcon_cross_entropy", True),
+    ):
+        config = dataclasses.replace(RECIPES["digits"], objective=objective)
+        out = printed(capsys, config)
+        assert ("identical projections have" in out) == has
+
+
 def test_a_resumed_run_says_after_which_epoch(capsys):
     config = dataclasses.replace(RECIPES["digits"], learning_rate=0.3)
     out = printed(capsys, config, first_epoch=5)

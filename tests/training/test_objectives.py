@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf import AdditiveMarginLoss, ClassificationModel, SupConModel
+from supcon_tf import (
+    AdditiveMarginLoss,
+    ClassificationModel,
+    JointModel,
+    SupConLoss,
+    SupConModel,
+)
 from supcon_tf.config.pretrain import PretrainConfig
 from supcon_tf.recipes import RECIPES
 from supcon_tf.studies.grids import recipe_of
@@ -16,7 +22,6 @@ from supcon_tf.training.objectives import (
     OBJECTIVE_SETTINGS,
     OBJECTIVES,
     for_objective,
-    is_classifier,
 )
 from supcon_tf.training.unused_settings import refuse_unused_settings
 
@@ -39,14 +44,27 @@ def batches(size=8):
     return dataset.batch(size, drop_remainder=True)
 
 
+def names_of(model):
+    return {metric.name for metric in model.metrics}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_each_objective_trains_its_model(objective):
     settings = config(objective)
     model = build_model(settings, 10)
     compile_model(model, settings, steps_per_epoch=4)
-    expected = ClassificationModel if is_classifier(settings) else SupConModel
-    assert type(model) is expected
+    row = OBJECTIVES[objective]
+    assert (
+        type(model)
+        is {
+            (True, False): SupConModel,
+            (False, True): ClassificationModel,
+            (True, True): JointModel,
+        }[row.is_contrastive, row.is_classifier]
+    )
+    assert ("contrastive_loss" in names_of(model)) == row.is_contrastive
+    assert ("top_1_accuracy" in names_of(model)) == row.is_classifier
     before = model.encoder.get_weights()
     data = for_objective(settings, 10)(batches(), 0)
     logs = model.fit(data, epochs=1, verbose=0).history
@@ -72,6 +90,20 @@ def test_the_losses_have_the_settings():
     )
     assert isinstance(loss, AdditiveMarginLoss)
     assert (loss.margin, loss.scale) == (0.1, 5.0)
+    losses = OBJECTIVES["supcon_cross_entropy"].make_loss(
+        config("supcon_cross_entropy", temperature=0.7, label_smoothing=0.2)
+    )
+    assert isinstance(losses["projections"], SupConLoss)
+    assert losses["projections"].temperature == 0.7
+    assert losses["logits"].get_config()["label_smoothing"] == 0.2
+
+
+def test_the_joint_model_has_the_head_and_the_weight_of_the_settings():
+    settings = config("supcon_cross_entropy", contrast_weight=0.25)
+    model = build_model(settings, 7)
+    assert model.contrast_weight == 0.25
+    assert model.projection_head.units == (8, 4)
+    assert model.classifier.units == 7
 
 
 def test_simclr_gets_no_labels():
@@ -118,6 +150,22 @@ def test_two_workers_mix_with_other_seeds():
         ("simclr", {"cutmix_alpha": 1.0}, "`cutmix_alpha` must be left out"),
         ("simclr", {"label_noise": 0.1}, "`label_noise` must be left out"),
         ("cross_entropy", {"temperature": 0.2}, "`temperature` must be left"),
+        ("supcon", {"contrast_weight": 0.5}, "`contrast_weight` must be left"),
+        (
+            "cross_entropy",
+            {"contrast_weight": 0.5},
+            "`contrast_weight` must be left",
+        ),
+        (
+            "supcon_cross_entropy",
+            {"queue_size": 8},
+            "`queue_size` must be left out",
+        ),
+        (
+            "supcon_cross_entropy",
+            {"cutmix_alpha": 1.0},
+            "`cutmix_alpha` must be left out",
+        ),
     ],
 )
 def test_what_an_objective_cannot_use_is_refused(objective, changes, message):

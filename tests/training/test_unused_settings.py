@@ -48,6 +48,11 @@ def test_a_queue_is_dropped_with_an_objective_that_has_none():
     assert (changed.queue_size, changed.encoder_momentum) == (0, None)
     changed = config("cross_entropy_imagenet_resnet50", "--objective=supcon")
     assert changed.label_smoothing == 0
+    changed = config(
+        "supcon_imagenet_resnet50_queue", "--objective=supcon_cross_entropy"
+    )
+    assert (changed.queue_size, changed.encoder_momentum) == (0, None)
+    assert changed.projection_units == (128,)
 
 
 def test_a_base_learning_rate_takes_the_place_of_a_learning_rate():
@@ -72,6 +77,12 @@ def test_none_unsets_a_setting():
         (["--patch_size=4"], "patch_size", "encoder='resnet18'"),
         (["--strength=1"], "strength", "augmentation='crop'"),
         (["--margin=0.1"], "margin", "objective='supcon'"),
+        (["--contrast_weight=2"], "contrast_weight", "objective='supcon'"),
+        (
+            ["--objective=supcon_cross_entropy", "--encoder_momentum=0.9"],
+            "encoder_momentum",
+            "objective='supcon_cross_entropy'",
+        ),
         (
             ["--objective=cross_entropy", "--temperature=0.2"],
             "temperature",

@@ -62,7 +62,7 @@ def test_results_of_an_earlier_encoder_go_when_another_is_written(tmp_path):
     encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     model = SupConModel(encoder)
     model.build((None, 2, 4))
-    write_models(model, tmp_path)
+    write_models(model, TINY, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "encoder.keras",
         "supcon_model.keras",
@@ -77,7 +77,7 @@ def test_models_and_checkpoints_are_read_as_they_were_written(tmp_path):
     checkpoint = EpochCheckpoint(tmp_path)
     checkpoint.set_model(model)
     checkpoint.on_epoch_end(4)
-    write_models(model, tmp_path)
+    write_models(model, TINY, tmp_path)
 
     other = build_model(dataclasses.replace(TINY, seed=1), 10)
     compile_model(other, TINY, steps_per_epoch=10)

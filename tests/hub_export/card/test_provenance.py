@@ -131,6 +131,23 @@ def test_objective_temperature_and_head_are_told():
     assert "No projection head is in this SavedModel." in text
 
 
+def test_an_objective_of_both_has_a_classifier_a_head_and_a_weight():
+    config = {
+        **CONFIG,
+        "objective": "supcon_cross_entropy",
+        "contrast_weight": 0.5,
+    }
+    text = provenance.objective(config, {})
+    for words in (
+        "of a linear classifier that was trained with the encoder",
+        "Weight of the contrastive loss: 0.5.",
+        "Temperature: 0.07.",
+        "dense layers of 128 and 64",
+    ):
+        assert words in text
+    assert "Weight" not in provenance.objective(CONFIG, {})
+
+
 @pytest.mark.parametrize("name", ["cross_entropy", "max_margin"])
 def test_a_classifier_has_neither_temperature_nor_head(name):
     text = provenance.objective({**CONFIG, "objective": name}, {})
