@@ -55,6 +55,10 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         BatchNormalization sees one piece at a time, and on several replicas, if
         it is synchronised, the pieces of all replicas that run at once. More
         than 1 needs TensorFlow.
+      feature_mixing: None, or a Keras layer, `[B, V, D]` -> `[B, V, D]`, such
+        as `FeatureTransformation()`. In training it changes the projections on
+        their way to the loss. If it has a method `mix_queue`, it also changes
+        what the loss sees of the queue. What is put into the queue is unmixed.
 
     Call arguments:
       images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's
@@ -95,6 +99,7 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         queue_size=0,
         encoder_momentum=None,
         num_microbatches=1,
+        feature_mixing=None,
         **kwargs,
     ):
         check_tensorflow_int("queue_size", queue_size, 0)
@@ -113,6 +118,7 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         self._add_projection_head(projection_head)
         self.queue_size = queue_size
         self.encoder_momentum = encoder_momentum
+        self.feature_mixing = feature_mixing
         self.queue = None
         self.momentum_encoder = None
         if encoder_momentum is not None:
@@ -133,6 +139,11 @@ class SupConModel(ContrastiveTerm, EncoderModel):
                     f"Received: loss={self.loss!r}"
                 )
             queue = {"queue": self.queue.items()}
+        if training and self.feature_mixing is not None:
+            y_pred = self.feature_mixing(y_pred, training=True)
+            mix_queue = getattr(self.feature_mixing, "mix_queue", None)
+            if queue and mix_queue is not None:
+                queue = {"queue": mix_queue(queue["queue"], training=True)}
         loss = self._contrastive_loss(y, y_pred, sample_weight, **queue)
         return self._with_penalty(loss, ops.shape(y_pred)[0])
 
@@ -142,7 +153,18 @@ class SupConModel(ContrastiveTerm, EncoderModel):
             **super().get_config(),
             "queue_size": self.queue_size,
             "encoder_momentum": self.encoder_momentum,
+            "feature_mixing": keras.saving.serialize_keras_object(
+                self.feature_mixing
+            ),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        # Files of 0.1.0 have no feature_mixing.
+        mixing = config.get("feature_mixing")
+        mixing = keras.saving.deserialize_keras_object(mixing)
+        return super().from_config({**config, "feature_mixing": mixing})
 
     def _build_more(self, representation_shape):
         if self.queue_size and self.queue is None:
