@@ -35,13 +35,15 @@ def check_int(name, value, least):
         )
 
 
-def check_number(name, value, above=-math.inf):
-    """Refuses what is no finite number, or one that is too small.
+def check_number(name, value, *, above=None, at_least=None, below=math.inf):
+    """Refuses what is no finite number, or one outside of a range.
 
     Args:
       name: of the argument.
       value: what was given for it.
-      above: number that the value must exceed.
+      above: None, or number that the value must exceed.
+      at_least: None, or the smallest value that is allowed.
+      below: number that must exceed the value.
 
     Raises:
       ValueError: if it is so.
@@ -53,9 +55,17 @@ def check_number(name, value, above=-math.inf):
       ValueError: `steepness` must be a finite number > 0. Received: steepness=0
     """
     is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_real or not above < value < math.inf:
-        least = "" if above == -math.inf else f" > {above}"
-        raise ValueError(
-            f"`{name}` must be a finite number{least}. "
-            f"Received: {name}={value!r}"
-        )
+    if (
+        is_real
+        and -math.inf < value < below
+        and (above is None or value > above)
+        and (at_least is None or value >= at_least)
+    ):
+        return
+    limits = [
+        f"{sign} {limit}"
+        for sign, limit in ((">", above), (">=", at_least), ("<", below))
+        if limit not in (None, math.inf)
+    ]
+    allowed = " ".join(["a finite number", " and ".join(limits)]).strip()
+    raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")

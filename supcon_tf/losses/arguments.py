@@ -3,11 +3,14 @@
 import math
 import numbers
 
+import keras
+
 _CHOICES = {
     "summation": ("outside", "inside"),
     "denominator": ("all", "one_positive", "only_negatives"),
     "anchors": ("all", "first"),
     "implementation": ("auto", "dense", "tiled"),
+    "positives_mean": ("weights", "count", "contrasts", "one"),
 }
 # float32 cannot hold similarities divided by a smaller temperature.
 _LOWEST_TEMPERATURE = 1e-6
@@ -33,15 +36,9 @@ def check_variant(
     """
     check_temperature(temperature)
     check_flags(normalize=normalize, scale_by_temperature=scale_by_temperature)
-    _check_choices(**choices)
+    check_choices(**choices)
     _check_positives_cap(positives_cap, views)
-    if unlabeled_label is not None and not _is_number(
-        unlabeled_label, numbers.Integral
-    ):
-        raise ValueError(
-            "`unlabeled_label` must be None or an integer. "
-            f"Received: unlabeled_label={unlabeled_label!r}"
-        )
+    check_unlabeled_label(unlabeled_label)
     _check_companions(
         positives_cap=positives_cap,
         positives_mask=positives_mask,
@@ -52,13 +49,44 @@ def check_variant(
 
 
 def check_temperature(temperature):
-    """Raises a ValueError unless a temperature is allowed."""
+    """Raises a ValueError unless a temperature is allowed.
+
+    The value of a tensor or a variable is not checked.
+    """
+    if keras.ops.is_tensor(temperature) or isinstance(
+        temperature, keras.Variable
+    ):
+        if len(temperature.shape) > 1:
+            raise ValueError(
+                "`temperature` must be a number, a scalar tensor or a tensor "
+                "of shape [B], one for each image. "
+                f"Received: shape={tuple(temperature.shape)}"
+            )
+        return
     if not _is_number(temperature) or not (
         _LOWEST_TEMPERATURE <= temperature < math.inf
     ):
         raise ValueError(
             "`temperature` must be a finite number > 0, at least "
             f"{_LOWEST_TEMPERATURE}. Received: temperature={temperature!r}"
+        )
+
+
+def plain_number(temperature):
+    """The value of a scalar temperature, as a float for a configuration."""
+    if isinstance(temperature, numbers.Real):
+        return temperature
+    return float(keras.ops.convert_to_numpy(temperature))
+
+
+def check_unlabeled_label(unlabeled_label):
+    """Raises a ValueError unless it is None or an integer."""
+    if unlabeled_label is not None and not _is_number(
+        unlabeled_label, numbers.Integral
+    ):
+        raise ValueError(
+            "`unlabeled_label` must be None or an integer. "
+            f"Received: unlabeled_label={unlabeled_label!r}"
         )
 
 
@@ -71,7 +99,8 @@ def check_flags(**flags):
             )
 
 
-def _check_choices(**choices):
+def check_choices(**choices):
+    """Raises a ValueError unless each value is one that its name allows."""
     for name, value in choices.items():
         if value not in _CHOICES[name]:
             allowed = ", ".join(repr(choice) for choice in _CHOICES[name])

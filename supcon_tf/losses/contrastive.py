@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from supcon_tf.distribution.collectives import sum_over_replicas
 from supcon_tf.losses.pairs.contrasts import as_queue
 from supcon_tf.losses.pairs.positives import class_sizes
 from supcon_tf.losses.pairs.projections import as_views
@@ -16,9 +17,10 @@ class ContrastiveLoss(keras.losses.Loss):
     losses of the images over all replicas, in the ways that Keras names. A
     model asks it for all that it wants to know of a contrastive loss.
 
-    A subclass implements `losses_of_images`. If it also implements
-    `losses_of_points`, `reference_values` gives the value of the loss at total
-    collapse and its floor.
+    A subclass implements `losses_of_images`. If its value depends on the
+    directions of the projections alone, it sets `has_value_at_collapse`, and
+    `reference_values` gives its value if all projections coincide. If it also
+    implements `losses_of_points`, they include its floor.
 
     Args:
       name: name of the loss.
@@ -39,6 +41,7 @@ class ContrastiveLoss(keras.losses.Loss):
     """
 
     unlabeled_label = None
+    has_value_at_collapse = False
 
     def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
         if dtype is None and keras.backend.floatx() != "float64":
@@ -50,72 +53,112 @@ class ContrastiveLoss(keras.losses.Loss):
                 f"Received: dtype={self.dtype!r}"
             )
 
-    def losses_of_images(self, labels, projections, queue=None):
+    def losses_of_images(self, labels, projections, queue=None, **more):
         """The loss of each image.
 
         Args:
           labels: in the form that the subclass takes, or None.
           projections: `[B, V, D]` floats of the dtype of the loss.
           queue: None, or as for `supcon_loss`.
+          **more: what else the call was given, such as a temperature.
 
         Returns:
           `[B]` floats.
         """
         raise NotImplementedError
 
-    def losses_of_points(self, sizes, gap):
+    def losses_of_points(self, sizes, gap, **more):
         """The loss of each image if every class were one point.
 
         Args:
           sizes: `ClassSizes` of the batch and the queue.
           gap: difference between the similarity of a class to itself, 1, and
             that of two classes. It is 0 if all points coincide.
+          **more: what else the call was given, such as a temperature.
 
         Returns:
           `[B]` float32.
         """
         raise NotImplementedError
 
-    def __call__(self, y_true, y_pred, sample_weight=None, queue=None):
+    def __call__(self, y_true, y_pred, sample_weight=None, **more):
         """Reduces the losses of the images to one number.
 
         Keras' own `__call__` would cast integer labels to floats, and float32
         cannot tell large integers apart. It would also take the mean over the
         replica alone, and apply a mask.
+
+        Args:
+          y_true: labels, or None.
+          y_pred: projections `[B, V, D]` or `[B, D]`.
+          sample_weight: None, or `[B]` weights of the images.
+          **more: what `losses_of_images` takes beside, such as `queue`, or the
+            `temperature` that a model trains. None is as if it were not given.
         """
         with keras.name_scope(self.name):
-            losses = self.call(y_true, y_pred, queue=queue)
+            losses = self.call(y_true, y_pred, **more)
             return reduced(losses, sample_weight, self.reduction)
 
-    def call(self, y_true, y_pred, queue=None):
+    def call(self, y_true, y_pred, **more):
         """The losses of the images, `[B]`."""
         y_pred = ops.cast(as_views(y_pred), self.dtype)
-        return self.losses_of_images(y_true, y_pred, queue=queue)
+        more = {name: x for name, x in more.items() if x is not None}
+        return self.losses_of_images(y_true, y_pred, **more)
 
     def get_config(self):
         """Returns every argument of the constructor."""
         return {**super().get_config(), "dtype": self.dtype}
 
-    def has_reference_values(self):
-        """Whether the subclass can compute `reference_values`."""
+    def has_floor(self):
+        """Whether the subclass can compute the least value of the loss."""
         own, base = type(self), ContrastiveLoss
         return own.losses_of_points is not base.losses_of_points
 
-    def reference_values(self, labels, projections, queue=None):
+    def has_reference_values(self):
+        """Whether the subclass can compute `reference_values`."""
+        return self.has_value_at_collapse or self.has_floor()
+
+    def reference_values(self, labels, projections, queue=None, **more):
         """The loss of a batch at total collapse, and at best.
 
         Args:
           labels: as for the loss.
           projections: `[B, V, D]` or `[B, D]`; only the shape matters.
           queue: as for the loss.
+          **more: as for the loss.
 
         Returns:
           Two float32 scalars, means over the images. The first is the loss if
           all projections coincide. The second is the loss if each class is one
           point and all classes are as far apart as possible, on the corners of
-          a simplex.
+          a simplex; it is None unless `has_floor`.
         """
         projections = as_views(projections)
+        batch = ops.cast(ops.shape(projections)[0], "float32")
+
+        def mean(losses):
+            total = sum_over_replicas(ops.sum(ops.cast(losses, "float32")))
+            return total / ops.maximum(sum_over_replicas(batch), 1)
+
+        if self.has_floor():
+            sizes = self._class_sizes(labels, projections, queue)
+            widest = sizes.classes / ops.maximum(sizes.classes - 1, 1)
+            batch = ops.cast(ops.shape(sizes.same)[0], "float32")
+            losses = [
+                self.losses_of_points(sizes, gap, **more)
+                for gap in (0.0, widest)
+            ]
+            return tuple(ops.sum(x) / ops.maximum(batch, 1) for x in losses)
+        point = ops.cast(ops.ones_like(projections[..., :1]), self.dtype)
+        if queue is not None:
+            queue_labels, vectors, is_filled = queue
+            ones = ops.ones((ops.shape(vectors)[0], 1), self.dtype)
+            queue = {"queue": (queue_labels, ones, is_filled)}
+        losses = self.losses_of_images(labels, point, **(queue or {}), **more)
+        return mean(losses), None
+
+    def _class_sizes(self, labels, projections, queue):
+        """The `ClassSizes` of a batch and a queue."""
         if queue is not None:
             queue = as_queue(
                 queue,
@@ -123,17 +166,9 @@ class ContrastiveLoss(keras.losses.Loss):
                 "float32",
                 has_labels=labels is not None,
             )
-        sizes = class_sizes(
+        return class_sizes(
             labels,
             projections,
             unlabeled_label=self.unlabeled_label,
             queue=queue,
         )
-        widest = sizes.classes / ops.maximum(sizes.classes - 1, 1)
-        batch = ops.cast(ops.shape(sizes.same)[0], "float32")
-
-        def mean(gap):
-            losses = self.losses_of_points(sizes, gap)
-            return ops.sum(losses) / ops.maximum(batch, 1)
-
-        return mean(0.0), mean(widest)

@@ -8,7 +8,7 @@ Everything else in the package exists to feed it.
 import keras
 from keras import ops
 
-from supcon_tf.losses.arguments import check_variant
+from supcon_tf.losses.arguments import check_variant, plain_number
 from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.losses.equation import losses_of_anchors
 from supcon_tf.losses.pairs.contrasts import contrasts_of
@@ -69,8 +69,11 @@ def supcon_loss(
         fraction of an id is cut off.
       projections: `[B, V, D]` floats, V views of each of B images. `[B, D]` is
         one view of each.
-      temperature: float `t` >= 1e-6. The default is 0.1, as in the paper. A
-        smaller temperature gives more weight to hard negatives.
+      temperature: float `t` >= 1e-6, or a scalar tensor or variable, whose
+        gradient is then computed, too, or a tensor `[B]` of one for each image.
+        The default is 0.1, as in the paper. A smaller temperature gives more
+        weight to hard negatives. With a tensor the tiles take up to twice the
+        time.
       normalize: whether each projection is scaled to unit length first. A zero
         vector stays zero and has similarity 0 to all others. Turn this off only
         for similarities that are not cosines.
@@ -190,10 +193,12 @@ def supcon_loss(
             denominator=denominator,
             in_tiles=in_tiles,
         )
+    losses = ops.reshape(losses, (ops.shape(projections)[0], -1))
     if scale_by_temperature:
-        losses = losses * temperature
-    batch = ops.shape(projections)[0]
-    return ops.mean(ops.reshape(losses, (batch, -1)), axis=1)
+        losses = losses * ops.reshape(
+            ops.cast(temperature, losses.dtype), (-1, 1)
+        )
+    return ops.mean(losses, axis=1)
 
 
 def _losses_of_anchors(contrasts, summation, in_tiles):
@@ -242,7 +247,9 @@ class SupConLoss(ContrastiveLoss):
     the losses of its own images.
 
     Args:
-      temperature: positive float `t`. The default is 0.1, as in the paper.
+      temperature: positive float `t`, or a scalar tensor or variable. The
+        default is 0.1, as in the paper. Keras does not train the variables of a
+        loss; `SupConModel(learn_temperature=True)` trains one.
       normalize: whether each projection is scaled to unit length first.
       summation: `"outside"` (`L_out`, Eq. 2) or `"inside"` (`L_in`, Eq. 3).
       denominator: `"all"`, `"one_positive"` or `"only_negatives"`.
@@ -312,11 +319,11 @@ class SupConLoss(ContrastiveLoss):
         self.implementation = implementation
         check_variant(**self.variant)
 
-    def losses_of_images(self, labels, projections, queue=None):
+    def losses_of_images(self, labels, projections, **more):
         """The `supcon_loss` of each image, `[B]`."""
-        return supcon_loss(labels, projections, queue=queue, **self.variant)
+        return supcon_loss(labels, projections, **self.variant | more)
 
-    def losses_of_points(self, sizes, gap):
+    def losses_of_points(self, sizes, gap, temperature=None):
         """The loss of each image, `[B]`, if each class were one point.
 
         Every two classes have the similarity `1 - gap`.
@@ -333,12 +340,15 @@ class SupConLoss(ContrastiveLoss):
             "one_positive": ops.ones_like(positives),
             "only_negatives": ops.zeros_like(positives),
         }[self.denominator]
+        if temperature is None:
+            temperature = self.temperature
+        temperature = ops.cast(temperature, "float32")
         losses = ops.logaddexp(
-            _log(in_numerator), _log(negatives) - gap / self.temperature
+            _log(in_numerator), _log(negatives) - gap / temperature
         )
         is_valid = ops.logical_and(positives > 0, in_numerator + negatives > 0)
         losses = ops.where(is_valid, losses, 0.0)
-        return losses * (self.temperature if self.scale_by_temperature else 1)
+        return losses * (temperature if self.scale_by_temperature else 1)
 
     @property
     def variant(self):
@@ -357,7 +367,12 @@ class SupConLoss(ContrastiveLoss):
 
     def get_config(self):
         """Returns every argument of the constructor."""
-        return {**super().get_config(), **self.variant}
+        temperature = plain_number(self.temperature)
+        return {
+            **super().get_config(),
+            **self.variant,
+            "temperature": temperature,
+        }
 
 
 def _log(counts):

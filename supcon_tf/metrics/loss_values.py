@@ -18,7 +18,7 @@ def collapsed_loss(labels, projections, loss=None, queue=None):
     Args:
       labels: as for `supcon_loss`.
       projections: `[B, V, D]` or `[B, D]`; only the shape matters.
-      loss: the `SupConLoss` whose value it is; default `SupConLoss()`.
+      loss: the contrastive loss whose value it is; default `SupConLoss()`.
       queue: as for `supcon_loss`.
 
     Returns:
@@ -47,7 +47,7 @@ def loss_floor(labels, projections, loss=None, queue=None):
     Args:
       labels: as for `supcon_loss`.
       projections: `[B, V, D]` or `[B, D]`; only the shape matters.
-      loss: the `SupConLoss` whose value it is; default `SupConLoss()`.
+      loss: the contrastive loss whose value it is; default `SupConLoss()`.
       queue: as for `supcon_loss`.
 
     Returns:
@@ -62,9 +62,20 @@ def loss_floor(labels, projections, loss=None, queue=None):
       Graf et al., "Dissecting Supervised Contrastive Learning", ICML 2021,
       https://arxiv.org/abs/2102.08817, Theorem 2.
     """
-    return _reference_values(labels, projections, loss, queue)[1]
+    floor = _reference_values(labels, projections, loss, queue)[1]
+    if floor is None:
+        raise ValueError(
+            "`loss` must be one whose least value is known, such as "
+            f"SupConLoss. Received: loss={loss!r}"
+        )
+    return floor
 
 
 def _reference_values(labels, projections, loss, queue):
     loss = SupConLoss() if loss is None else loss
+    if not loss.has_reference_values():
+        raise ValueError(
+            "`loss` must be one that knows its value if all projections are "
+            f"identical. Received: loss={loss!r}"
+        )
     return loss.reference_values(labels, projections, queue)

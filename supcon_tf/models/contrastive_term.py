@@ -24,9 +24,13 @@ class ContrastiveTerm:
     @property
     def metrics(self):
         """Keras' metrics, without values that the loss cannot compute."""
-        if _has_reference_values(self._loss_of("projections")):
+        loss = self._loss_of("projections")
+        untold = []
+        if not _has_reference_values(loss):
+            untold.append(self.collapsed_loss_tracker)
+        if not untold and loss.has_floor():
             return super().metrics
-        untold = (self.collapsed_loss_tracker, self.loss_position_tracker)
+        untold.append(self.loss_position_tracker)
         return [
             metric
             for metric in super().metrics
@@ -60,13 +64,14 @@ class ContrastiveTerm:
             collapse, floor = compiled.reference_values(
                 labels, projections, **queue
             )
-            position = ops.where(
-                collapse > floor,
-                (contrastive_loss - floor) / (collapse - floor),
-                ops.zeros_like(collapse),
-            )
             self.collapsed_loss_tracker.update_state(collapse, images)
-            self.loss_position_tracker.update_state(position, images)
+            if floor is not None:
+                position = ops.where(
+                    collapse > floor,
+                    (contrastive_loss - floor) / (collapse - floor),
+                    ops.zeros_like(collapse),
+                )
+                self.loss_position_tracker.update_state(position, images)
         return loss
 
 

@@ -172,7 +172,7 @@ def test_a_loss_of_ones_own_is_reduced_and_serialised_like_the_others():
 
 def test_a_loss_tells_its_reference_values_if_it_has_losses_of_points():
     assert not MeanSquare().has_reference_values()
-    assert Pull().has_reference_values()
+    assert Pull().has_reference_values() and Pull().has_floor()
     z = np.zeros((6, 2, 4))
     collapsed, floor = Pull().reference_values(LABELS, z)
     # Classes of 3, 2 and 1 images: 9 + 4 + 1; the simplex of 3 has a gap of

@@ -47,6 +47,8 @@ class Contrasts:
       has_rest: whether there are contrasts beside the own projections.
       scales: None, or `[n, 1]` floats, 1 / temperature of each own projection,
         where the temperature is a tensor.
+      features: None, or `[N + Q, F]` numbers that stand for labels that are no
+        classes.
     """
 
     own: Any
@@ -60,6 +62,7 @@ class Contrasts:
     queue_size: int = 0
     has_rest: bool = False
     scales: Any = None
+    features: Any = None
 
     @property
     def anchors(self):
@@ -176,30 +179,43 @@ def contrasts_of(
     anchors="all",
     unlabeled_label=None,
     queue=None,
+    features_of=None,
 ):
     """The `Contrasts` of projections `[B, V, D]`, of at least float32.
 
-    All arguments are as for `supcon_loss`.
+    With `features_of`, a function of labels and their number that returns
+    `[B, F]` numbers, the labels are no classes. Each image is then a class of
+    its own, and the contrasts have `features`. All other arguments are as for
+    `supcon_loss`.
     """
     batch, (views, dim) = ops.shape(projections)[0], projections.shape[1:]
     if queue is not None:
         queue_labels, vectors, is_filled = as_queue(
             queue, dim, projections.dtype, has_labels=labels is not None
         )
-        queue_ids = as_ids(queue_labels, vectors.shape[0])
+        queue_size = vectors.shape[0]
+        queue_ids = None
+        if features_of is None:
+            queue_ids = as_ids(queue_labels, queue_size)
         vectors = _over_temperature(vectors, temperature, normalize)
         queue = (queue_ids, vectors, is_filled)
     z = _over_temperature(projections, temperature, normalize)
     is_number = isinstance(temperature, numbers.Real)
     contrasts = compared_with(
         ops.reshape(z, (-1, dim)),  # [n, D]
-        as_ids(labels, batch),
+        as_ids(labels, batch) if features_of is None else None,
         views=views,
         stride=views if anchors == "first" else 1,
         bound=1 / temperature if normalize and is_number else None,
         unlabeled_label=unlabeled_label,
         queue=queue,
     )
+    if features_of is not None:
+        queued = None
+        if queue is not None:
+            queued = features_of(queue_labels, queue_size)
+        features = contrasts.of_contrasts(features_of(labels, batch), queued)
+        contrasts = dataclasses.replace(contrasts, features=features)
     if is_number:
         return contrasts
     scales = 1 / ops.cast(temperature, z.dtype)

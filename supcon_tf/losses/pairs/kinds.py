@@ -1,10 +1,15 @@
 """Which pairs are positives, negatives and contrasts, and how much."""
 
+import functools
+
+import keras
 from keras import ops
 
 from supcon_tf.losses.pairs.positives import (
     count_positives,
+    of_groups,
     similarities_to_positives,
+    weighted_similarities,
 )
 from supcon_tf.losses.pairs.terms import Kinds
 
@@ -28,4 +33,74 @@ def by_class(contrasts, *, has_exact_sums=True):
         {"classes": contrasts.classes[:, None]},
         weigh,
         positives=positives if has_exact_sums else None,
+    )
+
+
+def by_similarity(contrasts, similarity, contrast_weights=None):
+    """`Kinds` of weights that a similarity makes from `contrasts.features`.
+
+    They are `"positive"` w, `"is_positive"`, `"negative"` (1 - w) v and
+    `"is_negative"` 1 - w. With `contrast_weights` v, which is like a
+    similarity, the weights of the contrasts are `"contrast"`.
+    """
+    dtype = contrasts.vectors.dtype
+    labels = contrasts.features
+    if "float" in keras.backend.standardize_dtype(labels.dtype):
+        labels = ops.cast(labels, dtype)
+    features = {"labels": labels, "images": contrasts.images}
+
+    def weigh(rows, columns):
+        labels = rows["labels"], columns["labels"]
+        weights = ops.cast(similarity.tile(*labels), dtype)
+        if getattr(similarity, "own_views_are_alike", True):
+            is_own = rows["images"] == ops.transpose(columns["images"])
+            weights = ops.where(is_own, 1.0, weights)
+        # What rounding left below 1 is no negative.
+        negative = ops.where(weights > 1 - 1e-6, 0.0, 1 - weights)
+        kinds = {
+            "positive": weights,
+            "is_positive": weights > 0,
+            "negative": negative,
+            "is_negative": negative,
+        }
+        if contrast_weights is not None:
+            of_contrasts = ops.cast(contrast_weights.tile(*labels), dtype)
+            kinds["contrast"] = of_contrasts
+            kinds["negative"] = negative * of_contrasts
+        return kinds
+
+    positives = None
+    if hasattr(similarity, "sums"):
+        positives = functools.partial(_factorised_positives, similarity)
+    return Kinds(
+        features,
+        weigh,
+        contrasts=None if contrast_weights is None else "contrast",
+        positives=positives,
+    )
+
+
+def _factorised_positives(similarity, contrasts):
+    """W_i and the weighted sum of the similarities, without pairs, `[M]`."""
+    features, dtype = contrasts.features, contrasts.vectors.dtype
+    size = ops.shape(contrasts.own)[0]
+    number = ops.shape(contrasts.vectors)[0]
+    images = contrasts.images[:, 0]
+    own_weights = ops.cast(similarity.own_weights(features), dtype)
+    own_weights = own_weights[:size]  # [n, 1]
+    # What the views of an image have less than 1 with each other.
+    missing = ops.zeros_like(own_weights)
+    if similarity.own_views_are_alike:
+        missing = 1 - own_weights
+
+    def gathered(values):
+        of_labels = ops.cast(similarity.sums(features, values), dtype)[:size]
+        of_image = of_groups(values, images, number)[:size]
+        return of_labels + missing * of_image
+
+    self_weights = own_weights + missing
+    totals = gathered(contrasts.counted[:, None]) - self_weights
+    return (
+        totals[:: contrasts.stride, 0],
+        weighted_similarities(contrasts, gathered, self_weights),
     )

@@ -64,6 +64,11 @@ def of_class(contrasts, values):
     return ops.take(sums, contrasts.own_classes, axis=0)  # [n, ...]
 
 
+def of_groups(values, groups, number):
+    """The sum of `[N, ...]` values over the group of each row, `[N, ...]`."""
+    return ops.take(ops.segment_sum(values, groups, number), groups, axis=0)
+
+
 def similarities_to_positives(contrasts):
     """The sum of the similarities of each anchor to its positives, `[M]`.
 
@@ -231,12 +236,9 @@ def class_sizes(labels, projections, *, unlabeled_label=None, queue=None):
             ids = ops.concatenate([ids, ops.cast(queue_ids, ids.dtype)])
     groups = group_by_class(ids, size, unlabeled_label=unlabeled_label)
 
-    def of_class(values):
-        return ops.take(ops.segment_sum(values, groups, size), groups)
-
     is_image = ops.cast(ops.arange(size) < batch, "float32")
-    images = of_class(is_image)
-    members = of_class(counted)
+    images = of_groups(is_image, groups, size)
+    members = of_groups(counted, groups, size)
     return ClassSizes(
         views=projections.shape[1],
         same=images[:batch],

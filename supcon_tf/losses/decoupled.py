@@ -1,0 +1,110 @@
+"""Decoupled contrastive learning: no positives below the fraction bar."""
+
+import keras
+from keras import ops
+
+from supcon_tf.distribution.collectives import concat_over_replicas
+from supcon_tf.errors import check_number
+from supcon_tf.losses.anchor_loss import AnchorLoss
+from supcon_tf.losses.equation import losses_of_anchors
+from supcon_tf.losses.pairs.kinds import by_class
+from supcon_tf.losses.pairs.views import similarities_of_views
+
+
+@keras.saving.register_keras_serializable("supcon_tf")
+class DecoupledLoss(AnchorLoss):
+    """DCL, its weighted form DCLW, and with labels its supervised form.
+
+        loss_i = mean_{p in P(i)} -omega_ip s_ip
+                 + log sum_{n in N(i)} exp(s_in)
+
+    with s_ij = z_i.z_j / t. The loss may be negative. In DCL omega is 1. With a
+    sigma it is that of DCLW, which counts a pair of views less the more alike
+    they are already, compared with the pairs of all B images:
+
+        omega = 2 - B softmax(z_i.z_p / sigma)
+
+    The weights have a gradient, as in the authors' code. With labels the
+    positives are all of the class, and sigma must be None.
+
+    Args:
+      temperature: float `t` >= 1e-6, or a scalar tensor. The default is 0.1, as
+        in the paper.
+      sigma: None, or a float > 0. The paper has 0.5.
+      name: name of the loss.
+      **options: as for `AnchorLoss`: `anchors`, `unlabeled_label`,
+        `implementation`, `reduction` and `dtype`.
+
+    Call arguments:
+      y_true: None, or labels as for `supcon_loss`.
+      y_pred: `[B, V, D]` or `[B, D]` floats; with a sigma V >= 2.
+      sample_weight: optional `[B]` weights of the images.
+      queue: as for `supcon_loss`.
+
+    Raises:
+      ValueError: if an argument is not one of the above, or if there are labels
+        and a sigma.
+
+    Example:
+      >>> loss = DecoupledLoss(sigma=0.5)
+      >>> loss(None, keras.random.normal((8, 2, 128))).shape
+      TensorShape([])
+
+    Reference:
+      Yeh et al., "Decoupled Contrastive Learning", ECCV 2022,
+      https://arxiv.org/abs/2110.06848
+    """
+
+    def __init__(
+        self, temperature=0.1, *, sigma=None, name="decoupled_loss", **options
+    ):
+        super().__init__(temperature, name=name, **options)
+        if sigma is not None:
+            check_number("sigma", sigma, above=0)
+        self.sigma = sigma
+
+    def losses_of_images(self, labels, projections, **more):
+        """The loss of each image, `[B]`."""
+        if self.sigma is not None and (
+            labels is not None or projections.shape[1] < 2
+        ):
+            raise ValueError(
+                "`sigma` must be None unless there are two or more views and "
+                f"no labels. Received: sigma={self.sigma}, "
+                f"{projections.shape[1]} views, "
+                f"{'no labels' if labels is None else 'labels'}"
+            )
+        return super().losses_of_images(labels, projections, **more)
+
+    def losses_of_anchors(self, contrasts, *, in_tiles):
+        """The loss of each anchor, `[M]`."""
+        losses = losses_of_anchors(
+            contrasts,
+            by_class(contrasts),
+            denominator="only_negatives",
+            in_tiles=in_tiles,
+        )
+        if self.sigma is None:
+            return losses
+        return losses + _weights_of_views(contrasts, self.sigma)
+
+    def get_config(self):
+        """Returns every argument of the constructor."""
+        return {**super().get_config(), "sigma": self.sigma}
+
+
+def _weights_of_views(contrasts, sigma):
+    """The mean of (1 - omega_ip) s_ip over the own views of an anchor, `[M]`.
+
+    It turns the -s_ip of DCL into the -omega_ip s_ip of DCLW.
+    """
+    similarities, cosines = similarities_of_views(contrasts)  # [b, V, V]
+    views = contrasts.views
+    exponents = cosines / sigma
+    of_all = concat_over_replicas(exponents)  # [B, V, V]
+    images = ops.cast(ops.shape(of_all)[0], exponents.dtype)
+    log_sums = ops.logsumexp(of_all, axis=0)
+    omega = 2 - images * ops.exp(exponents - log_sums)
+    is_other = 1 - ops.eye(views, dtype=exponents.dtype)
+    change = ops.sum((1 - omega) * similarities * is_other, axis=2)
+    return ops.reshape(change / (views - 1), (-1,))[:: contrasts.stride]
