@@ -108,7 +108,7 @@ class BuiltFromSpecs(keras.Model):
             iterator, data_batch = None, _symbolic_batch(iterator)
         if not self.built:  # now: a graph has no values of weights to copy
             images, *_ = keras.utils.unpack_x_y_sample_weight(data_batch)
-            self.build(images.shape)
+            self.build(keras.tree.map_structure(lambda x: x.shape, images))
         return super()._maybe_symbolic_build(iterator, data_batch)
 
 

@@ -1,11 +1,15 @@
 """Makes batches of views for pretraining and of images for evaluation."""
 
+import functools
+import inspect
+
 import tensorflow as tf
 
 from supcon_tf import augmentations
 from supcon_tf.data.orders import balanced_order, shuffled_order
 from supcon_tf.data.sources import check_dataset, checked, chunks, image_reader
 from supcon_tf.data.streamed_images import StreamedImages
+from supcon_tf.errors import check_int
 
 
 def view_batches(
@@ -20,6 +24,9 @@ def view_batches(
     num_shards=1,
     shard=0,
     samples_per_class=None,
+    small_views=0,
+    small_view_size=None,
+    small_crop_area=None,
 ):
     """Endless batches of augmented views, shuffled anew each epoch.
 
@@ -59,15 +66,25 @@ def view_batches(
       samples_per_class: int K >= 1 that divides B. A batch then holds K images
         of each of B / K classes, as `orders.balanced_order` deals them, and an
         image may come twice in an epoch. None gives batches of random images.
+      small_views: int W >= 0, the number of further views of each image, of
+        another size (multi-crop). They leave the V views as they are.
+      small_view_size: as image_size, of the small views, such as 96 pixels
+        beside 224.
+      small_crop_area: (low, high) share of the image that the crop of a small
+        view covers, for an augmentation with an argument `area`. None takes the
+        augmentation's own. SwAV has (0.05, 0.14), and (0.14, 1) for the V
+        views, `functools.partial(augmentations.simclr, area=(0.14, 1))`.
 
     Returns:
       An infinite `tf.data.Dataset` of `([B / S, V, h, w, C] float32 in [0, 1],
-      [B / S] integers)`.
+      [B / S] integers)`. With small views, the first is a dict of such `views`
+      and of `small_views`, `[B / S, W, ...]`.
 
     Raises:
       ValueError: if an argument is out of its range, labels are not integers,
-        a Dataset is infinite or of batches, or samples_per_class asks for more
-        classes, or images of a class, than there are.
+        a Dataset is infinite or of batches, samples_per_class asks for more
+        classes, or images of a class, than there are, or small_view_size or
+        small_crop_area does not go with small_views and the augmentation.
 
     Example:
       >>> batches = view_batches(
@@ -79,6 +96,7 @@ def view_batches(
       >>> history = model.fit(batches, steps_per_epoch=2, verbose=0)
     """
     _check_numbers(num_views, batch_size, first_epoch, num_shards, shard)
+    _check_small(small_views, small_view_size, small_crop_area)
     source = checked(source)
     is_stream = isinstance(source, StreamedImages)
     size = len(source) if is_stream else len(source.images)
@@ -89,13 +107,23 @@ def view_batches(
         )
     seed = tf.constant(seed, tf.int64)
     views = _view_maker(augmentation, num_views, image_size, seed)
+    if small_views:
+        small = _view_maker(
+            _small_augmentation(augmentation, small_crop_area),
+            small_views,
+            small_view_size,
+            seed,
+            is_small=True,
+        )
+        views = _of_two_sizes(views, small)
     to_image = image_reader(source, augmentation)
 
     def views_of_chunk(images, labels, numbers):
         return views(images, numbers), labels
 
     def views_of_one(string, label, number):
-        return views(to_image(string), number[None])[0], label
+        made = views(to_image(string), number[None])
+        return tf.nest.map_structure(lambda x: x[0], made), label
 
     def views_of_record(record, record_number, number):
         return views_of_one(*source.load(record, record_number), number)
@@ -272,10 +300,42 @@ def _refuse_balance(samples_per_class):
         )
 
 
-def _view_maker(augmentation, num_views, image_size, seed):
+def _check_small(small_views, small_view_size, small_crop_area):
+    """Refuses small views without a size, and what they have without them."""
+    check_int("small_views", small_views, 0)
+    if small_views and small_view_size is None:
+        raise ValueError(
+            "`small_view_size` must be an int or (height, width) with "
+            f"small_views={small_views}. Received: small_view_size=None"
+        )
+    for name, value in (
+        ("small_view_size", small_view_size),
+        ("small_crop_area", small_crop_area),
+    ):
+        if not small_views and value is not None:
+            raise ValueError(
+                f"`{name}` must be None with small_views=0. "
+                f"Received: {name}={value}"
+            )
+
+
+def _small_augmentation(augmentation, area):
+    """The augmentation with the crops of small views."""
+    if area is None:
+        return augmentation
+    if "area" not in inspect.signature(augmentation).parameters:
+        raise ValueError(
+            "`small_crop_area` must be None for an augmentation without an "
+            f"argument `area`. Received: small_crop_area={area}"
+        )
+    return functools.partial(augmentation, area=area)
+
+
+def _view_maker(augmentation, num_views, image_size, seed, *, is_small=False):
     """The function from B images and their numbers `[B]` to their views.
 
-    The views are `[B, V, h, w, C]`.
+    The views are `[B, V, h, w, C]`. Small ones have negative numbers in their
+    seeds, and so share none with the others.
     """
 
     def views(images, numbers):
@@ -283,6 +343,8 @@ def _view_maker(augmentation, num_views, image_size, seed):
             num_views, dtype=tf.int64
         )  # [B, V]
         numbers = tf.reshape(numbers, [-1])
+        if is_small:
+            numbers = -1 - numbers
         seeds = tf.stack([tf.fill(tf.shape(numbers), seed), numbers], axis=1)
         if not isinstance(images, augmentations.EncodedImage):
             images = tf.repeat(images, num_views, axis=0)  # [B * V, H, W, C]
@@ -290,5 +352,17 @@ def _view_maker(augmentation, num_views, image_size, seed):
         return tf.reshape(
             augmented, [-1, num_views, *augmented.shape[1:].as_list()]
         )
+
+    return views
+
+
+def _of_two_sizes(full, small):
+    """The function that makes a dict of the views of two `_view_maker`s."""
+
+    def views(images, numbers):
+        return {
+            "views": full(images, numbers),
+            "small_views": small(images, numbers),
+        }
 
     return views

@@ -23,7 +23,9 @@ class EncoderModel(BuiltFromSpecs):
     folds the views into the batch, `[B, V, ...]` -> `[B * V, ...]`, so that
     BatchNormalization sees all of them at once, and unfolds the outputs. A
     training step is the same on one replica and on many, and takes the batch at
-    once or in pieces.
+    once or in pieces. Views of two sizes come as a dict of `views` and
+    `small_views`. The encoder runs once for each size, and the outputs of the
+    full views come first.
 
     A subclass sets `_heads`, pairs of the name of an output and that of the
     attribute that holds its head, a layer `[B, R]` -> `[B, D]` or None. With
@@ -70,9 +72,18 @@ class EncoderModel(BuiltFromSpecs):
     def build(self, input_shape):
         """Builds encoder and heads for images of `input_shape`."""
         with keras_steps.scope_of(self):
-            has_views = self._has_views(len(input_shape))
-            image_shape = (None, *input_shape[2 if has_views else 1 :])
-            representations = self.encoder(keras.KerasTensor(image_shape))
+            shapes = [tuple(shape) for shape in self._by_size(input_shape)]
+            has_views = self._has_views(len(shapes[0]))
+            sides = [shape[2 if has_views else 1 :] for shape in shapes]
+            image_shape = [
+                side[0] if len(set(side)) == 1 else None
+                for side in zip(*sides, strict=True)
+            ]
+            representations = self.encoder(
+                keras.KerasTensor((None, *image_shape))
+            )
+            for shape in shapes[1:]:
+                self._check_takes(shape)
             for head in self._head_layers():
                 if head is not None and not head.built:
                     head.build(representations.shape)
@@ -83,14 +94,10 @@ class EncoderModel(BuiltFromSpecs):
 
     def call(self, images, training=None):
         """Applies encoder and heads to views: `[B, V, ...]` -> `[B, V, D]`."""
-        images, views = self._folded(images)
-        x = self._represent(images, training)
-        outputs = {}
-        for name, attribute in self._heads:
-            head = getattr(self, attribute)
-            y = x if head is None else head(x, training=training)
-            outputs[name] = ops.reshape(y, (-1, views, y.shape[-1]))
-        return outputs if len(outputs) > 1 else outputs[name]
+        return keras.tree.map_structure(
+            lambda *sizes: ops.concatenate(sizes, axis=1),
+            *[self._outputs(x, training) for x in self._by_size(images)],
+        )
 
     def encode(self, images, training=False):
         """Representations of images, without views and without the head.
@@ -128,15 +135,16 @@ class EncoderModel(BuiltFromSpecs):
         if keras.backend.backend() != "tensorflow":
             return super().train_step(*args)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
-        x = ops.convert_to_tensor(x)
+        x = keras.tree.map_structure(ops.convert_to_tensor, x)
+        images = self._by_size(x)[0]
 
         def loss_of(outputs):
             loss = self.compute_loss(x, y, outputs, sample_weight)
-            keras_steps.log_loss(self, loss, ops.shape(x)[0])
+            keras_steps.log_loss(self, loss, ops.shape(images)[0])
             return self.optimizer.scale_loss(loss)
 
         variables = self.trainable_variables
-        averages = keras_steps.moving_averages(self, x)
+        averages = keras_steps.moving_averages(self, images)
         if self.num_microbatches == 1:
             with tf.GradientTape() as tape:
                 outputs = self(x, training=True)
@@ -152,7 +160,7 @@ class EncoderModel(BuiltFromSpecs):
                 num_microbatches=self.num_microbatches,
             )
         if averages:
-            gradients = keras_steps.without_empty(gradients, x)
+            gradients = keras_steps.without_empty(gradients, images)
         keras_steps.apply_gradients(self.optimizer, gradients, variables)
         self._after_step(x, y, outputs)
         keras_steps.set_back(averages)
@@ -238,6 +246,17 @@ class EncoderModel(BuiltFromSpecs):
             penalty = part_of_sum(share * penalty, penalty)
         return loss + ops.cast(penalty, loss.dtype)
 
+    def _outputs(self, images, training):
+        """Encoder and heads on views of one size: `[B, V, ...]`."""
+        images, views = self._folded(images)
+        x = self._represent(images, training)
+        outputs = {}
+        for name, attribute in self._heads:
+            head = getattr(self, attribute)
+            y = x if head is None else head(x, training=training)
+            outputs[name] = ops.reshape(y, (-1, views, y.shape[-1]))
+        return outputs if len(outputs) > 1 else outputs[name]
+
     def _represent(self, images, training):
         representations = self.encoder(images, training=training)
         if self.normalize_representation:
@@ -296,6 +315,43 @@ class EncoderModel(BuiltFromSpecs):
                 f"{added} such losses, {num_replicas()} replicas, "
                 f"num_microbatches={self.num_microbatches}"
             )
+
+    def _by_size(self, images):
+        """The views of each size, or their shapes; those of full size first."""
+        if not isinstance(images, dict):
+            return [images]
+        if images.keys() != {"views", "small_views"}:
+            raise ValueError(
+                "Views of two sizes must be a dict of views and small_views. "
+                f"Received: a dict of {sorted(images)}"
+            )
+        by_size = [images["views"], images["small_views"]]
+        own = getattr(self.encoder, "input_shape", None)
+        for x in by_size:
+            shape = tuple(getattr(x, "shape", x))
+            if own is not None and (
+                len(shape) != len(own) + 1
+                or any(
+                    None not in (a, b) and a != b
+                    for a, b in zip(own[1:], shape[2:], strict=True)
+                )
+            ):
+                raise ValueError(
+                    "The encoder of small views must take images of any size, "
+                    "input_shape=(None, None, None, 3). Received: an encoder "
+                    f"of input_shape={own}, views of shape {shape}"
+                )
+        return by_size
+
+    def _check_takes(self, shape):
+        """Refuses small views `[B, V, ...]` that nothing would be left of."""
+        try:
+            self.encoder(keras.KerasTensor((None, *shape[2:])))
+        except ValueError as error:
+            raise ValueError(
+                "Small views must be large enough for the encoder. "
+                f"Received: views of shape {shape}"
+            ) from error
 
     def _folded(self, images):
         """Folds views: `[B, V, ...]` or `[B, ...]` -> `[B * V, ...]`, and V."""

@@ -41,7 +41,8 @@ def cached_gradients(
         such outputs, such as a model in training mode. It runs twice for each
         piece. Losses that it adds with `add_loss`, such as activity
         regularisers, are not part of the loss.
-      inputs: `[B, ...]`; inside a `tf.function` B may be unknown.
+      inputs: `[B, ...]`, or a dict of such arrays; inside a `tf.function` B
+        may be unknown.
       loss_of: function `[B, ...]` outputs, or a dict of them -> scalar loss,
         which runs once. It may also use the variables, as weight regularisers
         do, and what other replicas have.
@@ -123,9 +124,9 @@ class _Pieces:
     def __init__(self, call, inputs, state, num_microbatches):
         check_int("num_microbatches", num_microbatches, 1)
         self.call = call
-        self.inputs = ops.convert_to_tensor(inputs)
+        self.inputs = tf.nest.map_structure(ops.convert_to_tensor, inputs)
         self.state = state
-        rows = ops.shape(self.inputs)[0]
+        rows = ops.shape(tf.nest.flatten(self.inputs)[0])[0]
         ends = [
             i * rows // num_microbatches for i in range(num_microbatches + 1)
         ]
@@ -135,7 +136,10 @@ class _Pieces:
 
     def forward(self, begin, end, start, done):
         """Outputs of a piece from the state `start`, once `done` is there."""
-        piece, *start = _after(done, [_rows(self.inputs, begin, end), *start])
+        piece = tf.nest.map_structure(
+            lambda x: _rows(x, begin, end), self.inputs
+        )
+        piece, start = _after(done, (piece, start))
         _assign(self.state, start)
         return tf.nest.map_structure(
             lambda output: output[: end - begin], self.call(piece)
@@ -201,7 +205,9 @@ def _after(done, values):
     )
     probe = tf.where(tf.math.is_nan(probe), tf.zeros_like(probe), probe)
     is_true = probe == probe  # false only for NaN, which is replaced above
-    return [tf.where(is_true, x, tf.zeros_like(x)) for x in values]
+    return tf.nest.map_structure(
+        lambda x: tf.where(is_true, x, tf.zeros_like(x)), values
+    )
 
 
 def _gradients(tape, target, sources, weights=None):

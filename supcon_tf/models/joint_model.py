@@ -43,11 +43,12 @@ class JointModel(ContrastiveTerm, ClassifierTerm, EncoderModel):
       num_microbatches: as in `SupConModel`.
 
     Call arguments:
-      images: `[B, V, ...]`, or `[B, ...]`, which is one view.
+      images: `[B, V, ...]`, `[B, ...]`, which is one view, or a dict with small
+        views, as in `SupConModel`.
 
     Returns:
       A dict of `projections`, `[B, V, D]` floats, and `logits`, `[B, V, C]`,
-      float32 (float64 if that is floatx).
+      float32 (float64 if that is floatx). With small views V counts them too.
 
     Raises:
       ValueError: if an argument is out of its range; if the model is compiled

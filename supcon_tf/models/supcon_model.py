@@ -63,10 +63,14 @@ class SupConModel(ContrastiveTerm, EncoderModel):
     Call arguments:
       images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's
         `input_shape` tells the two apart. An encoder without one (a subclassed
-        model) must be given the views axis.
+        model) must be given the views axis. Or, for an encoder of images of any
+        size, a dict of `views`, such an array `[B, V, ...]`, and `small_views`,
+        `[B, W, ...]`, as `view_batches` makes it (multi-crop).
 
     Returns:
-      `[B, V, D]` float projections.
+      `[B, V, D]` float projections; `[B, V + W, D]` with small views, which
+      come last. BatchNormalization sees each size by itself, and a queue takes
+      the projections of the full views alone.
 
     Raises:
       ValueError: if an argument is out of its range; if the input has neither
@@ -85,6 +89,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
 
     Reference:
       Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, Sec. 3.
+      Small views: Caron et al., "Unsupervised Learning of Visual Features by
+      Contrasting Cluster Assignments" (SwAV), NeurIPS 2020.
     """
 
     _heads = (("projections", "projection_head"),)
@@ -183,7 +189,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         """Puts the projections of all replicas into the queue after a step."""
         if self.queue is None:
             return
-        images, views = self._folded(images)
+        images, views = self._folded(self._by_size(images)[0])
+        projections = projections[:, :views]
         if self.momentum_encoder is not None:
             self.momentum_encoder.update(self._forward_layers())
             projections = outputs_in_pieces(

@@ -495,3 +495,138 @@ def test_a_strategy_of_one_replica_leaves_the_batches_whole():
     batch, labels = next(iter(strategy.experimental_distribute_dataset(views)))
     assert batch.shape == (256, 2, 4, 4, 3)
     assert labels.shape == (256,)
+
+
+SMALL = {"small_views": 3, "small_view_size": 2}
+
+
+def jpegs(images, labels):
+    return as_jpeg(images * 10, labels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*SOURCES, "jpegs"])
+def test_small_views_are_further_views_of_the_same_images(kind):
+    make = {**SOURCES, "jpegs": jpegs}[kind]
+    found, same, plain = (
+        list(
+            view_batches(
+                make(*arrays()),
+                augmentations.crop_flip,
+                num_views=2,
+                batch_size=5,
+                image_size=4,
+                seed=7,
+                **small,
+            ).take(3)
+        )
+        for small in (SMALL, SMALL, {})
+    )
+    for (x, labels), (again, _), (views, plain_labels) in zip(
+        found, same, plain, strict=True
+    ):
+        assert x["views"].shape == (5, 2, 4, 4, 3)
+        assert x["small_views"].shape == (5, 3, 2, 2, 3)
+        # With or without them, the others are the same.
+        np.testing.assert_array_equal(x["views"], views)
+        np.testing.assert_array_equal(labels, plain_labels)
+        np.testing.assert_array_equal(x["small_views"], again["small_views"])
+        # Each image is of one colour.
+        expected = np.broadcast_to(views[:, :1, :2, :2], (5, 3, 2, 2, 3))
+        np.testing.assert_allclose(x["small_views"], expected, atol=1e-6)
+
+
+def small_views(**arguments):
+    x = np.random.default_rng(0).integers(0, 256, (8, 24, 24, 3), np.uint8)
+    data = view_batches(
+        (x, np.arange(8)),
+        **{
+            "augmentation": augmentations.crop_flip,
+            "num_views": 2,
+            "batch_size": 8,
+            "image_size": 24,
+            "seed": 7,
+            "small_views": 3,
+            "small_view_size": 12,
+            **arguments,
+        },
+    )
+    return x, [(batch, labels.numpy()) for batch, labels in data.take(2)]
+
+
+@pytest.mark.slow
+def test_small_views_have_seeds_and_crops_of_their_own():
+    x, found = small_views(small_crop_area=(0.05, 0.14))
+    for epoch, (batch, labels) in enumerate(found):
+        for row, image in enumerate(labels):  # the label is the image's number
+            position = epoch * 8 + row
+            numbers = -1 - (3 * position + np.arange(3))
+            seeds = np.stack([np.full(3, 7), numbers], axis=1)
+            expected = augmentations.crop_flip(
+                np.repeat(x[image : image + 1], 3, axis=0),
+                seeds,
+                12,
+                area=(0.05, 0.14),
+            )
+            np.testing.assert_allclose(
+                batch["small_views"][row], expected, atol=1e-6
+            )
+    # Views of one size share no seeds with the small ones either.
+    _, found = small_views(small_view_size=24)
+    for batch, _ in found:
+        for full in range(2):
+            for small in range(3):
+                a = batch["views"][:, full].numpy()
+                b = batch["small_views"][:, small].numpy()
+                assert (np.abs(a - b).max(axis=(1, 2, 3)) > 0.01).all()
+
+
+@pytest.mark.slow
+def test_the_small_views_of_all_shards_are_those_of_the_whole():
+    _, ((whole, _), _) = small_views()
+    parts = [small_views(num_shards=2, shard=s)[1][0][0] for s in range(2)]
+    for name, views in whole.items():
+        rows = np.concatenate([part[name] for part in parts])
+        np.testing.assert_array_equal(rows, views)
+
+
+def test_small_views_without_labels_are_still_one_input_of_fit():
+    data = view_batches(
+        (arrays()[0], None),
+        augmentations.crop_flip,
+        num_views=2,
+        batch_size=5,
+        image_size=4,
+        seed=0,
+        **SMALL,
+    )
+    assert set(data.element_spec) == {"views", "small_views"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"small_views": -1}, "`small_views` must be an int >= 0"),
+        ({"small_views": 2}, "`small_view_size` must be an int or (height"),
+        ({"small_view_size": 2}, "`small_view_size` must be None with small_v"),
+        (
+            {"small_crop_area": (0.1, 0.2)},
+            "`small_crop_area` must be None with",
+        ),
+        (
+            {**SMALL, "small_crop_area": (0.2, 0.1)},
+            "`area` must be (low, high) with 0 < low <= high <= 1",
+        ),
+    ],
+)
+def test_small_views_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError) as error:
+        batches(arrays(), 1, **arguments)
+    assert message in str(error.value)
+
+
+def test_an_augmentation_without_an_area_takes_no_area_of_small_views():
+    with pytest.raises(ValueError, match="for an augmentation without an arg"):
+        small_views(
+            augmentation=augmentations.center_crop, small_crop_area=(0.1, 0.2)
+        )

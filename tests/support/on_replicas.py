@@ -71,6 +71,7 @@ SUPCON = {
     "queue": {"queue_size": 40},
     "momentum encoder": {"queue_size": 200, "encoder_momentum": 0.9},
     "microbatches": {"num_microbatches": 3, "batch_norm": False},
+    "small views": {"small_views": 3},
     "empty replica, local batch norm": {"images": 97},
 }
 CLASSIFICATION = {
@@ -130,6 +131,7 @@ def fit(case, strategy):
     options = dict(MODEL.get(case, PLAIN.get(case)))
     size = options.pop("images", 91)
     batch_size = options.pop("batch_size", 16)
+    small_views = options.pop("small_views", 0)
     labels = generator.integers(0, 4, size)
     scope = strategy.scope() if strategy else contextlib.nullcontext()
     with scope:
@@ -162,8 +164,13 @@ def fit(case, strategy):
         model.compile(optimizer=optimizer, loss=loss)
     model.run_eagerly = case == "eagerly"
     images = images.astype(floatx)
+    shape = images.shape
+    if small_views:
+        small = generator.normal(size=(size, small_views, 8)).astype(floatx)
+        images = {"views": images, "small_views": small}
+        shape = {name: views.shape for name, views in images.items()}
     if not model.built:
-        model.build(images.shape)
+        model.build(shape)
     before = model.get_weights()
     if case == "no labels":
         labels = None
