@@ -160,9 +160,13 @@ def _views(config):
         return f"How they were augmented is {NOT_RECORDED}, or not all of it."
     count, size = config["num_views"], config["image_size"]
     views = "one view" if count == 1 else f"{count} views"
+    small = ""
+    if config.get("small_views"):
+        count, side = config["small_views"], config["small_view_size"]
+        small = f" and {count} small ones of {side} x {side} pixels"
     return (
-        f"Each image was seen in {views} at a time of {size} x {size} pixels, "
-        f"augmented by `{config['augmentation']}`."
+        f"Each image was seen in {views} at a time of {size} x {size} pixels"
+        f"{small}, augmented by `{config['augmentation']}`."
     )
 
 

@@ -22,6 +22,12 @@ from supcon_tf.config.training import (
 # Where and with what leave a run is trained is not part of what it is.
 MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")
 _KERAS_CV = "keras_cv:"
+_AREA = (
+    lambda value: (
+        value is None or (len(value) == 2 and 0 < value[0] <= value[1] <= 1)
+    ),
+    "two floats, 0 < low <= high <= 1",
+)
 
 
 def start_of(settings):
@@ -131,13 +137,7 @@ class PretrainConfig(TrainingConfig):
         None,
         "Smallest and largest share of the image that a random crop covers, "
         "such as 0.2,1; by default the augmentation's own.",
-        (
-            lambda value: (
-                value is None
-                or (len(value) == 2 and 0 < value[0] <= value[1] <= 1)
-            ),
-            "two floats, 0 < low <= high <= 1",
-        ),
+        _AREA,
     )
     strength: float | None = setting(
         None,
@@ -167,6 +167,23 @@ class PretrainConfig(TrainingConfig):
         "ImageNet presets) rather than multiplies it (torchvision).",
     )
     num_views: int = setting(2, "Views of each image, V.", AT_LEAST_1)
+    small_views: int = setting(
+        0,
+        "Further views of each image, of small_view_size (multi-crop; SwAV has "
+        "6). The encoder must take images of any size, as ResNets do.",
+        AT_LEAST_0,
+    )
+    small_view_size: int | None = setting(
+        None,
+        "Height and width of the small views, pixels, such as 96 beside 224.",
+        AT_LEAST_1_OR_NONE,
+    )
+    small_crop_area: tuple[float, ...] | None = setting(
+        (0.05, 0.14),
+        "As crop_area, of the small views; SwAV's by default, whose crop_area "
+        "is 0.14,1.",
+        _AREA,
+    )
     samples_per_class: int | None = setting(
         None,
         "Class-balanced batches: so many images of each of batch_size / "
@@ -277,12 +294,19 @@ class PretrainConfig(TrainingConfig):
     def __post_init__(self):
         super().__post_init__()
         if self.positives_cap is not None and (
-            self.positives_cap < 0 or self.positives_cap % self.num_views
+            self.positives_cap < 0 or self.positives_cap % self.all_views
         ):
+            small = f" + {self.small_views}" if self.small_views else ""
             raise ValueError(
                 "`positives_cap` must be >= 0 and a multiple of "
-                f"num_views={self.num_views}. "
+                f"num_views={self.num_views}{small}. "
                 f"Received: positives_cap={self.positives_cap}"
+            )
+        if self.small_views and self.small_view_size is None:
+            raise ValueError(
+                "`small_view_size` must be an int >= 1 with "
+                f"small_views={self.small_views}. "
+                "Received: small_view_size=None"
             )
         if self.samples_per_class and (
             self.batch_size % self.samples_per_class
@@ -305,6 +329,11 @@ class PretrainConfig(TrainingConfig):
                 f"queue_size={self.queue_size}. "
                 f"Received: positives_cap={self.positives_cap}"
             )
+
+    @property
+    def all_views(self):
+        """The number of views of an image, small ones included."""
+        return self.num_views + self.small_views
 
     @property
     def starts_from(self):

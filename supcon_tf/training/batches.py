@@ -6,6 +6,7 @@ from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.views import view_batches
 from supcon_tf.distribution.workers import num_workers
 from supcon_tf.training.build import make_augmentation
+from supcon_tf.training.unused_settings import unused_settings
 
 
 def views_of(config):
@@ -32,6 +33,9 @@ def views_of(config):
         label_noise=config.label_noise,
         seed=config.seed,
     )
+    small_crop_area = config.small_crop_area
+    if "small_crop_area" in unused_settings(vars(config)):
+        small_crop_area = None
     views = functools.partial(
         view_batches,
         train,
@@ -40,6 +44,9 @@ def views_of(config):
         batch_size=config.batch_size,
         image_size=config.image_size,
         samples_per_class=config.samples_per_class,
+        small_views=config.small_views,
+        small_view_size=config.small_view_size,
+        small_crop_area=small_crop_area,
         seed=config.seed,
     )
     return views, len(train), len(train.class_names)

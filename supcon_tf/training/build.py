@@ -48,8 +48,7 @@ def build_model(config, num_classes, strategy=None):
             normalize_representation=config.normalize_representation,
             num_microbatches=config.num_microbatches,
         )
-        image_shape = (config.image_size, config.image_size, 3)
-        model.build((None, config.num_views, *image_shape))
+        model.build(_shape_of_views(config))
     # (On one replica Keras computes the same statistics in another way, with
     # other rounding.)
     if config.sync_batch_norm and strategy.num_replicas_in_sync > 1:
@@ -191,9 +190,37 @@ def _dtype_policy(name):
         keras.config.set_dtype_policy(before)
 
 
+def _shape_of_views(config):
+    """The shape of a batch of views, or a dict of those of two sizes."""
+
+    def shape(views, size):
+        return (None, views, size, size, 3)
+
+    views = shape(config.num_views, config.image_size)
+    if not config.small_views:
+        return views
+    small = shape(config.small_views, config.small_view_size)
+    return {"views": views, "small_views": small}
+
+
 def _build_encoder(config):
-    keras.utils.set_random_seed(config.seed)
     image_shape = (config.image_size, config.image_size, 3)
+    if not config.small_views:
+        return _encoder_of(config, image_shape)
+    try:
+        return _encoder_of(config, (None, None, 3))
+    except ValueError as error:
+        _encoder_of(config, image_shape)  # raises what else is wrong
+        raise ValueError(
+            "`small_views` must be 0 with an encoder that takes images of one "
+            f"size alone, {config.starts_from or config.encoder}. "
+            f"Received: small_views={config.small_views}"
+        ) from error
+
+
+def _encoder_of(config, image_shape):
+    """The encoder of images `(height, width, 3)`, None where it takes any."""
+    keras.utils.set_random_seed(config.seed)
     if config.starts_from is not None:
         return initial_encoder(
             config.starts_from,

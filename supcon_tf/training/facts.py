@@ -22,7 +22,7 @@ def print_facts(config, num_images, first_epoch, workdir, strategy):
         print(f"starts from {config.starts_from}, which is the encoder")
     print(
         f"{num_images} images, batches of {config.batch_size} images x "
-        f"{config.num_views} views{_collapse(config)}"
+        f"{config.num_views} views{_small(config)}{_collapse(config)}"
     )
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas > 1:
@@ -42,6 +42,14 @@ def print_facts(config, num_images, first_epoch, workdir, strategy):
         print(f"{workdir}: goes on after epoch {first_epoch}")
 
 
+def _small(config):
+    """The small views, where there are some."""
+    if not config.small_views:
+        return ""
+    size = config.small_view_size
+    return f" and {config.small_views} small views of {size} x {size} pixels"
+
+
 def _collapse(config):
     """The loss of identical projections, where it is as simple as that."""
     if (
@@ -51,7 +59,7 @@ def _collapse(config):
         or config.queue_size
     ):
         return ""
-    number = config.num_views * config.batch_size
+    number = config.all_views * config.batch_size
     scale, times = 1.0, ""
     if config.scale_by_temperature:
         scale, times = config.temperature, f" x {config.temperature:g}"

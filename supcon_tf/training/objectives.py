@@ -19,6 +19,9 @@ _CONTRAST = (
     "anchors",
     "scale_by_temperature",
     "positives_cap",
+    "small_views",
+    "small_view_size",
+    "small_crop_area",
 )
 _QUEUE = ("queue_size", "encoder_momentum")
 

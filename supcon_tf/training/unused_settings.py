@@ -44,7 +44,7 @@ def refuse_unused_settings(config):
         although it has no effect.
     """
     objective = named(OBJECTIVES, "objective", config.objective)
-    if config.num_views < objective.least_views:
+    if config.all_views < objective.least_views:
         raise ValueError(
             f"`num_views` must be >= {objective.least_views} with objective="
             f"{config.objective!r}: an image's only positives are its other "
@@ -106,6 +106,8 @@ def _unused_in_training(settings):
         unused.because("schedule", ["epochs_per_decay"])
     if schedule not in ("steps", None):
         unused.because("schedule", ["decay_epochs"])
+    if settings.get("small_views") == 0:
+        unused.because("small_views", ["small_view_size", "small_crop_area"])
     if settings.get("learning_rate") is not None:
         unused.because("learning_rate", ["base_learning_rate"])
     return unused
@@ -132,6 +134,8 @@ def _unused_in_images(settings):
     if augmentation in AUGMENTATIONS:
         own = options_of(AUGMENTATIONS[augmentation])
         foreign = options_of_any(AUGMENTATIONS).difference(own)
+        if "crop_area" in foreign:
+            foreign.add("small_crop_area")
         unused.because("augmentation", foreign)
     return unused
 

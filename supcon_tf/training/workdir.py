@@ -69,10 +69,13 @@ def write_example_views(views, workdir):
     """Writes the views of eight images for TensorBoard: a row for each view.
 
     Args:
-      views: `tf.data.Dataset` of `[B, V, h, w, C]` views and labels.
+      views: `tf.data.Dataset` of `[B, V, h, w, C]` views and labels. With
+        small views, these are left out.
       workdir: as for `look_at`.
     """
     images, *_ = next(iter(views.take(1)))
+    if isinstance(images, dict):
+        images = images["views"]
     grid = tf.concat(tf.unstack(images[:8]), axis=2)  # [V, h, 8 * w, C]
     grid = tf.concat(tf.unstack(grid), axis=0)  # [V * h, 8 * w, C]
     with tf.summary.create_file_writer(str(workdir / "logs")).as_default():

@@ -23,6 +23,9 @@ def test_the_peak_learning_rate_scales_with_the_images_of_a_batch():
         ("epochs", 0, ">= 1"),
         ("num_views", 0, ">= 1"),
         ("image_size", 0, ">= 1"),
+        ("small_views", -1, ">= 0"),
+        ("small_view_size", 0, ">= 1"),
+        ("small_crop_area", (0.5, 0.1), "two floats, 0 < low <= high <= 1"),
         ("width", 0.0, "> 0"),
         ("learning_rate", 0.0, "> 0"),
         ("momentum", 1.0, "in [0, 1)"),
@@ -69,6 +72,15 @@ def test_a_queue_and_a_cap_of_positives_do_not_go_together():
     PretrainConfig(queue_size=64, encoder_momentum=0.0)
     with pytest.raises(ValueError, match="`positives_cap` must be None with a"):
         PretrainConfig(queue_size=64, positives_cap=2)
+
+
+def test_small_views_need_a_size_and_count_in_a_cap_of_positives():
+    with pytest.raises(ValueError, match=r"small_views=2\. Received: small_vi"):
+        PretrainConfig(small_views=2)
+    small = {"small_views": 2, "small_view_size": 16}
+    assert PretrainConfig(**small, positives_cap=8).all_views == 4
+    with pytest.raises(ValueError, match=r"a multiple of num_views=2 \+ 2\."):
+        PretrainConfig(**small, positives_cap=6)
 
 
 def test_samples_per_class_divide_the_batch():

@@ -58,3 +58,26 @@ def test_label_noise_and_balance_are_those_of_the_config():
     views, *_ = views_of(balanced)
     _, labels = next(views().as_numpy_iterator())
     assert sorted(np.bincount(labels, minlength=10))[2:] == [4] * 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("augmentation", ["crop", "center_crop"])
+def test_small_views_are_those_of_the_config(augmentation):
+    config = dataclasses.replace(
+        CONFIG,
+        augmentation=augmentation,
+        crop_area=None,
+        small_views=3,
+        small_view_size=4,
+    )
+    views, *_ = views_of(config)
+    x, _ = next(iter(views()))
+    assert x["views"].shape == (32, 2, 8, 8, 3)
+    assert x["small_views"].shape == (32, 3, 4, 4, 3)
+    if augmentation == "center_crop":  # has no area of crops
+        return
+    config = dataclasses.replace(config, small_crop_area=(0.5, 1.0))
+    views, *_ = views_of(config)
+    other, _ = next(iter(views()))
+    np.testing.assert_array_equal(x["views"], other["views"])
+    assert not np.array_equal(x["small_views"], other["small_views"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from supcon_tf import AUGMENTATIONS, ENCODERS
+from supcon_tf.config import PretrainConfig
 from supcon_tf.recipes import RECIPES
 from supcon_tf.training.build import (
     build_encoder,
@@ -172,3 +173,54 @@ def test_an_initial_encoder_of_another_size_is_refused_by_the_flags_name(
         "`image_size` must be that of (8, 8, 3), which the model was made "
         "for. Received: image_size=16"
     )
+
+
+SMALL = {"small_views": 3, "small_view_size": 7}
+
+
+@pytest.mark.slow
+def test_small_views_have_an_encoder_of_any_size():
+    config = dataclasses.replace(TINY, encoder="tiny", **SMALL)
+    model = build_model(config, 10)
+    assert model.encoder.input_shape == (None, None, None, 3)
+    assert build_encoder(config).input_shape == (None, None, None, 3)
+    views = np.zeros((4, 2, 8, 8, 3), "float32")
+    x = {"views": views, "small_views": views[:, :1, :7, :7]}
+    assert model(x).shape == (4, 3, 4)
+    # The weights are those of the encoder of one size.
+    plain = build_model(dataclasses.replace(config, **NO_SMALL), 10)
+    assert plain.encoder.input_shape == (None, 8, 8, 3)
+    for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+NO_SMALL = {"small_views": 0, "small_view_size": None}
+
+
+@pytest.mark.slow
+def test_a_resnet_takes_small_views():
+    model = build_model(dataclasses.replace(TINY, **SMALL), 10)
+    assert model.encoder.input_shape == (None, None, None, 3)
+
+
+@pytest.mark.slow
+def test_small_views_with_an_encoder_of_one_size_are_one_line(tmp_path):
+    vit = dataclasses.replace(
+        PretrainConfig(), encoder="vit_ti16", patch_size=4, **SMALL
+    )
+    path = tmp_path / "encoder.keras"
+    ENCODERS["tiny"]((8, 8, 3)).save(path)
+    saved = dataclasses.replace(
+        PretrainConfig(), image_size=8, initial_encoder=str(path), **SMALL
+    )
+    for config, name in ((vit, "vit_ti16"), (saved, str(path))):
+        with pytest.raises(ValueError) as error:
+            build_model(config, 10)
+        assert str(error.value) == (
+            "`small_views` must be 0 with an encoder that takes images of one "
+            f"size alone, {name}. Received: small_views=3"
+        )
+    # What else is wrong is told as such.
+    wrong = dataclasses.replace(saved, initial_encoder=str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="`initial_encoder` must be a"):
+        build_model(wrong, 10)

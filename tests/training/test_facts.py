@@ -25,6 +25,16 @@ def test_the_facts_name_the_batch_the_collapse_and_the_rate(capsys):
     assert "goes on after" not in out
 
 
+def test_the_facts_count_the_small_views(capsys):
+    config = dataclasses.replace(
+        RECIPES["digits"], small_views=6, small_view_size=4
+    )
+    out = printed(capsys, config)
+    assert (
+        "64 images x 2 views and 6 small views of 4 x 4 pixels; N = 512" in out
+    )
+
+
 @pytest.mark.parametrize(
     "change", [{"queue_size": 8}, {"denominator": "one_positive"}]
 )

@@ -55,6 +55,15 @@ def test_a_queue_is_dropped_with_an_objective_that_has_none():
     assert changed.projection_units == (128,)
 
 
+@pytest.mark.parametrize("objective", ["simclr", "supcon_cross_entropy"])
+def test_small_views_are_further_views_of_a_contrastive_objective(objective):
+    arguments = ["--small_views=2", "--small_view_size=4", "--num_views=1"]
+    changed = config("digits", f"--objective={objective}", *arguments)
+    refuse_unused_settings(changed)
+    assert (changed.small_views, changed.small_view_size) == (2, 4)
+    assert changed.small_crop_area == (0.05, 0.14)
+
+
 def test_a_base_learning_rate_takes_the_place_of_a_learning_rate():
     changed = config("supcon_imagenet_vit_b16", "--base_learning_rate=0.1")
     assert changed.learning_rate is None
@@ -109,6 +118,23 @@ def test_none_unsets_a_setting():
             ["--encoder=keras_cv:X", "--width=2"],
             "width",
             "encoder='keras_cv:X'",
+        ),
+        (["--small_view_size=4"], "small_view_size", "small_views=0"),
+        (["--small_crop_area=0.1,1"], "small_crop_area", "small_views=0"),
+        (
+            ["--objective=cross_entropy", "--small_views=2"],
+            "small_views",
+            "objective='cross_entropy'",
+        ),
+        (
+            [
+                "--augmentation=center_crop",
+                "--small_views=2",
+                "--small_view_size=4",
+                "--small_crop_area=0.1,1",
+            ],
+            "small_crop_area",
+            "augmentation='center_crop'",
         ),
         (
             ["--learning_rate=1", "--base_learning_rate=2"],

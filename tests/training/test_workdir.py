@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from supcon_tf.callbacks.checkpoints import EpochCheckpoint, restore_checkpoint
 from supcon_tf.models.supcon_model import SupConModel
@@ -14,6 +15,7 @@ from supcon_tf.training.workdir import (
     finished_encoder,
     look_at,
     write_config,
+    write_example_views,
     write_models,
 )
 
@@ -91,3 +93,11 @@ def test_models_and_checkpoints_are_read_as_they_were_written(tmp_path):
     ):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
+
+
+def test_the_example_views_leave_out_small_ones(tmp_path):
+    views = np.zeros((9, 2, 8, 8, 3), "float32")
+    for x in (views, {"views": views, "small_views": views[:, :1, :4, :4]}):
+        data = tf.data.Dataset.from_tensors((x, np.arange(9)))
+        write_example_views(data, tmp_path)
+    assert list((tmp_path / "logs").iterdir())

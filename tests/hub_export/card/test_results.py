@@ -36,6 +36,12 @@ def test_what_was_not_done_to_the_images_is_not_spoken_of():
     assert "The classes are not recorded." in text
 
 
+def test_small_views_are_told():
+    config = {**CONFIG, "small_views": 6, "small_view_size": 16}
+    text = results.training_data(config, EVALUATION, None)
+    assert "2 views at a time of 32 x 32 pixels and 6 small ones of 16" in text
+
+
 def test_without_labels_it_is_said_so():
     text = results.training_data({**CONFIG, "objective": "simclr"}, {}, None)
     assert "The labels were not used in pretraining." in text
