@@ -18,11 +18,11 @@ MOST_CLASSES = 100
 # that computes loss and gradient and returns the loss (None for `gemm`).
 CASES = {
     "gemm": lambda y, z: _gemm(z),
-    "dense formula": lambda y, z: _tensorflow(_dense_formula, y, z),
-    "dense formula, XLA": lambda y, z: _tensorflow(
+    "dense formula": lambda y, z: tensorflow_call(_dense_formula, y, z),
+    "dense formula, XLA": lambda y, z: tensorflow_call(
         _dense_formula, y, z, xla=True
     ),
-    "dense formula, N unknown": lambda y, z: _tensorflow(
+    "dense formula, N unknown": lambda y, z: tensorflow_call(
         _dense_formula, y, z, n_unknown=True
     ),
     "supcon_tf dense": lambda y, z: _supcon_tf("dense", y, z),
@@ -142,7 +142,7 @@ def _gemm(z):
     return call
 
 
-def _tensorflow(loss, labels, z, *, xla=False, n_unknown=False):
+def tensorflow_call(loss, labels, z, *, xla=False, n_unknown=False):
     """`loss(labels, z)`, a scalar, and its gradient as one tf.function."""
     import tensorflow as tf
 
@@ -186,7 +186,7 @@ def _supcon_tf(
     def loss(labels, z):
         return tf.reduce_mean(supcon_loss(labels, z, **variant))
 
-    return _tensorflow(loss, labels, z, xla=xla, n_unknown=n_unknown)
+    return tensorflow_call(loss, labels, z, xla=xla, n_unknown=n_unknown)
 
 
 def _in_two_views(labels, z):
