@@ -1,6 +1,7 @@
 """Pretrains an encoder with the supervised contrastive loss.
 
     supcon-pretrain --list_recipes
+    supcon-pretrain --list_losses
     supcon-pretrain --recipe=digits --workdir=W [--epochs=50 ...]
 
 Writes to W: config.json, encoder.keras (images in [0, 1] -> representations),
@@ -19,7 +20,8 @@ from supcon_tf.config import PretrainConfig
 from supcon_tf.config.command_line import define_flags, run_command
 from supcon_tf.config.settings import named
 from supcon_tf.recipes import RECIPES, recipe_table
-from supcon_tf.training.objectives import summaries
+from supcon_tf.training.losses import LOSSES
+from supcon_tf.training.objectives import contrast_table, summaries
 from supcon_tf.training.unused_settings import with_flags
 
 
@@ -57,6 +59,8 @@ def prepare(config, workdir):
 def _prepare_command(values):
     if values["list_recipes"].value:
         return lambda: print(recipe_table())
+    if values["list_losses"].value:
+        return lambda: print(contrast_table())
     recipe = named(RECIPES, "recipe", values["recipe"].value)
     return prepare(with_flags(recipe, values), values["workdir"].value)
 
@@ -76,10 +80,20 @@ def main(argv=None):
         "Print the recipes: data set, encoder, epochs, batch, expected top-1.",
         flag_values=values,
     )
+    flags.DEFINE_bool(
+        "list_losses",
+        False,
+        "Print the losses for --loss: what they do, paper, settings.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "workdir", None, "Folder to write to.", flag_values=values
     )
-    define_flags(PretrainConfig, values, {"objective": summaries()})
+    define_flags(
+        PretrainConfig,
+        values,
+        {"objective": summaries(), "loss": ", ".join(LOSSES)},
+    )
     return run_command(
         "supcon-pretrain", __doc__, values, _prepare_command, argv
     )

@@ -48,6 +48,7 @@ from supcon_tf.studies.runs import (
     run_study,
     study_text,
 )
+from supcon_tf.training.losses import LOSSES
 from supcon_tf.training.objectives import summaries
 
 
@@ -189,7 +190,11 @@ def main(argv=None):
     flags.DEFINE_bool(
         "list", False, "Print the names of the runs alone.", flag_values=values
     )
-    define_flags(PretrainConfig, values, {"objective": summaries()})
+    define_flags(
+        PretrainConfig,
+        values,
+        {"objective": summaries(), "loss": ", ".join(LOSSES)},
+    )
     return run_command(
         "supcon-sweep",
         __doc__,

@@ -34,17 +34,22 @@ def answers(*calls):
 
 
 @pytest.mark.slow
-def test_help_and_the_list_of_recipes_do_not_wait_for_tensorflow():
+def test_help_and_the_lists_do_not_wait_for_tensorflow():
     calls = [(module, "--help") for module in COMMANDS]
-    calls.append(("supcon_tf.pretrain", "--list_recipes"))
-    *helps, (status, recipes, _, loaded) = answers(*calls)
+    lists = [["--list_recipes"], ["--list_losses"]]
+    calls.extend(("supcon_tf.pretrain", *flags) for flags in lists)
+    *helps, recipes, losses = answers(*calls)
     for (out_status, out, err, libraries), name in zip(
         helps, COMMANDS.values(), strict=True
     ):
         assert (out_status, err, libraries) == (0, "", [])
         assert f"Flags of {name}:" in out
-    assert (status, loaded) == (0, [])
-    assert "supcon_cifar10_resnet50" in recipes
+    for (status, out, err, loaded), name in (
+        (recipes, "supcon_cifar10_resnet50"),
+        (losses, "--loss_margin=0"),
+    ):
+        assert (status, err, loaded) == (0, "", [])
+        assert name in out
     for objective in ("supcon, the labels by contrast", "max_margin, "):
         assert objective in " ".join(helps[0][1].split())
 
@@ -69,6 +74,10 @@ def test_help_and_the_list_of_recipes_do_not_wait_for_tensorflow():
         (
             ("pretrain", "--recipe=cross_entropy_digits", "--temperature=1"),
             "`temperature` must be left out with objective='cross_entropy', wh",
+        ),
+        (
+            ("pretrain", "--recipe=digits", "--cutmix_alpha=1"),
+            "`cutmix_alpha` must be left out with loss='supcon', which has no",
         ),
         (
             ("linear_eval", "--workdir=W", "--l2=0"),

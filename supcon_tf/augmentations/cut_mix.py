@@ -12,8 +12,8 @@ def cut_mix(images, labels, seed, *, alpha=1.0, probability=1.0):
 
         label = (1 - s) * own label + s * label of the other image
 
-    It is for training with cross-entropy. All views of an image are mixed in
-    the same way.
+    It is for losses of labels that are shares of classes: cross-entropy, and
+    `SoftSupConLoss`. All views of an image are mixed in the same way.
 
     Args:
       images: `[B, H, W, C]`, or views `[B, V, H, W, C]`, of any dtype.

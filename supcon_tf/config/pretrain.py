@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from supcon_tf.config.contrast import ContrastConfig
 from supcon_tf.config.settings import setting
 from supcon_tf.config.training import (
     AT_LEAST_0,
@@ -43,7 +44,7 @@ def start_of(settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainConfig(TrainingConfig):
+class PretrainConfig(ContrastConfig, TrainingConfig):
     """The settings of `pretrain`. A flag's text documents its field."""
 
     objective: str = setting(
@@ -192,8 +193,8 @@ class PretrainConfig(TrainingConfig):
     )
     cutmix_alpha: float = setting(
         0.0,
-        "With cross_entropy and max_margin: CutMix, whose share of the other "
-        "image is drawn from Beta(alpha, alpha); 0 is none.",
+        "With cross_entropy, max_margin and --loss=soft_supcon: CutMix, whose "
+        "share of the other image is drawn from Beta(alpha, alpha); 0 is none.",
         (lambda value: value == 0 or value >= 0.05, "0 or >= 0.05"),
     )
     margin: float = setting(
@@ -211,29 +212,6 @@ class PretrainConfig(TrainingConfig):
         "With supcon_cross_entropy: weight of the contrastive loss, beside 1 "
         "for cross-entropy.",
         POSITIVE,
-    )
-    temperature: float = setting(0.1, "Temperature of the loss.", POSITIVE)
-    summation: str = setting(
-        "outside",
-        "Sum over positives outside (L_out) or inside (L_in) the log.",
-    )
-    denominator: str = setting(
-        "all",
-        "Contrasts in the loss's denominator: all, one_positive or "
-        "only_negatives.",
-    )
-    anchors: str = setting(
-        "all", "Which views of an image are anchors: all or first."
-    )
-    scale_by_temperature: bool = setting(
-        False,
-        "Multiply the loss by the temperature, as the official code does: its "
-        "learning rates assume it.",
-    )
-    positives_cap: int | None = setting(
-        None,
-        "Projections of other images that an image keeps as positives, at "
-        "most; a multiple of num_views.",
     )
     base_learning_rate: float = setting(
         0.05,
@@ -307,6 +285,12 @@ class PretrainConfig(TrainingConfig):
                 "`small_view_size` must be an int >= 1 with "
                 f"small_views={self.small_views}. "
                 "Received: small_view_size=None"
+            )
+        if self.small_views and self.cutmix_alpha:
+            raise ValueError(
+                "`cutmix_alpha` must be 0 with views of two sizes, "
+                f"small_views={self.small_views}. "
+                f"Received: cutmix_alpha={self.cutmix_alpha}"
             )
         if self.samples_per_class and (
             self.batch_size % self.samples_per_class

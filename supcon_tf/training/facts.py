@@ -54,6 +54,7 @@ def _collapse(config):
     """The loss of identical projections, where it is as simple as that."""
     if (
         not is_contrastive(config)
+        or config.loss != "supcon"
         or config.denominator != "all"
         or config.positives_cap is not None
         or config.queue_size

@@ -9,16 +9,19 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+from supcon_tf.training.losses import (
+    LOSS_SETTINGS,
+    LOSSES,
+    loss_table,
+    make_contrastive_loss,
+)
+
 _LABELS = ("label_noise", "samples_per_class")
 _CONTRAST = (
+    "loss",
+    *sorted(LOSS_SETTINGS - {"queue_size", "encoder_momentum", "cutmix_alpha"}),
     "projection_units",
     "projection_batch_norm",
-    "temperature",
-    "summation",
-    "denominator",
-    "anchors",
-    "scale_by_temperature",
-    "positives_cap",
     "small_views",
     "small_view_size",
     "small_crop_area",
@@ -35,7 +38,9 @@ class Objective(NamedTuple):
       color: of its lines.
       marker: of its points.
       method: what a model card calls it within a sentence.
-      card: what a model card says of the loss.
+      card: what a model card says of the loss, with a place for the contrastive
+        loss if there is one, `{loss}`.
+      contrast: what a model card calls the loss `supcon` there.
       make_loss: function of a `PretrainConfig`, to what the model is compiled
         with.
       make_model: function of an encoder, a `PretrainConfig`, the number of
@@ -62,23 +67,11 @@ class Objective(NamedTuple):
     make_model: Callable
     settings: tuple[str, ...]
     model_file: str
+    contrast: str = ""
     is_contrastive: bool = False
     is_classifier: bool = False
     uses_labels: bool = True
     least_views: int = 1
-
-
-def _supcon_loss(config):
-    from supcon_tf.losses.supcon import SupConLoss
-
-    return SupConLoss(
-        config.temperature,
-        summation=config.summation,
-        denominator=config.denominator,
-        anchors=config.anchors,
-        scale_by_temperature=config.scale_by_temperature,
-        positives_cap=config.positives_cap,
-    )
 
 
 def _cross_entropy(config):
@@ -91,7 +84,7 @@ def _cross_entropy(config):
 
 def _joint_losses(config):
     return {
-        "projections": _supcon_loss(config),
+        "projections": make_contrastive_loss(config),
         "logits": _cross_entropy(config),
     }
 
@@ -144,6 +137,10 @@ def _joint_model(encoder, config, num_classes, **arguments):
     )
 
 
+_SUPCON = (
+    "the supervised contrastive loss of [Khosla et al. 2020]"
+    "(https://arxiv.org/abs/2004.11362)"
+)
 # Colors of Petroff, "Accessible Color Sequences for Data Visualization", 2021,
 # https://arxiv.org/abs/2107.02270: told apart by the colour-blind, too.
 OBJECTIVES = {
@@ -153,11 +150,11 @@ OBJECTIVES = {
         color="#3f90da",
         marker="o",
         method="supervised contrastive learning",
-        card="the supervised contrastive loss of [Khosla et al. 2020]"
-        "(https://arxiv.org/abs/2004.11362)",
-        make_loss=_supcon_loss,
+        card="{loss}",
+        contrast=_SUPCON,
+        make_loss=make_contrastive_loss,
         make_model=_contrastive_model,
-        settings=(*_CONTRAST, *_QUEUE, *_LABELS),
+        settings=(*_CONTRAST, *_QUEUE, "cutmix_alpha", *_LABELS),
         model_file="supcon_model.keras",
         is_contrastive=True,
     ),
@@ -167,9 +164,10 @@ OBJECTIVES = {
         color="#832db6",
         marker="^",
         method="contrastive learning without labels",
-        card="the contrastive loss without labels, NT-Xent, of [Chen et al. "
-        "2020](https://arxiv.org/abs/2002.05709)",
-        make_loss=_supcon_loss,
+        card="{loss}",
+        contrast="the contrastive loss without labels, NT-Xent, of [Chen et "
+        "al. 2020](https://arxiv.org/abs/2002.05709)",
+        make_loss=functools.partial(make_contrastive_loss, uses_labels=False),
         make_model=_contrastive_model,
         settings=(*_CONTRAST, *_QUEUE),
         model_file="supcon_model.keras",
@@ -198,12 +196,17 @@ OBJECTIVES = {
         marker="v",
         method="supervised contrastive learning and cross-entropy together",
         card="the sum of cross-entropy, of a linear classifier that was "
-        "trained with the encoder, and of the supervised contrastive loss of "
-        "[Khosla et al. 2020](https://arxiv.org/abs/2004.11362) times a weight",
+        "trained with the encoder, and of {loss} times a weight",
+        contrast=_SUPCON,
         make_loss=_joint_losses,
         make_model=_joint_model,
-        # (CutMix has no part: labels that are mixed make no positives.)
-        settings=(*_CONTRAST, "contrast_weight", "label_smoothing", *_LABELS),
+        settings=(
+            *_CONTRAST,
+            "contrast_weight",
+            "label_smoothing",
+            "cutmix_alpha",
+            *_LABELS,
+        ),
         model_file="joint_model.keras",
         is_contrastive=True,
         is_classifier=True,
@@ -249,6 +252,41 @@ def summaries():
     )
 
 
+def contrast_table():
+    """The losses of the contrastive objectives, as `--list_losses` prints."""
+    return loss_table(
+        {
+            name: row.uses_labels
+            for name, row in OBJECTIVES.items()
+            if row.is_contrastive
+        }
+    )
+
+
+def words_of(objective, loss=None):
+    """What a model card says of an objective and its contrastive loss.
+
+    Args:
+      objective: name in OBJECTIVES.
+      loss: name of the contrastive loss, or None, which is `supcon`.
+
+    Returns:
+      Two texts, to stand within a sentence: the method and the loss.
+
+    Example:
+      >>> words_of("supcon", "sincere")[0]
+      'supervised contrastive learning (SINCERE)'
+    """
+    row = OBJECTIVES[objective]
+    if not row.is_contrastive or loss in (None, "supcon"):
+        return row.method, row.card.format(loss=row.contrast)
+    other = LOSSES[loss].citation if loss in LOSSES else f"`{loss}`"
+    if not row.uses_labels:
+        other += ", without labels"
+    title = LOSSES[loss].title if loss in LOSSES else loss
+    return f"{row.method} ({title})", row.card.format(loss=other)
+
+
 def for_objective(config, num_classes):
     """How batches of views and labels are changed for the objective.
 
@@ -261,16 +299,20 @@ def for_objective(config, num_classes):
       views and labels, the number of its first element since the start of the
       run, and the number of the worker. It returns the data set that the model
       is fitted to: without labels for an objective that does not use them,
-      mixed by CutMix if the config says so. Images are mixed with those of the
+      mixed by CutMix if the config says so, with one-hot labels for a loss of
+      such labels. Images are mixed with those of the
       same element: with several workers, with those of a replica.
     """
 
     def changed(views, first_batch=0, shard=0):
-        if not OBJECTIVES[config.objective].uses_labels:
+        objective = OBJECTIVES[config.objective]
+        if not objective.uses_labels:
             return views.map(lambda views, labels: views)
         if config.cutmix_alpha:
             mixed = functools.partial(_mixed, config, num_classes, shard)
             return views.enumerate(first_batch).map(mixed)
+        if objective.is_contrastive and LOSSES[config.loss].takes_mixed_labels:
+            return views.map(functools.partial(_one_hot, num_classes))
         return views
 
     return changed
@@ -282,9 +324,15 @@ def _mixed(config, num_classes, shard, number, batch):
 
     from supcon_tf.augmentations.cut_mix import cut_mix
 
-    views, labels = batch
+    views, one_hot = _one_hot(num_classes, *batch)
     seed = tf.random.experimental.stateless_fold_in(
         tf.stack([tf.constant(config.seed, tf.int64), number]), shard
     )
-    one_hot = tf.one_hot(labels, num_classes)
     return cut_mix(views, one_hot, seed, alpha=config.cutmix_alpha)
+
+
+def _one_hot(num_classes, views, labels):
+    """Views, and one-hot labels `[B, C]`."""
+    import tensorflow as tf
+
+    return views, tf.one_hot(labels, num_classes)

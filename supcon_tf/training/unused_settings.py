@@ -9,6 +9,7 @@ import dataclasses
 from supcon_tf.config.command_line import given_settings
 from supcon_tf.config.pretrain import start_of
 from supcon_tf.config.settings import named, refuse_unused
+from supcon_tf.training.losses import LOSS_SETTINGS, LOSSES
 from supcon_tf.training.objectives import OBJECTIVE_SETTINGS, OBJECTIVES
 from supcon_tf.training.options import options_of, options_of_any
 
@@ -50,6 +51,8 @@ def refuse_unused_settings(config):
             f"{config.objective!r}: an image's only positives are its other "
             f"views. Received: num_views={config.num_views}"
         )
+    if objective.is_contrastive:
+        _refuse_loss(config, objective)
     refuse_unused(config, unused_settings(vars(config)))
 
 
@@ -91,10 +94,7 @@ def with_flags(recipe, values):
 def _unused_in_training(settings):
     """What the objective, the optimizer and the schedule do not have."""
     unused = _Unused(settings)
-    objective = settings.get("objective")
-    if objective in OBJECTIVES:
-        own = OBJECTIVES[objective].settings
-        unused.because("objective", OBJECTIVE_SETTINGS.difference(own))
+    unused.update(_unused_in_loss(settings))
     optimizer, schedule = settings.get("optimizer"), settings.get("schedule")
     if optimizer in ("adam", "adamw"):
         unused.because("optimizer", ["momentum"])
@@ -110,6 +110,23 @@ def _unused_in_training(settings):
         unused.because("small_views", ["small_view_size", "small_crop_area"])
     if settings.get("learning_rate") is not None:
         unused.because("learning_rate", ["base_learning_rate"])
+    return unused
+
+
+def _unused_in_loss(settings):
+    """What the objective and its contrastive loss do not have."""
+    unused = _Unused(settings)
+    objective = OBJECTIVES.get(settings.get("objective"))
+    loss = LOSSES.get(settings.get("loss"))
+    if objective is None:
+        return unused
+    if objective.is_contrastive and loss is not None:
+        unused.because("loss", LOSS_SETTINGS.difference(loss.settings))
+        if objective.uses_labels:
+            fixed = [f"loss_{name}" for name in loss.fixed_by_labels]
+            unused.because("objective", fixed)
+    foreign = OBJECTIVE_SETTINGS.difference(objective.settings)
+    unused.because("objective", foreign)
     return unused
 
 
@@ -138,6 +155,23 @@ def _unused_in_images(settings):
             foreign.add("small_crop_area")
         unused.because("augmentation", foreign)
     return unused
+
+
+def _refuse_loss(config, objective):
+    """Refuses a loss that the objective, or the number of views, is not for."""
+    loss = named(LOSSES, "loss", config.loss)
+    if not loss.serves(objective.uses_labels):
+        able = [n for n, r in LOSSES.items() if r.serves(objective.uses_labels)]
+        raise ValueError(
+            f"`loss` must be one of {sorted(able)} with objective="
+            f"{config.objective!r}. Received: loss={config.loss!r}"
+        )
+    if config.all_views < loss.least_views:
+        raise ValueError(
+            f"`num_views` must be >= {loss.least_views} with loss="
+            f"{config.loss!r}, which compares the views of an image. "
+            f"Received: num_views={config.num_views}"
+        )
 
 
 class _Unused(dict):
