@@ -8,7 +8,7 @@ import json
 import pathlib
 
 from supcon_tf.config.pretrain import MAY_CHANGE, start_of
-from supcon_tf.training.objectives import OBJECTIVES
+from supcon_tf.training.objectives import OBJECTIVES, words_of
 from supcon_tf.training.unused_settings import unused_settings
 
 NOT_RECORDED = "not recorded"
@@ -35,8 +35,9 @@ def description(config, features):
         config.get("dataset"), f" on {config.get('dataset')}"
     )
     method = config.get("objective")
-    row = OBJECTIVES.get(method)
-    by = f" by {row.method if row else method}" if method else ""
+    if method in OBJECTIVES:
+        method, _ = words_of(method, config.get("loss"))
+    by = f" by {method}" if method else ""
     trained = f" trained{where}{by}" if where or by else ""
     return f"Image encoder{network}{trained}: RGB images to {features} features"
 
@@ -63,12 +64,15 @@ def objective(config, callables):
     if name is None:
         sentences = [f"The objective is {NOT_RECORDED}."]
     else:
-        loss = OBJECTIVES[name].card if name in OBJECTIVES else f"`{name}`"
+        loss = f"`{name}`"
+        if name in OBJECTIVES:
+            _, loss = words_of(name, config.get("loss"))
         sentences = [f"Objective: {loss}."]
     is_contrastive = name is None or (
         name in OBJECTIVES and OBJECTIVES[name].is_contrastive
     )
-    if is_contrastive and "temperature" in config:
+    has_temperature = "temperature" not in unused_settings(config)
+    if is_contrastive and has_temperature and "temperature" in config:
         sentences.append(f"Temperature: {config['temperature']:g}.")
     if name in OBJECTIVES and "contrast_weight" in OBJECTIVES[name].settings:
         weight = config.get("contrast_weight", NOT_RECORDED)

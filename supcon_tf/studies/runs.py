@@ -87,7 +87,7 @@ def run_study(configs, output, *, about, jobs=1, figure=True):
         print(results_table(rows, varied))
         print(f"Wrote {output / 'results.csv'}")
         if figure:
-            _draw(study, rows, about["recipe"], output / f"{study}.png")
+            _draw(about, rows, output / f"{study}.png")
     names = {run.name for run, _ in configs}
     failed = [r for r in rows if r["error"] is not None and r["run"] in names]
     if failed:
@@ -247,14 +247,18 @@ def _finished_row(run, study, workdir, seconds):
     return row_of(run, study, results=results, seconds=seconds)
 
 
-def _draw(name, rows, recipe, path):
+def _draw(about, rows, path):
+    name = about["study"]
     study = STUDIES[name]
     column = study.column or study.varied[0]
     if not any(
         row["error"] is None and row.get(column) is not None for row in rows
     ):
         return
-    title = f"Study: {name.replace('_', ' ')} (recipe {recipe})"
+    title = f"Study: {name.replace('_', ' ')} (recipe {about['recipe']})"
+    loss = about["overrides"].get("loss", "supcon")
+    if loss != "supcon":
+        title += f", loss {loss}"
     num_failed = sum(row["error"] is not None for row in rows)
     if num_failed:
         title += f" ({num_failed} failed)"

@@ -252,11 +252,14 @@ def test_one_study_at_a_time_writes_to_a_folder(started, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("study", "drawing"),
-    [("temperature", "accuracy_curves"), ("hyperparameters", "accuracy_boxes")],
+    ("study", "drawing", "loss"),
+    [
+        ("temperature", "accuracy_curves", {"loss": "sincere"}),
+        ("hyperparameters", "accuracy_boxes", {}),
+    ],
 )
-def test_the_figure_is_drawn_of_all_rows(
-    study, drawing, started, tmp_path, monkeypatch
+def test_the_figure_is_drawn_of_all_rows_and_names_another_loss(
+    study, drawing, loss, started, tmp_path, monkeypatch
 ):
     pytest.importorskip("matplotlib")
     recipe = RECIPES["digits"]
@@ -274,8 +277,10 @@ def test_the_figure_is_drawn_of_all_rows(
             or draw(rows, *others, **options)
         ),
     )
-    rows = run(pairs, tmp_path, figure=True, about=ABOUT | {"study": study})
-    assert drawn == [(rows, f"Study: {study} (recipe digits)")]
+    about = ABOUT | {"study": study, "overrides": loss}
+    rows = run(pairs, tmp_path, figure=True, about=about)
+    title = f"Study: {study} (recipe digits)"
+    assert drawn == [(rows, title + (", loss sincere" if loss else ""))]
     assert len(rows) == len(pairs)
     assert [path.name for path in tmp_path.glob("*.png")] == [f"{study}.png"]
     with Image.open(tmp_path / f"{study}.png") as image:

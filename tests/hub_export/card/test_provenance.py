@@ -131,6 +131,21 @@ def test_objective_temperature_and_head_are_told():
     assert "No projection head is in this SavedModel." in text
 
 
+def test_another_loss_is_named_and_has_a_temperature_only_if_it_takes_one():
+    config = {**CONFIG, "loss": "sincere", "loss_margin": 0.25}
+    assert "by supervised contrastive learning (SINCERE): RGB images" in (
+        provenance.description(config, 128)
+    )
+    text = provenance.objective(config, {})
+    assert "Objective: SINCERE of [Feeney & Hughes 2023](https:" in text
+    assert "Temperature: 0.07." in text
+    assert shown_settings(config)["loss_margin"] == 0.25
+    config = {**CONFIG, "objective": "simclr", "loss": "cacr"}
+    text = provenance.objective(config, {})
+    assert "2105.03746), without labels." in text
+    assert "Temperature" not in text
+
+
 def test_an_objective_of_both_has_a_classifier_a_head_and_a_weight():
     config = {
         **CONFIG,
