@@ -59,6 +59,22 @@ def loss_weights_of(model):
     return model._compile_config.config["loss_weights"]
 
 
+def exclude_from_weight_decay(optimizer, variable):
+    """Leaves one more variable out of an optimizer's own weight decay.
+
+    The public `exclude_from_weight_decay` forgets what was left out before.
+
+    Args:
+      optimizer: a Keras optimizer, or a `LossScaleOptimizer` around one.
+      variable: `keras.Variable`.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    excluded = getattr(optimizer, "_exclude_from_weight_decay", set())
+    key = optimizer._var_key(variable)
+    optimizer._exclude_from_weight_decay = excluded | {key}
+    optimizer._exclude_from_weight_decay_cache = {}
+
+
 def has_value(variable):
     """Whether a variable has a value, or will have one with its copy's.
 

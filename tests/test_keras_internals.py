@@ -158,3 +158,27 @@ def test_no_other_file_uses_a_private_name_of_keras(folder):
     for path in (ROOT / folder).rglob("*.py"):
         if path.name != "keras_internals.py":
             assert not private.search(path.read_text()), path
+
+
+def test_a_variable_more_is_left_out_of_the_weight_decay():
+    weights = [keras.Variable([2.0], name=n) for n in ("a", "b", "c", "bias")]
+    optimizer = keras.optimizers.AdamW(1.0, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(weights[:1], ["bias"])
+    optimizer.build(weights)
+    keras_internals.exclude_from_weight_decay(
+        keras.optimizers.LossScaleOptimizer(optimizer), weights[1]
+    )
+    optimizer.apply([tf.zeros(1)] * 4, weights)
+    assert [float(weight[0]) for weight in weights] == [2, 2, 1, 2]
+
+
+def test_exclude_from_weight_decay_has_no_public_way():
+    assert public(keras.optimizers.Optimizer, "exclude") == [
+        "exclude_from_weight_decay"
+    ]
+    weights = [keras.Variable([2.0]), keras.Variable([2.0])]
+    optimizer = keras.optimizers.AdamW(1.0, weight_decay=0.5)
+    for weight in weights:  # it forgets the first
+        optimizer.exclude_from_weight_decay([weight])
+    optimizer.apply([tf.zeros(1)] * 2, weights)
+    assert [float(weight[0]) for weight in weights] == [1, 2]

@@ -50,6 +50,8 @@ class AlignmentUniformityLoss(AnchorLoss):
       https://arxiv.org/abs/2005.10242
     """
 
+    also_takes = ()
+
     def __init__(
         self,
         alpha=2.0,

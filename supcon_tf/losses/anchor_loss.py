@@ -36,7 +36,7 @@ class AnchorLoss(ContrastiveLoss):
     """
 
     has_value_at_collapse = True
-    features_of = None
+    also_takes = ("temperature",)
 
     def __init__(
         self,

@@ -55,6 +55,8 @@ class CACRLoss(AnchorLoss):
       Representation Learning", TMLR 2023, https://arxiv.org/abs/2105.03746
     """
 
+    also_takes = ()
+
     def __init__(
         self,
         alpha=1.0,

@@ -9,6 +9,9 @@ from supcon_tf.losses.pairs.positives import class_sizes
 from supcon_tf.losses.pairs.projections import as_views
 from supcon_tf.losses.reduction import reduced
 
+# What a loss may be given if it names it in `also_takes`.
+_OPTIONAL = ("temperature",)
+
 
 class ContrastiveLoss(keras.losses.Loss):
     """A loss of the projections of a batch, its labels, and perhaps a queue.
@@ -21,6 +24,13 @@ class ContrastiveLoss(keras.losses.Loss):
     directions of the projections alone, it sets `has_value_at_collapse`, and
     `reference_values` gives its value if all projections coincide. If it also
     implements `losses_of_points`, they include its floor.
+
+    Attributes:
+      also_takes: names of what the call may be given beside a queue, such as
+        `"temperature"`, for a loss that then uses it in place of its own
+        `temperature`.
+      features_of: None for labels that are classes; else a function of labels
+        and their number that returns `[B, F]` numbers.
 
     Args:
       name: name of the loss.
@@ -42,6 +52,8 @@ class ContrastiveLoss(keras.losses.Loss):
 
     unlabeled_label = None
     has_value_at_collapse = False
+    also_takes = ()
+    features_of = None
 
     def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
         if dtype is None and keras.backend.floatx() != "float64":
@@ -103,6 +115,12 @@ class ContrastiveLoss(keras.losses.Loss):
         """The losses of the images, `[B]`."""
         y_pred = ops.cast(as_views(y_pred), self.dtype)
         more = {name: x for name, x in more.items() if x is not None}
+        for name in _OPTIONAL:
+            if name in more and name not in self.also_takes:
+                raise ValueError(
+                    f"`{name}` must be None with {type(self).__name__}, which "
+                    f"does not take it. Received: {name}={more[name]!r}"
+                )
         return self.losses_of_images(y_true, y_pred, **more)
 
     def get_config(self):

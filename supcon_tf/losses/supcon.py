@@ -291,6 +291,8 @@ class SupConLoss(ContrastiveLoss):
       https://arxiv.org/abs/2004.11362
     """
 
+    also_takes = ("temperature",)
+
     def __init__(
         self,
         temperature=0.1,

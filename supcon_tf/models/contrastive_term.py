@@ -1,10 +1,17 @@
 """ContrastiveTerm: a projection head, the loss of its outputs, their logs."""
 
+import math
+
 import keras
 from keras import ops
 
+from supcon_tf import keras_internals
 from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
+from supcon_tf.losses.arguments import check_flags, plain_number
 from supcon_tf.losses.contrastive import ContrastiveLoss
+
+# A trained temperature stays within these; CLIP has the same lower one.
+_LOWEST, _HIGHEST = 0.01, 1.0
 
 
 class ContrastiveTerm:
@@ -14,9 +21,14 @@ class ContrastiveTerm:
     head `projections`, and call `_add_projection_head` when they are made.
     """
 
-    def _add_projection_head(self, projection_head):
+    def _add_projection_head(self, projection_head, learn_temperature):
         """Adds the head, a layer or None, and the logged values."""
+        check_flags(learn_temperature=learn_temperature)
         self.projection_head = projection_head
+        self.learn_temperature = learn_temperature
+        self.log_scale = None
+        if learn_temperature:
+            self.temperature_tracker = keras.metrics.Mean("temperature")
         self.contrastive_loss_tracker = keras.metrics.Mean("contrastive_loss")
         self.collapsed_loss_tracker = keras.metrics.Mean("collapsed_loss")
         self.loss_position_tracker = keras.metrics.Mean("loss_position")
@@ -37,6 +49,21 @@ class ContrastiveTerm:
             if not any(metric is tracker for tracker in untold)
         ]
 
+    @property
+    def temperature(self):
+        """The trained temperature, a scalar tensor; None without one."""
+        return None if self.log_scale is None else ops.exp(-self.log_scale)
+
+    def make_train_function(self, *args, **kwargs):
+        """As in Keras, once a trained temperature has its first value."""
+        self._start_temperature()
+        return super().make_train_function(*args, **kwargs)
+
+    def make_test_function(self, *args, **kwargs):
+        """As in Keras, once a trained temperature has its first value."""
+        self._start_temperature()
+        return super().make_test_function(*args, **kwargs)
+
     def get_config(self):
         """Returns every argument of the constructor."""
         return {
@@ -44,17 +71,67 @@ class ContrastiveTerm:
             "projection_head": keras.saving.serialize_keras_object(
                 self.projection_head
             ),
+            "learn_temperature": self.learn_temperature,
         }
 
-    def _contrastive_loss(self, labels, projections, sample_weight, **queue):
+    def _build_more(self, representation_shape):
+        super()._build_more(representation_shape)
+        if not self.learn_temperature or self.log_scale is not None:
+            return
+        # A model that is not compiled yet does not know the first value.
+        first = math.nan
+        if self._loss_of("projections") is not None:
+            first = self._first_log_scale()
+        self.log_scale = self.add_weight(
+            name="log_scale",
+            shape=(),
+            dtype=keras.backend.result_type(self.variable_dtype, "float32"),
+            initializer=keras.initializers.Constant(first),
+            constraint=_within_bounds,
+            autocast=False,
+        )
+
+    def _first_log_scale(self):
+        """The log of 1 / temperature of the compiled loss."""
+        loss = self._loss_of("projections")
+        number = None
+        if "temperature" in getattr(loss, "also_takes", ()):
+            number = loss.temperature
+            if not getattr(number, "shape", ()):
+                number = plain_number(number)
+        if not isinstance(number, float | int) or not (
+            _LOWEST <= number <= _HIGHEST
+        ):
+            raise ValueError(
+                f"{type(self).__name__}(learn_temperature=True) must be "
+                "compiled with a loss that has one temperature, from "
+                f"{_LOWEST} to {_HIGHEST}, such as SupConLoss(0.1). Received: "
+                f"{type(loss).__name__} with temperature={number!r}"
+            )
+        return -math.log(number)
+
+    def _start_temperature(self):
+        """Gives the weight the loss's temperature, unless it has a value."""
+        if not self.learn_temperature:
+            return
+        first = self._first_log_scale()
+        weight = self.log_scale
+        if keras_internals.has_value(weight) and bool(ops.isnan(weight)):
+            weight.assign(first)
+        keras_internals.exclude_from_weight_decay(self.optimizer, weight)
+
+    def _contrastive_loss(self, labels, projections, sample_weight, **more):
         """The loss of `[B, V, D]`, a scalar; updates the logged values."""
         compiled = self._loss_of("projections")
-        loss = compiled(labels, projections, sample_weight, **queue)
         images = ops.shape(projections)[0]
+        if self.learn_temperature:
+            more["temperature"] = self.temperature
+            self.temperature_tracker.update_state(self.temperature)
+        loss = compiled(labels, projections, sample_weight, **more)
         # The value at collapse is that of the loss without sample weights.
         unweighted = loss
         if sample_weight is not None:
-            unweighted = compiled(labels, projections, **queue)
+            unweighted = compiled(labels, projections, **more)
         # The value of the loss is a replica's part of the sum over replicas.
         contrastive_loss = ops.cast(unweighted, "float32") * num_replicas()
         if compiled.reduction == "sum":
@@ -62,7 +139,7 @@ class ContrastiveTerm:
         self.contrastive_loss_tracker.update_state(contrastive_loss, images)
         if _has_reference_values(compiled):
             collapse, floor = compiled.reference_values(
-                labels, projections, **queue
+                labels, projections, **more
             )
             self.collapsed_loss_tracker.update_state(collapse, images)
             if floor is not None:
@@ -78,3 +155,8 @@ class ContrastiveTerm:
 def _has_reference_values(loss):
     """Whether a loss can compute its value at collapse and its floor."""
     return isinstance(loss, ContrastiveLoss) and loss.has_reference_values()
+
+
+def _within_bounds(log_scale):
+    """The log of 1 / temperature, moved to the nearest that is allowed."""
+    return ops.clip(log_scale, -math.log(_HIGHEST), -math.log(_LOWEST))

@@ -41,6 +41,7 @@ class JointModel(ContrastiveTerm, ClassifierTerm, EncoderModel):
         default is 1.0.
       normalize_representation: as in `SupConModel`.
       num_microbatches: as in `SupConModel`.
+      learn_temperature: as in `SupConModel`.
 
     Call arguments:
       images: `[B, V, ...]`, `[B, ...]`, which is one view, or a dict with small
@@ -97,6 +98,7 @@ class JointModel(ContrastiveTerm, ClassifierTerm, EncoderModel):
         contrast_weight=1.0,
         normalize_representation=False,
         num_microbatches=1,
+        learn_temperature=False,
         **kwargs,
     ):
         if (
@@ -114,7 +116,7 @@ class JointModel(ContrastiveTerm, ClassifierTerm, EncoderModel):
             num_microbatches=num_microbatches,
             **kwargs,
         )
-        self._add_projection_head(projection_head)
+        self._add_projection_head(projection_head, learn_temperature)
         self._add_classifier(num_classes)
         self.contrast_weight = contrast_weight
         self.cross_entropy_tracker = keras.metrics.Mean("cross_entropy")

@@ -59,6 +59,10 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         as `FeatureTransformation()`. In training it changes the projections on
         their way to the loss. If it has a method `mix_queue`, it also changes
         what the loss sees of the queue. What is put into the queue is unmixed.
+      learn_temperature: whether the temperature is trained, too. The weight is
+        the log of 1 / t, as in CLIP. It starts at the loss's temperature, is
+        not decayed, and stays within 0.01 <= t <= 1. Each epoch logs the mean
+        over its steps as `temperature`.
 
     Call arguments:
       images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's
@@ -76,8 +80,9 @@ class SupConModel(ContrastiveTerm, EncoderModel):
       ValueError: if an argument is out of its range; if the input has neither
         the encoder's rank nor one more; if the model is compiled with a loss
         that is not a `keras.losses.Loss`, or, with a queue, not a
-        `ContrastiveLoss` such as `SupConLoss`; or if it is compiled with
-        something that several replicas cannot do.
+        `ContrastiveLoss` such as `SupConLoss`, or, with `learn_temperature`,
+        has no temperature; or if it is compiled with something that several
+        replicas cannot do.
 
     Example:
       >>> model = SupConModel(encoder, ProjectionHead())
@@ -89,6 +94,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
 
     Reference:
       Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, Sec. 3.
+      A trained temperature: Radford et al., "Learning Transferable Visual
+      Models From Natural Language Supervision" (CLIP), ICML 2021, Sec. 2.5.
       Small views: Caron et al., "Unsupervised Learning of Visual Features by
       Contrasting Cluster Assignments" (SwAV), NeurIPS 2020.
     """
@@ -106,6 +113,7 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         encoder_momentum=None,
         num_microbatches=1,
         feature_mixing=None,
+        learn_temperature=False,
         **kwargs,
     ):
         check_tensorflow_int("queue_size", queue_size, 0)
@@ -121,7 +129,7 @@ class SupConModel(ContrastiveTerm, EncoderModel):
             num_microbatches=num_microbatches,
             **kwargs,
         )
-        self._add_projection_head(projection_head)
+        self._add_projection_head(projection_head, learn_temperature)
         self.queue_size = queue_size
         self.encoder_momentum = encoder_momentum
         self.feature_mixing = feature_mixing
@@ -173,6 +181,7 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         return super().from_config({**config, "feature_mixing": mixing})
 
     def _build_more(self, representation_shape):
+        super()._build_more(representation_shape)
         if self.queue_size and self.queue is None:
             dim = representation_shape[-1]
             if self.projection_head is not None:

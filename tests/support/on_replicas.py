@@ -72,6 +72,7 @@ SUPCON = {
     "momentum encoder": {"queue_size": 200, "encoder_momentum": 0.9},
     "microbatches": {"num_microbatches": 3, "batch_norm": False},
     "small views": {"small_views": 3},
+    "temperature": {"learn_temperature": True, "queue_size": 40},
     "empty replica, local batch norm": {"images": 97},
 }
 CLASSIFICATION = {
@@ -87,6 +88,11 @@ JOINT = {
         "head": True,
         "num_microbatches": 3,
         "batch_norm": False,
+    },
+    "joint, temperature": {
+        "classes": 4,
+        "head": True,
+        "learn_temperature": True,
     },
 }
 MODEL = {**SUPCON, **CLASSIFICATION, **JOINT}
