@@ -44,6 +44,11 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         this many projections of earlier batches
         (`labelled_queue.LabelledQueue`). They are positives and negatives, but
         no anchors, and have no gradient.
+      queue_label_size: None, where the labels are classes. For a loss of other
+        labels, such as `SoftSupConLoss`, it is the int F >= 1 of the columns of
+        the labels, which the queue then keeps as they are.
+      queue_label_dtype: dtype in which the queue keeps such labels, `"float32"`
+        (default) or `"int"`, which is exact for integers beyond 2^24.
       encoder_momentum: None, or a float m in [0, 1), which needs a queue. With
         a momentum, the projections in the queue are those of a copy of encoder
         and head whose weights follow slowly, w' <- m w' + (1 - m) w, so that
@@ -81,7 +86,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         the encoder's rank nor one more; if the model is compiled with a loss
         that is not a `keras.losses.Loss`, or, with a queue, not a
         `ContrastiveLoss` such as `SupConLoss`, or, with `learn_temperature`,
-        has no temperature; or if it is compiled with something that several
+        has no temperature; if `queue_label_size` does not fit loss and labels;
+        or if it is compiled with something that several
         replicas cannot do.
 
     Example:
@@ -110,6 +116,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         *,
         normalize_representation=False,
         queue_size=0,
+        queue_label_size=None,
+        queue_label_dtype="float32",
         encoder_momentum=None,
         num_microbatches=1,
         feature_mixing=None,
@@ -117,11 +125,20 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         **kwargs,
     ):
         check_tensorflow_int("queue_size", queue_size, 0)
-        if encoder_momentum is not None and not queue_size:
+        for name, value in (
+            ("encoder_momentum", encoder_momentum),
+            ("queue_label_size", queue_label_size),
+        ):
+            if value is not None and not queue_size:
+                raise ValueError(
+                    f"`{name}` must be None without a queue: it tells what "
+                    f"goes into it. Received: {name}={value}, queue_size=0"
+                )
+        if queue_label_size is not None and feature_mixing is not None:
             raise ValueError(
-                "`encoder_momentum` must be None without a queue: it makes "
-                "what goes into it. Received: "
-                f"encoder_momentum={encoder_momentum}, queue_size=0"
+                "`feature_mixing` must be None with `queue_label_size`: it "
+                "mixes a queue by its classes. Received: "
+                f"queue_label_size={queue_label_size} and feature_mixing"
             )
         super().__init__(
             encoder,
@@ -131,6 +148,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         )
         self._add_projection_head(projection_head, learn_temperature)
         self.queue_size = queue_size
+        self.queue_label_size = queue_label_size
+        self.queue_label_dtype = queue_label_dtype
         self.encoder_momentum = encoder_momentum
         self.feature_mixing = feature_mixing
         self.queue = None
@@ -152,7 +171,11 @@ class SupConModel(ContrastiveTerm, EncoderModel):
                     "that takes one, such as SupConLoss. "
                     f"Received: loss={self.loss!r}"
                 )
-            queue = {"queue": self.queue.items()}
+            self._check_queue_labels(y)
+            labels, *rest = self.queue.items()
+            if y is not None and self.queue_label_size is not None:
+                labels = ops.cast(labels, ops.convert_to_tensor(y).dtype)
+            queue = {"queue": (labels, *rest)}
         if training and self.feature_mixing is not None:
             y_pred = self.feature_mixing(y_pred, training=True)
             mix_queue = getattr(self.feature_mixing, "mix_queue", None)
@@ -166,6 +189,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         return {
             **super().get_config(),
             "queue_size": self.queue_size,
+            "queue_label_size": self.queue_label_size,
+            "queue_label_dtype": self.queue_label_dtype,
             "encoder_momentum": self.encoder_momentum,
             "feature_mixing": keras.saving.serialize_keras_object(
                 self.feature_mixing
@@ -189,10 +214,33 @@ class SupConModel(ContrastiveTerm, EncoderModel):
                     (None, dim)
                 )
                 dim = head_shape[-1]
-            self.queue = LabelledQueue(self.queue_size, dim, name="queue")
+            self.queue = LabelledQueue(
+                self.queue_size,
+                dim,
+                label_size=self.queue_label_size,
+                label_dtype=self.queue_label_dtype,
+                name="queue",
+            )
         momentum_encoder = self.momentum_encoder
         if momentum_encoder is not None and not momentum_encoder.built:
             momentum_encoder.follow(self._forward_layers())
+
+    def _check_queue_labels(self, labels):
+        """Refuses labels of a batch that the queue could not hold."""
+        name, allowed = type(self.loss).__name__, None
+        if self.loss.features_of is not None:
+            if labels is None:
+                return  # the loss refuses that
+            shape = tuple(labels.shape)
+            allowed = shape[1] if len(shape) > 1 else 1
+            reason = "the number of columns of the labels"
+        else:
+            reason = f"since the labels of {name} are classes"
+        if self.queue_label_size != allowed:
+            raise ValueError(
+                f"`queue_label_size` must be {allowed}, {reason}. "
+                f"Received: queue_label_size={self.queue_label_size}"
+            )
 
     def _after_step(self, images, labels, projections):
         """Puts the projections of all replicas into the queue after a step."""
@@ -209,9 +257,12 @@ class SupConModel(ContrastiveTerm, EncoderModel):
                 num_microbatches=self.num_microbatches,
             )
         projections = ops.reshape(projections, (-1, projections.shape[-1]))
-        ids = as_ids(labels, ops.shape(images)[0] // views)
-        if ids is not None:
-            ids = concat_over_replicas(ops.repeat(ids, views))
+        if self.queue_label_size is None:
+            labels = as_ids(labels, ops.shape(images)[0] // views)
+        else:
+            labels = ops.reshape(labels, (-1, self.queue_label_size))
+        if labels is not None:
+            labels = concat_over_replicas(ops.repeat(labels, views, axis=0))
         self.queue.enqueue(
-            ids, concat_over_replicas(ops.stop_gradient(projections))
+            labels, concat_over_replicas(ops.stop_gradient(projections))
         )
