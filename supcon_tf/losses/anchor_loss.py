@@ -17,7 +17,9 @@ class AnchorLoss(ContrastiveLoss):
     """A loss of unit vectors that is, for each image, a mean over its anchors.
 
     A subclass implements `losses_of_anchors`. Its labels are classes, as those
-    of `supcon_loss`, unless it also implements `features_of`.
+    of `supcon_loss`, unless it also implements `features_of`. If it counts the
+    `extra` negatives of `Contrasts`, as `equation.losses_of_anchors` does, it
+    names `"extra_similarities"` in `also_takes`.
 
     Args:
       temperature: float `t` >= 1e-6, or a scalar tensor or variable, or a
@@ -71,7 +73,12 @@ class AnchorLoss(ContrastiveLoss):
         raise NotImplementedError
 
     def losses_of_images(
-        self, labels, projections, queue=None, temperature=None
+        self,
+        labels,
+        projections,
+        queue=None,
+        temperature=None,
+        extra_similarities=None,
     ):
         """The mean of the losses of each image's anchors, `[B]`."""
         if temperature is None:
@@ -84,6 +91,7 @@ class AnchorLoss(ContrastiveLoss):
             unlabeled_label=self.unlabeled_label,
             queue=queue,
             features_of=self.features_of,
+            extra_similarities=extra_similarities,
         )
         in_tiles = self.implementation == "tiled" or (
             self.implementation == "auto" and are_tiles_better(contrasts)

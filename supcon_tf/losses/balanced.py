@@ -52,6 +52,8 @@ class BalancedSupConLoss(AnchorLoss):
       Recognition", CVPR 2022, https://arxiv.org/abs/2207.09052, Eq. 3.
     """
 
+    also_takes = ("temperature", "extra_similarities")
+
     def __init__(
         self,
         temperature=0.1,

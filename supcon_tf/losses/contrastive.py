@@ -1,5 +1,7 @@
 """ContrastiveLoss, the base class of the losses of pairs of projections."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -10,7 +12,7 @@ from supcon_tf.losses.pairs.projections import as_views
 from supcon_tf.losses.reduction import reduced
 
 # What a loss may be given if it names it in `also_takes`.
-_OPTIONAL = ("temperature",)
+_OPTIONAL = ("temperature", "extra_similarities")
 
 
 class ContrastiveLoss(keras.losses.Loss):
@@ -104,8 +106,9 @@ class ContrastiveLoss(keras.losses.Loss):
           y_true: labels, or None.
           y_pred: projections `[B, V, D]` or `[B, D]`.
           sample_weight: None, or `[B]` weights of the images.
-          **more: what `losses_of_images` takes beside, such as `queue`, or the
-            `temperature` that a model trains. None is as if it were not given.
+          **more: what `losses_of_images` takes beside, such as `queue`, the
+            `temperature` that a model trains, or the `extra_similarities` of
+            `supcon_loss`. None is as if it were not given.
         """
         with keras.name_scope(self.name):
             losses = self.call(y_true, y_pred, **more)
@@ -119,7 +122,7 @@ class ContrastiveLoss(keras.losses.Loss):
             if name in more and name not in self.also_takes:
                 raise ValueError(
                     f"`{name}` must be None with {type(self).__name__}, which "
-                    f"does not take it. Received: {name}={more[name]!r}"
+                    f"does not take it. Received: {type(more[name]).__name__}"
                 )
         return self.losses_of_images(y_true, y_pred, **more)
 
@@ -149,8 +152,14 @@ class ContrastiveLoss(keras.losses.Loss):
           Two float32 scalars, means over the images. The first is the loss if
           all projections coincide. The second is the loss if each class is one
           point and all classes are as far apart as possible, on the corners of
-          a simplex; it is None unless `has_floor`.
+          a simplex; it is None unless `has_floor`, and with
+          `extra_similarities`, which depend on more than the classes.
         """
+        extra = more.get("extra_similarities")
+        if extra is not None:
+            more["extra_similarities"] = ops.where(
+                extra > -math.inf, 1.0, extra
+            )
         projections = as_views(projections)
         batch = ops.cast(ops.shape(projections)[0], "float32")
 
@@ -158,7 +167,7 @@ class ContrastiveLoss(keras.losses.Loss):
             total = sum_over_replicas(ops.sum(ops.cast(losses, "float32")))
             return total / ops.maximum(sum_over_replicas(batch), 1)
 
-        if self.has_floor():
+        if self.has_floor() and extra is None:
             sizes = self._class_sizes(labels, projections, queue)
             widest = sizes.classes / ops.maximum(sizes.classes - 1, 1)
             batch = ops.cast(ops.shape(sizes.same)[0], "float32")

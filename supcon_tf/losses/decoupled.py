@@ -55,6 +55,8 @@ class DecoupledLoss(AnchorLoss):
       https://arxiv.org/abs/2110.06848
     """
 
+    also_takes = ("temperature", "extra_similarities")
+
     def __init__(
         self, temperature=0.1, *, sigma=None, name="decoupled_loss", **options
     ):

@@ -42,7 +42,8 @@ def losses_of_anchors(
         R_i  = sum_k u_ik v_ik exp(s_ik)
 
     R_i may count hard negatives more, and be corrected for negatives that are
-    of the anchor's class (`_log_negatives`).
+    of the anchor's class (`_log_negatives`). The extra negatives of an anchor
+    are added to the sum over k, each with the weight 1.
 
     Args:
       contrasts: `Contrasts`.
@@ -90,8 +91,10 @@ def losses_of_anchors(
 
     def log_denominators(sums):
         if denominator == "all":
-            return sums[Exps(kinds.contrasts)]
-        return _log_negatives(sums, contrasts, hardness, class_prior)
+            log_sums = sums[Exps(kinds.contrasts)]
+        else:
+            log_sums = _log_negatives(sums, contrasts, hardness, class_prior)
+        return contrasts.with_extra(log_sums)
 
     def offsets_of(values):
         sums = known | dict(zip(terms, values, strict=True))

@@ -46,6 +46,8 @@ class FocalSupConLoss(AnchorLoss):
       https://arxiv.org/abs/2102.06605
     """
 
+    also_takes = ("temperature", "extra_similarities")
+
     def __init__(
         self,
         temperature=0.07,

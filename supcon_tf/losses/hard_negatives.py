@@ -57,6 +57,8 @@ class HardNegativeLoss(AnchorLoss):
       Contrastive Learning", NeurIPS 2020, https://arxiv.org/abs/2007.00224
     """
 
+    also_takes = ("temperature", "extra_similarities")
+
     def __init__(
         self,
         temperature=0.5,

@@ -51,6 +51,8 @@ class SINCERELoss(AnchorLoss):
       https://arxiv.org/abs/2211.05568
     """
 
+    also_takes = ("temperature", "extra_similarities")
+
     def __init__(
         self, temperature=0.07, *, margin=0.0, name="sincere_loss", **options
     ):

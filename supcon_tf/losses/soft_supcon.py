@@ -61,6 +61,8 @@ class SoftSupConLoss(AnchorLoss):
       et al. 2021, https://arxiv.org/abs/2106.08808.
     """
 
+    also_takes = ("temperature", "extra_similarities")
+
     def __init__(
         self,
         similarity,

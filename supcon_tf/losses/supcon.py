@@ -38,6 +38,7 @@ def supcon_loss(
     unlabeled_label=None,
     positives_mask=None,
     queue=None,
+    extra_similarities=None,
     implementation="auto",
 ):
     """The supervised contrastive loss of each image of a batch.
@@ -110,6 +111,10 @@ def supcon_loss(
         projections [Q, D] floats, is_filled [Q] bool)`, the same on all
         replicas. Rows that are not filled do not count. It cannot be combined
         with `positives_cap` or `positives_mask`.
+      extra_similarities: None, or `[B * V, S]` cosines of each projection, the
+        views of an image one after the other, to S further negatives of its
+        own, such as `HardNegativeMixing` makes. Divided by t, they join the
+        denominator. -inf stands for none.
       implementation: `"dense"` holds all N x N similarities, N = B * V.
         `"tiled"` never does. It needs neither `positives_cap` nor
         `positives_mask`. With `normalize=False` it is only
@@ -168,6 +173,7 @@ def supcon_loss(
         anchors=anchors,
         unlabeled_label=unlabeled_label,
         queue=queue,
+        extra_similarities=extra_similarities,
     )
     has_tiles = positives_cap is None and positives_mask is None
     in_tiles = has_tiles and (
@@ -217,6 +223,7 @@ def _losses_of_anchors(contrasts, summation, in_tiles):
     log_sums, *of_positives = sums_over_pairs(
         contrasts, terms, by_class(contrasts), in_tiles=in_tiles
     )
+    log_sums = contrasts.with_extra(log_sums)
     if summation == "outside":
         mean_over_positives = similarities_to_positives(contrasts) / counts
     else:
@@ -274,7 +281,7 @@ class SupConLoss(ContrastiveLoss):
         classes, although float32 has one value for both.
       y_pred: `[B, V, D]` or `[B, D]` floats.
       sample_weight: optional `[B]` weights of the images.
-      queue: as for `supcon_loss`.
+      queue, extra_similarities: as for `supcon_loss`.
 
     Raises:
       ValueError: if an argument is not one of the above, or if the dtype is a
@@ -291,7 +298,7 @@ class SupConLoss(ContrastiveLoss):
       https://arxiv.org/abs/2004.11362
     """
 
-    also_takes = ("temperature",)
+    also_takes = ("temperature", "extra_similarities")
 
     def __init__(
         self,

@@ -21,6 +21,9 @@ class ContrastiveTerm:
     head `projections`, and call `_add_projection_head` when they are made.
     """
 
+    # Whether the floor of the loss is that of what the loss is given.
+    _has_floor = True
+
     def _add_projection_head(self, projection_head, learn_temperature):
         """Adds the head, a layer or None, and the logged values."""
         check_flags(learn_temperature=learn_temperature)
@@ -40,7 +43,7 @@ class ContrastiveTerm:
         untold = []
         if not _has_reference_values(loss):
             untold.append(self.collapsed_loss_tracker)
-        if not untold and loss.has_floor():
+        if not untold and loss.has_floor() and self._has_floor:
             return super().metrics
         untold.append(self.loss_position_tracker)
         return [

@@ -201,6 +201,10 @@ class HardNegativeMixing(layers.Layer):
       seed: int, or None for a random one. The same seed gives the same
         mixtures.
 
+    Attributes:
+      needs_queue: True, which tells a model to give the call queue and labels,
+        and the result to its loss.
+
     Call arguments:
       projections: `[B, V, D]` floats of any length, whose n = B * V rows are
         the anchors, or `[B, D]`.
@@ -223,12 +227,18 @@ class HardNegativeMixing(layers.Layer):
       >>> queue = (None, np.reshape(projections, (16, 4)), np.ones(16, bool))
       >>> mixing(projections, queue=queue).shape
       TensorShape([16, 5])
+      >>> model = SupConModel(
+      ...     encoder, ProjectionHead((8, 4)), queue_size=32,
+      ...     feature_mixing=mixing,
+      ... )
 
     Reference:
       Kalantidis et al., "Hard Negative Mixing for Contrastive Learning",
       NeurIPS 2020, https://arxiv.org/abs/2010.01028. It takes N = S = 1024 and
       S' = 128 of a queue of 65,536, after some epochs without mixtures.
     """
+
+    needs_queue = True
 
     def __init__(
         self,

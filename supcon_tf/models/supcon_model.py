@@ -64,6 +64,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         as `FeatureTransformation()`. In training it changes the projections on
         their way to the loss. If it has a method `mix_queue`, it also changes
         what the loss sees of the queue. What is put into the queue is unmixed.
+        Or `HardNegativeMixing()`, which needs a queue and makes further
+        negatives of it. `loss_position` is then not logged.
       learn_temperature: whether the temperature is trained, too. The weight is
         the log of 1 / t, as in CLIP. It starts at the loss's temperature, is
         not decayed, and stays within 0.01 <= t <= 1. Each epoch logs the mean
@@ -134,6 +136,11 @@ class SupConModel(ContrastiveTerm, EncoderModel):
                     f"`{name}` must be None without a queue: it tells what "
                     f"goes into it. Received: {name}={value}, queue_size=0"
                 )
+        if not queue_size and getattr(feature_mixing, "needs_queue", False):
+            raise ValueError(
+                f"`queue_size` must be > 0 with {type(feature_mixing).__name__}"
+                ", which mixes what a queue holds. Received: queue_size=0"
+            )
         if queue_label_size is not None and feature_mixing is not None:
             raise ValueError(
                 "`feature_mixing` must be None with `queue_label_size`: it "
@@ -152,6 +159,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         self.queue_label_dtype = queue_label_dtype
         self.encoder_momentum = encoder_momentum
         self.feature_mixing = feature_mixing
+        self._makes_negatives = getattr(feature_mixing, "needs_queue", False)
+        self._has_floor = not self._makes_negatives
         self.queue = None
         self.momentum_encoder = None
         if encoder_momentum is not None:
@@ -163,7 +172,7 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         """Contrastive loss plus regularisers; updates the logged values."""
         del x
         self._check_loss()
-        queue = {}
+        more = {}
         if training and self.queue is not None:
             if not isinstance(self.loss, ContrastiveLoss):
                 raise ValueError(
@@ -175,13 +184,17 @@ class SupConModel(ContrastiveTerm, EncoderModel):
             labels, *rest = self.queue.items()
             if y is not None and self.queue_label_size is not None:
                 labels = ops.cast(labels, ops.convert_to_tensor(y).dtype)
-            queue = {"queue": (labels, *rest)}
-        if training and self.feature_mixing is not None:
+            more = {"queue": (labels, *rest)}
+        if training and self._makes_negatives:
+            more["extra_similarities"] = self.feature_mixing(
+                y_pred, labels=y, **more
+            )
+        elif training and self.feature_mixing is not None:
             y_pred = self.feature_mixing(y_pred, training=True)
             mix_queue = getattr(self.feature_mixing, "mix_queue", None)
-            if queue and mix_queue is not None:
-                queue = {"queue": mix_queue(queue["queue"], training=True)}
-        loss = self._contrastive_loss(y, y_pred, sample_weight, **queue)
+            if more and mix_queue is not None:
+                more = {"queue": mix_queue(more["queue"], training=True)}
+        loss = self._contrastive_loss(y, y_pred, sample_weight, **more)
         return self._with_penalty(loss, ops.shape(y_pred)[0])
 
     def get_config(self):

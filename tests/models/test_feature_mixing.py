@@ -392,3 +392,66 @@ def test_hard_negatives_compile_under_xla():
     compiled = tf.function(lambda z: layer(z, queue=queue), jit_compile=True)
     expected = np.repeat(z.reshape(6, 4) @ queue[1][:1].T, 3, axis=1)
     np.testing.assert_allclose(compiled(z), expected)
+
+
+def model_with_hard_negatives(**options):
+    keras.utils.set_random_seed(0)
+    mixing = HardNegativeMixing(6, 5, num_mixed_with_query=2, seed=3)
+    model = SupConModel(
+        small_encoder(),
+        ProjectionHead((8, 4)),
+        queue_size=24,
+        feature_mixing=mixing,
+        **options,
+    )
+    model.compile(keras.optimizers.SGD(0.1), SupConLoss(0.2))
+    return model
+
+
+@pytest.mark.slow
+def test_a_model_trains_against_mixtures_of_the_hardest_in_its_queue(tmp_path):
+    model = model_with_hard_negatives()
+    x, y = images(8, 2, 4, 4, 3), np.arange(8) % 3
+    history = model.fit(x, y, verbose=0).history  # the queue is empty
+    assert set(history) == {"loss", "contrastive_loss", "collapsed_loss"}
+    np.testing.assert_allclose(history["collapsed_loss"], np.log(15), rtol=1e-6)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    same = HardNegativeMixing(6, 5, num_mixed_with_query=2, seed=3)
+    same(model(x), queue=model.queue.items(), labels=y)  # the first draws
+    z, queue = model(x), model.queue.items()
+    extra = same(z, queue=queue, labels=y)
+    expected = SupConLoss(0.2)(y, z, queue=queue, extra_similarities=extra)
+    for each in (model, again):
+        each.reset_metrics()
+        logs = each.train_on_batch(x, y, return_dict=True)
+        np.testing.assert_allclose(
+            logs["contrastive_loss"], expected, rtol=1e-5
+        )
+        # 15 others, 16 of the queue and 7 mixtures.
+        np.testing.assert_allclose(
+            logs["collapsed_loss"], np.log(38), rtol=1e-6
+        )
+    assert expected > SupConLoss(0.2)(y, z, queue=queue)
+    logs = model.evaluate(x, y, verbose=0, return_dict=True)  # without a queue
+    np.testing.assert_allclose(logs["collapsed_loss"], np.log(15), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_hard_negatives_go_with_microbatches_and_a_trained_temperature():
+    model = model_with_hard_negatives(
+        num_microbatches=3, learn_temperature=True
+    )
+    x, y = images(16, 2, 4, 4, 3), np.arange(16) % 3
+    history = model.fit(x, y, batch_size=8, epochs=3, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert len(set(history["temperature"])) == 3
+
+
+def test_hard_negatives_need_a_queue():
+    with pytest.raises(ValueError) as error:
+        SupConModel(small_encoder(), feature_mixing=HardNegativeMixing())
+    assert str(error.value) == (
+        "`queue_size` must be > 0 with HardNegativeMixing, which mixes what a "
+        "queue holds. Received: queue_size=0"
+    )

@@ -15,6 +15,7 @@ from supcon_tf.distribution.collectives import (
     num_replicas,
 )
 from supcon_tf.labels import as_ids
+from supcon_tf.losses.pairs.dense import lowest
 from supcon_tf.losses.pairs.positives import group_by_class
 from supcon_tf.losses.pairs.projections import unit_length
 
@@ -49,6 +50,8 @@ class Contrasts:
         where the temperature is a tensor.
       features: None, or `[N + Q, F]` numbers that stand for labels that are no
         classes.
+      extra: None, or `[n]` floats, the log-sum-exp of the similarities of each
+        own projection to negatives that are no contrasts of others.
     """
 
     own: Any
@@ -63,6 +66,7 @@ class Contrasts:
     has_rest: bool = False
     scales: Any = None
     features: Any = None
+    extra: Any = None
 
     @property
     def anchors(self):
@@ -119,6 +123,13 @@ class Contrasts:
         rows = ops.arange(ops.shape(self.vectors)[0], dtype="int32")
         batch = ops.shape(self.vectors)[0] - self.queue_size
         return ops.where(rows < batch, rows % self.views, -1)[:, None]
+
+    def with_extra(self, log_sums):
+        """Log-sum-exps `[M]` of each anchor, with its extra negatives."""
+        if self.extra is None:
+            return log_sums
+        both = ops.stack([log_sums, self.extra[:: self.stride]], axis=1)
+        return ops.logsumexp(both, axis=1)
 
     def of_contrasts(self, values, queued=None):
         """Numbers of the own images, for all contrasts.
@@ -180,6 +191,7 @@ def contrasts_of(
     unlabeled_label=None,
     queue=None,
     features_of=None,
+    extra_similarities=None,
 ):
     """The `Contrasts` of projections `[B, V, D]`, of at least float32.
 
@@ -216,11 +228,19 @@ def contrasts_of(
             queued = features_of(queue_labels, queue_size)
         features = contrasts.of_contrasts(features_of(labels, batch), queued)
         contrasts = dataclasses.replace(contrasts, features=features)
-    if is_number:
-        return contrasts
-    scales = 1 / ops.cast(temperature, z.dtype)
-    scales = ops.broadcast_to(ops.reshape(scales, (-1, 1)), (batch, views))
-    return dataclasses.replace(contrasts, scales=ops.reshape(scales, (-1, 1)))
+    scales = None
+    if not is_number:
+        scales = 1 / ops.cast(temperature, z.dtype)
+        scales = ops.broadcast_to(ops.reshape(scales, (-1, 1)), (batch, views))
+        scales = ops.reshape(scales, (-1, 1))
+    extra = None
+    if extra_similarities is not None:
+        extra = _extra(
+            extra_similarities,
+            contrasts.own,
+            1 / temperature if is_number else scales,
+        )
+    return dataclasses.replace(contrasts, scales=scales, extra=extra)
 
 
 def compared_with(
@@ -323,6 +343,21 @@ def as_queue(queue, dim, dtype, *, has_labels):
     zeros = ops.zeros_like(projections)
     projections = ops.where(is_filled[:, None], projections, zeros)
     return labels if has_labels else None, projections, is_filled
+
+
+def _extra(similarities, own, scale):
+    """The log-sum-exp of `[n, S]` times 1 / temperature, `[n]`."""
+    similarities = ops.cast(similarities, own.dtype)
+    shape, rows = tuple(similarities.shape), own.shape[0]
+    if len(shape) != 2 or (None not in (shape[0], rows) and shape[0] != rows):
+        raise ValueError(
+            "`extra_similarities` must have shape [B * V, S], one row for each "
+            f"projection. Received: shape={shape}"
+        )
+    is_real = similarities > -math.inf
+    similarities = ops.where(is_real, similarities, 0.0) * scale
+    similarities = ops.where(is_real, similarities, lowest(own.dtype))
+    return ops.logsumexp(similarities, axis=1)
 
 
 def _over_temperature(vectors, temperature, normalize):
