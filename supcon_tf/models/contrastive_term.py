@@ -60,6 +60,10 @@ class ContrastiveTerm:
     def make_train_function(self, *args, **kwargs):
         """As in Keras, once a trained temperature has its first value."""
         self._start_temperature()
+        if self.learn_temperature:
+            keras_internals.exclude_from_weight_decay(
+                self.optimizer, self.log_scale
+            )
         return super().make_train_function(*args, **kwargs)
 
     def make_test_function(self, *args, **kwargs):
@@ -121,7 +125,6 @@ class ContrastiveTerm:
         weight = self.log_scale
         if keras_internals.has_value(weight) and bool(ops.isnan(weight)):
             weight.assign(first)
-        keras_internals.exclude_from_weight_decay(self.optimizer, weight)
 
     def _contrastive_loss(self, labels, projections, sample_weight, **more):
         """The loss of `[B, V, D]`, a scalar; updates the logged values."""
