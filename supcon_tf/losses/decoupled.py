@@ -6,6 +6,7 @@ from keras import ops
 from supcon_tf.distribution.collectives import concat_over_replicas
 from supcon_tf.errors import check_number
 from supcon_tf.losses.anchor_loss import AnchorLoss
+from supcon_tf.losses.arguments import check_flags
 from supcon_tf.losses.equation import losses_of_anchors
 from supcon_tf.losses.pairs.kinds import by_class
 from supcon_tf.losses.pairs.views import similarities_of_views
@@ -24,13 +25,14 @@ class DecoupledLoss(AnchorLoss):
 
         omega = 2 - B softmax(z_i.z_p / sigma)
 
-    The weights have a gradient, as in the authors' code. With labels the
-    positives are all of the class, and sigma must be None.
+    With labels the positives are all of the class, and sigma must be None.
 
     Args:
       temperature: float `t` >= 1e-6, or a scalar tensor. The default is 0.1, as
         in the paper.
       sigma: None, or a float > 0. The paper has 0.5.
+      weights_have_gradient: whether omega has a gradient, as in the authors'
+        code (default). In lightly it has none.
       name: name of the loss.
       **options: as for `AnchorLoss`: `anchors`, `unlabeled_label`,
         `implementation`, `reduction` and `dtype`.
@@ -58,12 +60,20 @@ class DecoupledLoss(AnchorLoss):
     also_takes = ("temperature", "extra_similarities")
 
     def __init__(
-        self, temperature=0.1, *, sigma=None, name="decoupled_loss", **options
+        self,
+        temperature=0.1,
+        *,
+        sigma=None,
+        weights_have_gradient=True,
+        name="decoupled_loss",
+        **options,
     ):
         super().__init__(temperature, name=name, **options)
         if sigma is not None:
             check_number("sigma", sigma, above=0)
+        check_flags(weights_have_gradient=weights_have_gradient)
         self.sigma = sigma
+        self.weights_have_gradient = weights_have_gradient
 
     def losses_of_images(self, labels, projections, **more):
         """The loss of each image, `[B]`."""
@@ -88,14 +98,20 @@ class DecoupledLoss(AnchorLoss):
         )
         if self.sigma is None:
             return losses
-        return losses + _weights_of_views(contrasts, self.sigma)
+        return losses + _change_by_weights(
+            contrasts, self.sigma, self.weights_have_gradient
+        )
 
     def get_config(self):
         """Returns every argument of the constructor."""
-        return {**super().get_config(), "sigma": self.sigma}
+        return {
+            **super().get_config(),
+            "sigma": self.sigma,
+            "weights_have_gradient": self.weights_have_gradient,
+        }
 
 
-def _weights_of_views(contrasts, sigma):
+def _change_by_weights(contrasts, sigma, weights_have_gradient):
     """The mean of (1 - omega_ip) s_ip over the own views of an anchor, `[M]`.
 
     It turns the -s_ip of DCL into the -omega_ip s_ip of DCLW.
@@ -107,6 +123,8 @@ def _weights_of_views(contrasts, sigma):
     images = ops.cast(ops.shape(of_all)[0], exponents.dtype)
     log_sums = ops.logsumexp(of_all, axis=0)
     omega = 2 - images * ops.exp(exponents - log_sums)
+    if not weights_have_gradient:
+        omega = ops.stop_gradient(omega)
     is_other = 1 - ops.eye(views, dtype=exponents.dtype)
     change = ops.sum((1 - omega) * similarities * is_other, axis=2)
     return ops.reshape(change / (views - 1), (-1,))[:: contrasts.stride]

@@ -1,4 +1,4 @@
-"""Values and gradients of 45 losses, recorded from their equations.
+"""Values and gradients of 46 losses, recorded from their equations.
 
 They were computed in float64 from literal transcriptions of the equations,
 most of which equal the authors' code. The names are those of the papers.
@@ -128,6 +128,14 @@ VALUES = {
         0.758368306,
         (-0.0606099, 0.0334541, -0.0031492),
         0.3588323,
+    ),
+    "12 DCLW, constant weights": (
+        DecoupledLoss(0.5, sigma=0.5, weights_have_gradient=False),
+        None,
+        X2,
+        0.758368306,
+        (-0.0636514, 0.0355832, -0.0037575),
+        0.3525992,
     ),
     "13 HCL": (
         HardNegativeLoss(0.5),
