@@ -184,11 +184,13 @@ def _log_negatives(sums, contrasts, hardness, class_prior):
         total = ops.where(sums[_W] > 0, sums[_W], 1.0)
         of_class = ops.log(class_prior / total) + log_number
         of_class += sums[_LSE]
-        # The minimum keeps the logarithm finite where R_i is cut off anyway.
-        gap = ops.minimum(of_class - log_sums, -1e-7)
-        log_sums = log_sums + ops.log(-ops.expm1(gap) / (1 - class_prior))
         least = log_number - contrasts.largest_similarities
-        log_sums = ops.maximum(log_sums, least)
+        # Where nothing is left there is no logarithm.
+        gap = of_class - log_sums
+        is_left = gap < -1e-30
+        gap = ops.where(is_left, gap, -1.0)
+        log_sums = log_sums + ops.log(-ops.expm1(gap) / (1 - class_prior))
+        log_sums = ops.where(is_left, ops.maximum(log_sums, least), least)
     return ops.where(has_any, log_sums, lowest(log_sums.dtype))
 
 

@@ -56,7 +56,10 @@ def sums_over_pairs(contrasts, terms, kinds=ALL_PAIRS, *, tile_size=None):
       `[n, T]` floats, one column for each term. A log-sum-exp is a very low
       finite number where a vector has no pairs.
     """
-    return _Passes(contrasts, terms, kinds, tile_size).sums()
+    sums = _Passes(contrasts, terms, kinds, tile_size).sums()
+    if all(isinstance(term, Weights) for term in terms):
+        return ops.stop_gradient(sums)
+    return sums
 
 
 def sums_and_curve(
