@@ -76,17 +76,20 @@ def losses_of_anchors(
         known = dict(
             zip(_OF_POSITIVES, kinds.positives(contrasts), strict=True)
         )
-    terms = [_W]
+    curve = None
+    if is_one:
+        curve = (_softplus if is_outside else _ratio)(margin)
+    elif focus:
+        curve = _focal(focus)
+    terms = [_W, _COUNT] if positives_mean == "count" else [_W]
     if denominator == "all":
         terms.append(Exps(kinds.contrasts))
     else:
         terms += _terms_of_negatives(hardness, class_prior)
     if not is_outside:
         terms.append(_LSE)
-    elif not is_one and not focus:
+    elif curve is None:
         terms.append(_PRODUCTS)
-    if positives_mean == "count":
-        terms.append(_COUNT)
     terms = [term for term in dict.fromkeys(terms) if term not in known]
 
     def log_denominators(sums):
@@ -105,11 +108,6 @@ def losses_of_anchors(
             shifts = ops.where(sums[_W] > 0, shifts, 0.0)
         return offsets, ops.stop_gradient(shifts)
 
-    curve = None
-    if is_one:
-        curve = (_softplus if is_outside else _ratio)(margin)
-    elif focus:
-        curve = _focal(focus)
     if curve is None:
         values = sums_over_pairs(contrasts, terms, kinds, in_tiles=in_tiles)
     else:
@@ -119,13 +117,7 @@ def losses_of_anchors(
     sums = known | dict(zip(terms, values, strict=True))
 
     totals = sums[_W]
-    ones = ops.ones_like(totals)
-    counts = {
-        "weights": totals,
-        "count": sums.get(_COUNT),
-        "contrasts": ones * (ops.sum(contrasts.counted) - 1),
-        "one": ones,
-    }[positives_mean]
+    counts = _counts(sums, contrasts, positives_mean)
     is_valid = ops.logical_and(totals > 0, counts > 0)
     counts = ops.where(is_valid, counts, 1.0)
     log_sums = log_denominators(sums)
@@ -144,6 +136,17 @@ def losses_of_anchors(
     else:
         losses = log_sums - (sums[_LSE] - ops.log(counts))
     return ops.where(is_valid, losses, ops.zeros_like(losses))
+
+
+def _counts(sums, contrasts, positives_mean):
+    """What the weighted sum over the positives is divided by, n_i, `[M]`."""
+    ones = ops.ones_like(sums[_W])
+    return {
+        "weights": sums[_W],
+        "count": sums.get(_COUNT),
+        "contrasts": ones * (ops.sum(contrasts.counted) - 1),
+        "one": ones,
+    }[positives_mean]
 
 
 def _terms_of_negatives(hardness, class_prior):

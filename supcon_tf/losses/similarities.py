@@ -204,7 +204,7 @@ class AffineCosine(Dot):
 
     Example:
       >>> vectors = AffineCosine().features([[3.0, 4.0], [-3.0, -4.0]])
-      >>> np.round(AffineCosine().tile(vectors, vectors), 6)
+      >>> np.round(AffineCosine().tile(vectors, vectors), 6) + 0.0
       array([[1., 0.],
              [0., 1.]], dtype=float32)
 
@@ -221,6 +221,10 @@ class AffineCosine(Dot):
         rows = ops.divide_no_nan(rows, ops.norm(rows, axis=1, keepdims=True))
         ones = ops.ones_like(rows[:, :1])
         return ops.concatenate([rows, ones], axis=1) / math.sqrt(2)
+
+    def tile(self, rows, columns):
+        """The weights of all pairs, `[r, c]`; rounding leaves none below 0."""
+        return ops.maximum(super().tile(rows, columns), 0.0)
 
 
 class _Kernel(Similarity):
