@@ -583,8 +583,10 @@ def levels_of(name, labels, weights=None):
     shape = tuple(labels.shape)
     levels = shape[1] if len(shape) == 2 else None
     is_int = "int" in keras.backend.standardize_dtype(labels.dtype)
-    if values is not None and not is_int:
-        is_int = bool((values == values.round()).all())
+    if not is_int:
+        # On several replicas Keras traces the loss once with the mean of their
+        # labels, which is no integer.
+        is_int = values is None or bool((values == values.round()).all())
     if not levels or not is_int or (weights and len(weights) != levels):
         number = len(weights) if weights else "L"
         raise ValueError(

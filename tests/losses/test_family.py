@@ -39,8 +39,8 @@ SLOPES_OF_TEMPERATURES = (
 
 
 @pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
-    monkeypatch.setattr(tiles, "TILE_SIZE", 4)
+def two_tiles(monkeypatch):
+    monkeypatch.setattr(tiles, "TILE_SIZE", 8)
 
 
 def value_and_slopes(loss, labels, z, **more):
@@ -67,7 +67,10 @@ def first(member, count):
 
 @pytest.mark.parametrize("name", IN_TILES)
 @pytest.mark.parametrize("temperature", [0.5, 0.02])
-def test_tiles_give_the_dense_value_and_gradient(name, temperature):
+def test_tiles_give_the_dense_value_and_gradient(
+    name, temperature, monkeypatch
+):
+    monkeypatch.setattr(tiles, "TILE_SIZE", 4)
     member = FAMILY[name]
     expected, found = (
         value_and_slopes(
@@ -163,8 +166,7 @@ EXTREMES = {
 
 @pytest.mark.slow
 @ALL
-def test_value_and_gradient_are_finite_at_extremes(name, monkeypatch):
-    monkeypatch.setattr(tiles, "TILE_SIZE", 8)
+def test_value_and_gradient_are_finite_at_extremes(name):
     member = FAMILY[name]
     choices = ["dense", "tiled"] if member.has("implementation") else [None]
     for choice in choices:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from family import LEVELS, MIXED, PLACES, SETS, SHARES, TARGETS, Z
 
 from supcon_tf.losses import similarities
@@ -148,3 +149,14 @@ def test_a_setting_outside_of_its_range_is_refused(make, name):
 def test_labels_that_do_not_fit_are_refused(similarity, labels):
     with pytest.raises(ValueError, match=r"`labels` must be .*Received: "):
         similarity.features(labels)
+
+
+def test_whole_levels_may_be_floats_in_a_graph():
+    """On several replicas Keras traces a loss with the mean of the labels."""
+    similarity = similarities.SharedLevels()
+    traced = tf.function(similarity.features).get_concrete_function(
+        tf.TensorSpec((None, 2), tf.float64)
+    )
+    found = traced(tf.constant(LEVELS, tf.float64))
+    np.testing.assert_array_equal(found, LEVELS)
+    assert found.dtype == tf.int64
