@@ -115,7 +115,8 @@ class ConRLoss(AnchorLoss):
     def _kinds(self, contrasts):
         dtype = contrasts.vectors.dtype
         features = ops.cast(contrasts.features, dtype)
-        is_view = contrasts.view_numbers == ops.arange(contrasts.views)
+        numbers = ops.arange(contrasts.views, dtype="int32")
+        is_view = contrasts.view_numbers == numbers
         predictions = ops.sum(
             ops.where(is_view, features[:, 1:], 0.0), axis=1, keepdims=True
         )

@@ -1,8 +1,9 @@
 """ConR: where it is SupCon, and where it is 0."""
 
+import keras
 import numpy as np
 import pytest
-from family import IDS, Z
+from family import IDS, WITH_PREDICTIONS, Z
 
 from supcon_tf import ConRLoss, SupConLoss
 
@@ -26,3 +27,14 @@ def test_an_anchor_without_negatives_has_the_loss_0():
 def test_another_number_of_predictions_than_views_is_refused(columns):
     with pytest.raises(ValueError, match=r"`labels` must have shape \[B, 3\]"):
         ConRLoss()(np.ones((6, columns)), Z)
+
+
+def test_it_computes_with_float64_as_the_default_of_keras():
+    expected = ConRLoss(5.0, 0.5, dtype="float64")(WITH_PREDICTIONS, Z)
+    floatx = keras.backend.floatx()
+    keras.backend.set_floatx("float64")
+    try:
+        found = ConRLoss(5.0, 0.5)(WITH_PREDICTIONS, Z)
+    finally:
+        keras.backend.set_floatx(floatx)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
