@@ -22,6 +22,9 @@ EXACT = [
     *(case for case in on_replicas.SUPCON if "local" not in case),
 ]
 FEW = ("dense", "tiled", "sum", "model", "empty replica")
+# One for each way to compute the sums: a curve, weights in tiles, positives
+# without tiles, levels, views.
+FEW_OF_FAMILY = ("sincere", "balanced", "cosine", "hierarchical", "clip")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,24 @@ def test_two_replicas_end_with_the_weights_and_values_of_one(case, on_two):
         # (What SupConModel logs beside the loss is float32.)
         limit = 1e-12 if name in ("loss", "val_loss") else 1e-6
         assert difference <= limit, name
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [
+        pytest.param(FEW_OF_FAMILY, marks=pytest.mark.slow, id="few"),
+        pytest.param(
+            set(on_replicas.FAMILY) - set(FEW_OF_FAMILY),
+            marks=pytest.mark.release,
+            id="rest",
+        ),
+    ],
+)
+def test_two_replicas_equal_one_for_the_losses_of_the_family(cases):
+    for result in on_logical_cpus(2, "float64", *sorted(cases)):
+        assert result["moved"] > 0.03, result
+        assert result["weights"] <= 1e-11, result
+        assert result["logs"]["loss"] <= 1e-12, result
 
 
 @pytest.mark.slow

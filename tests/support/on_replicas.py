@@ -22,13 +22,27 @@ import tensorflow as tf
 
 from supcon_tf import (
     AdditiveMarginLoss,
+    AlignmentUniformityLoss,
+    BalancedSupConLoss,
+    CACRLoss,
     ClassificationModel,
+    ConRLoss,
+    CrossViewLoss,
+    DecoupledLoss,
+    FocalSupConLoss,
     GroCoLoss,
+    HardNegativeLoss,
+    HierarchicalSupConLoss,
     JointModel,
+    MultiViewLoss,
     ProjectionHead,
     RankNContrastLoss,
+    SINCERELoss,
+    SoftSupConLoss,
+    SpreadLoss,
     SupConLoss,
     SupConModel,
+    similarities,
 )
 from supcon_tf.losses.pairs import contrasts, tiles
 
@@ -57,6 +71,86 @@ PLAIN = {
     "no gather": {},
     "stopped gradient": {"implementation": "dense"},
     "local batch norm": {},
+}
+
+
+def no_labels(classes):
+    """Nothing."""
+
+
+def shares(classes):
+    """Soft labels of 4 classes."""
+    others = (classes + np.arange(len(classes)) % 3 + 1) % 4
+    return 0.7 * np.eye(4)[classes] + 0.3 * np.eye(4)[others]
+
+
+def targets(classes):
+    """Targets of a regression, some of them equal."""
+    return 5.0 * classes + np.arange(len(classes)) % 3
+
+
+def with_predictions(classes):
+    """Targets, and predictions of both views."""
+    y = targets(classes)
+    return np.stack([y, y[::-1], y + 4], axis=1)
+
+
+def levels(classes):
+    """A hierarchy of two levels."""
+    return np.stack([classes // 2, classes], axis=1)
+
+
+def mixed(classes):
+    """Each image is mixed with the next one of its batch of 16."""
+    numbers = np.arange(len(classes))
+    others = np.minimum(numbers // 16 * 16 + (numbers + 1) % 16, numbers[-1])
+    return np.stack([0.5 + classes / 8, numbers, others], axis=1)
+
+
+# The losses of the family, each with what makes its labels of the classes.
+# They have small tiles, and a replica has none of the last batch.
+FAMILY = {
+    "sincere": (lambda: SINCERELoss(0.3, margin=0.1), None),
+    "decoupled": (lambda: DecoupledLoss(0.3), None),
+    "decoupled, sigma": (lambda: DecoupledLoss(0.3, sigma=0.5), no_labels),
+    "hard negatives": (lambda: HardNegativeLoss(0.3), no_labels),
+    "focal": (lambda: FocalSupConLoss(0.3), None),
+    "balanced": (lambda: BalancedSupConLoss(0.3), None),
+    "jaccard": (
+        lambda: SoftSupConLoss(similarities.Jaccard(0.2), 0.3),
+        shares,
+    ),
+    "cosine": (lambda: SoftSupConLoss(similarities.Cosine(), 0.3), shares),
+    "dot": (lambda: SoftSupConLoss(similarities.Dot(), 0.3), shares),
+    "supremix": (
+        lambda: SoftSupConLoss(
+            similarities.Within(1),
+            0.3,
+            contrast_weights=similarities.Distance(),
+            denominator="one_positive",
+        ),
+        targets,
+    ),
+    "shared levels": (
+        lambda: SoftSupConLoss(similarities.SharedLevels(), 0.3),
+        levels,
+    ),
+    "hierarchical": (lambda: HierarchicalSupConLoss(None, 0.3), levels),
+    "clip": (lambda: CrossViewLoss(None, 0.3), no_labels),
+    "clip, first": (
+        lambda: CrossViewLoss(None, 0.3, anchors="first"),
+        no_labels,
+    ),
+    "mixco": (
+        lambda: CrossViewLoss(similarities.Mixed(), 0.3, positives_mean="one"),
+        mixed,
+    ),
+    "spread": (lambda: SpreadLoss(0.5, 0.3), None),
+    "mv-infonce": (lambda: MultiViewLoss("infonce", 0.3), no_labels),
+    "mv-dhel": (lambda: MultiViewLoss("dhel", 0.3), no_labels),
+    "alignment and uniformity": (AlignmentUniformityLoss, no_labels),
+    "cacr": (CACRLoss, no_labels),
+    "conr": (lambda: ConRLoss(3.0, 0.3), with_predictions),
 }
 SUPCON = {
     "model": {},
@@ -134,7 +228,7 @@ def fit(case, strategy):
     keras.utils.set_random_seed(1)
     floatx = keras.backend.floatx()
     generator = np.random.default_rng(0)
-    options = dict(MODEL.get(case, PLAIN.get(case)))
+    options = dict((PLAIN | MODEL).get(case, {"images": 97}))
     size = options.pop("images", 91)
     batch_size = options.pop("batch_size", 16)
     small_views = options.pop("small_views", 0)
@@ -163,10 +257,13 @@ def fit(case, strategy):
             network.add(keras.layers.Reshape((2, 6)))
             model = network
             images = generator.normal(size=(size, 8))
-            make = options.pop("loss", SupConLoss)
+            make, labels_of = FAMILY.get(case, (None, None))
+            make = make or options.pop("loss", SupConLoss)
             if make is SupConLoss:
                 options = {"temperature": 0.3, **options}
             loss = make(**options)
+            if labels_of is not None:
+                labels = labels_of(labels)
         model.compile(optimizer=optimizer, loss=loss)
     model.run_eagerly = case == "eagerly"
     images = images.astype(floatx)
@@ -218,7 +315,7 @@ def as_named(case):
     """The tiles, or the mistake in the gather, that the case is named after."""
     gather, first_row = contrasts.concat_over_replicas, contrasts.first_row
     tile_size = tiles.TILE_SIZE
-    if case.startswith("many tiles"):
+    if case.startswith("many tiles") or case in FAMILY:
         tiles.TILE_SIZE = 5
     if case == "no gather":
         contrasts.concat_over_replicas = lambda x: x
