@@ -201,9 +201,8 @@ def supcon_loss(
         )
     losses = ops.reshape(losses, (ops.shape(projections)[0], -1))
     if scale_by_temperature:
-        losses = losses * ops.reshape(
-            ops.cast(temperature, losses.dtype), (-1, 1)
-        )
+        scale = ops.convert_to_tensor(temperature, losses.dtype)
+        losses = losses * ops.reshape(scale, (-1, 1))
     return ops.mean(losses, axis=1)
 
 
