@@ -89,7 +89,8 @@ def test_every_flag_of_the_pages_is_a_flag():
         PretrainConfig,
     )
 
-    known = {"recipe", "list_recipes", "workdir", "output", "help"}
+    known = {"recipe", "list_recipes", "list_losses", "workdir", "output"}
+    known |= {"help"}
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}
     known |= {"include_projection", "include_classifier"}
     known |= {"study", "values", "seeds", "objectives", "list"}
