@@ -118,7 +118,7 @@ class ContrastConfig(Checked):
         None, "alignment_uniformity: weights of the two parts.", _PAIR
     )
     loss_weights_have_gradient: bool = setting(
-        True, "cacr: whether the softmax weights have a gradient."
+        True, "cacr, decoupled: whether the softmax weights have a gradient."
     )
     loss_kind: str | None = setting(
         None, "multi_view: dhel or infonce.", _KINDS

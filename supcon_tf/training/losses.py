@@ -109,8 +109,8 @@ LOSSES = {
         paper="Yeh et al. 2022",
         url="https://arxiv.org/abs/2110.06848",
         class_name="DecoupledLoss",
-        options={"sigma": None},
-        fixed_by_labels={"sigma": None},
+        options={"sigma": None, "weights_have_gradient": True},
+        fixed_by_labels={"sigma": None, "weights_have_gradient": True},
     ),
     "hard_negatives": ContrastiveRow(
         title="the hard negative loss",
