@@ -76,21 +76,17 @@ def losses_of_anchors(
         known = dict(
             zip(_OF_POSITIVES, kinds.positives(contrasts), strict=True)
         )
-    curve = None
-    if is_one:
-        curve = (_softplus if is_outside else _ratio)(margin)
-    elif focus:
-        curve = _focal(focus)
-    terms = [_W, _COUNT] if positives_mean == "count" else [_W]
-    if denominator == "all":
-        terms.append(Exps(kinds.contrasts))
-    else:
-        terms += _terms_of_negatives(hardness, class_prior)
-    if not is_outside:
-        terms.append(_LSE)
-    elif curve is None:
-        terms.append(_PRODUCTS)
-    terms = [term for term in dict.fromkeys(terms) if term not in known]
+    curve = _curve(summation, denominator, margin, focus)
+    needed = _needed_terms(
+        kinds,
+        curve,
+        summation=summation,
+        denominator=denominator,
+        positives_mean=positives_mean,
+        hardness=hardness,
+        class_prior=class_prior,
+    )
+    terms = [term for term in needed if term not in known]
 
     def log_denominators(sums):
         if denominator == "all":
@@ -136,6 +132,36 @@ def losses_of_anchors(
     else:
         losses = log_sums - (sums[_LSE] - ops.log(counts))
     return ops.where(is_valid, losses, ops.zeros_like(losses))
+
+
+def _curve(summation, denominator, margin, focus):
+    """The `Curve` that is summed over the positives, or None."""
+    if denominator == "one_positive":
+        return (_softplus if summation == "outside" else _ratio)(margin)
+    return _focal(focus) if focus else None
+
+
+def _needed_terms(
+    kinds,
+    curve,
+    *,
+    summation,
+    denominator,
+    positives_mean,
+    hardness,
+    class_prior,
+):
+    """The terms that the losses are made of."""
+    needed = [_W, _COUNT] if positives_mean == "count" else [_W]
+    if denominator == "all":
+        needed.append(Exps(kinds.contrasts))
+    else:
+        needed += _terms_of_negatives(hardness, class_prior)
+    if summation == "inside":
+        needed.append(_LSE)
+    elif curve is None:
+        needed.append(_PRODUCTS)
+    return dict.fromkeys(needed)
 
 
 def _counts(sums, contrasts, positives_mean):
