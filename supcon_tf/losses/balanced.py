@@ -82,18 +82,23 @@ def _balanced(contrasts, power):
     kinds = by_class(contrasts)
     number = ops.shape(contrasts.vectors)[0]
     sizes = of_groups(contrasts.counted, contrasts.classes, number)[:, None]
+    # An anchor is no contrast of its own.
+    of_class = ops.maximum(sizes - 1, 1.0) ** -power
+    of_others = ops.maximum(sizes, 1.0) ** -power
 
     def weigh(rows, columns):
         weights = kinds.weigh(rows, columns)
-        # An anchor is no contrast of its own.
-        own = ops.cast(weights["positive"], contrasts.vectors.dtype)
-        others = ops.maximum(ops.transpose(columns["sizes"]) - own, 1.0)
-        return weights | {"contrast": others**-power}
+        of_contrasts = ops.where(
+            weights["positive"],
+            ops.transpose(columns["of_class"]),
+            ops.transpose(columns["of_others"]),
+        )
+        return weights | {"contrast": of_contrasts}
 
     return Kinds(
-        kinds.features | {"sizes": sizes},
+        kinds.features | {"of_class": of_class, "of_others": of_others},
         weigh,
         is_symmetric=False,
         contrasts="contrast",
-        positives=kinds.positives,
+        known=kinds.known,
     )

@@ -10,7 +10,6 @@ from supcon_tf.losses.pairs.terms import Curve, Exps, Products, Weights
 
 _W = Weights("positive")
 _PRODUCTS = Products("positive")
-_OF_POSITIVES = (_W, _PRODUCTS)
 _LSE = Exps("positive")
 _COUNT = Weights("is_positive")
 
@@ -71,11 +70,7 @@ def losses_of_anchors(
         options = dict(locals(), contrasts=contrasts.with_all_anchors())
         return losses_of_anchors(**options)[:: contrasts.stride]
     is_outside, is_one = summation == "outside", denominator == "one_positive"
-    known = {}
-    if kinds.positives is not None:
-        known = dict(
-            zip(_OF_POSITIVES, kinds.positives(contrasts), strict=True)
-        )
+    known = {} if kinds.known is None else kinds.known(contrasts)
     curve = _curve(summation, denominator, margin, focus)
     needed = _needed_terms(
         kinds,
@@ -228,7 +223,7 @@ def _softplus(margin):
 
     def of_exps(exps, x, _):
         ratios = math.exp(margin) / exps
-        return ops.log1p(ratios) - margin, -ratios / (1 + ratios)
+        return ops.log1p(ratios) - margin, ratios / (-1 - ratios)
 
     return Curve(
         lambda x, _: ops.softplus(margin - x) - margin,

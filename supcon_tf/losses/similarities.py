@@ -26,8 +26,8 @@ class Similarity:
     implements `sums` and `own_weights`.
 
     Attributes:
-      own_views_are_alike: whether the views of an image have the weight 1 with
-        each other, whatever `tile` says.
+      own_views_are_alike: whether the views of an image are given the weight 1
+        with each other, whatever `tile` says.
     """
 
     own_views_are_alike = True
@@ -228,7 +228,10 @@ class AffineCosine(Dot):
 
 
 class _Kernel(Similarity):
-    """A function of the distance of two targets."""
+    """A function of the distance of two targets, 1 for equal ones."""
+
+    # They are anyway, since they have the same targets.
+    own_views_are_alike = False
 
     def __init__(self, width):
         check_number("width", width, above=0)
@@ -257,8 +260,9 @@ class GaussianKernel(_Kernel):
 
     def tile(self, rows, columns):
         """The kernel of all pairs, `[r, c]`."""
-        squares = _summed(rows, columns, lambda a, b: ops.square(a - b))
-        return ops.exp(-squares / (2 * self.width**2))
+        scale = 1 / (math.sqrt(2) * self.width)
+        rows, columns = rows * scale, columns * scale
+        return ops.exp(-_summed(rows, columns, lambda a, b: ops.square(a - b)))
 
 
 @keras.saving.register_keras_serializable("supcon_tf")

@@ -11,14 +11,15 @@ from supcon_tf.losses.pairs.positives import (
     similarities_to_positives,
     weighted_similarities,
 )
-from supcon_tf.losses.pairs.terms import Kinds
+from supcon_tf.losses.pairs.terms import Kinds, Products, Weights
 
 
 def by_class(contrasts, *, has_exact_sums=True):
     """`Kinds` of equal classes: `"positive"` and `"negative"`, bool.
 
-    With `has_exact_sums` the sums over the positives are computed from the sum
-    of each class, which is exact if no vector is far longer than the others.
+    With `has_exact_sums` the similarities to the positives are computed from
+    the sum of each class, which is exact if no vector is far longer than the
+    others.
     """
 
     def weigh(rows, columns):
@@ -26,13 +27,22 @@ def by_class(contrasts, *, has_exact_sums=True):
         other = ops.logical_not(same)
         return {"positive": same, "negative": other, "is_negative": other}
 
-    def positives(contrasts):
-        return count_positives(contrasts), similarities_to_positives(contrasts)
+    def known(contrasts):
+        number = count_positives(contrasts)
+        others = ops.sum(contrasts.counted) - 1
+        terms = {
+            Weights("positive"): number,
+            Weights("is_negative"): others - number,
+        }
+        if has_exact_sums:
+            sums = similarities_to_positives(contrasts)
+            terms[Products("positive")] = sums
+        return terms
 
     return Kinds(
         {"classes": contrasts.classes[:, None]},
         weigh,
-        positives=positives if has_exact_sums else None,
+        known=known,
     )
 
 
@@ -53,8 +63,7 @@ def by_similarity(contrasts, similarity, contrast_weights=None):
         labels = rows["labels"], columns["labels"]
         weights = ops.cast(similarity.tile(*labels), dtype)
         if getattr(similarity, "own_views_are_alike", True):
-            is_own = rows["images"] == ops.transpose(columns["images"])
-            weights = ops.where(is_own, 1.0, weights)
+            weights = _with_own_views(rows, columns, weights)
         # What rounding left below 1 is no negative.
         negative = ops.where(weights > 1 - 1e-6, 0.0, 1 - weights)
         kinds = {
@@ -69,19 +78,34 @@ def by_similarity(contrasts, similarity, contrast_weights=None):
             kinds["negative"] = negative * of_contrasts
         return kinds
 
-    positives = None
+    known = None
     if hasattr(similarity, "sums"):
-        positives = functools.partial(_factorised_positives, similarity)
+        known = functools.partial(_factorised_positives, similarity)
     return Kinds(
         features,
         weigh,
         contrasts=None if contrast_weights is None else "contrast",
-        positives=positives,
+        known=known,
     )
 
 
+def _with_own_views(rows, columns, weights):
+    """The weights `[r, c]`, with 1 for the views of an image."""
+
+    def filled():
+        is_own = rows["images"] == ops.transpose(columns["images"])
+        return ops.where(is_own, 1.0, weights)
+
+    # The views of an image are neighbours, so that most tiles have none.
+    a, b = rows["images"], columns["images"]
+    may_meet = ops.logical_and(
+        ops.max(a) >= ops.min(b), ops.max(b) >= ops.min(a)
+    )
+    return ops.cond(may_meet, filled, lambda: weights)
+
+
 def _factorised_positives(similarity, contrasts):
-    """W_i and the weighted sum of the similarities, without pairs, `[M]`."""
+    """The weights and the weighted similarities, as dict of terms."""
     features, dtype = contrasts.features, contrasts.vectors.dtype
     size = ops.shape(contrasts.own)[0]
     number = ops.shape(contrasts.vectors)[0]
@@ -100,7 +124,9 @@ def _factorised_positives(similarity, contrasts):
 
     self_weights = own_weights + missing
     totals = gathered(contrasts.counted[:, None]) - self_weights
-    return (
-        totals[:: contrasts.stride, 0],
-        weighted_similarities(contrasts, gathered, self_weights),
-    )
+    return {
+        Weights("positive"): totals[:: contrasts.stride, 0],
+        Products("positive"): weighted_similarities(
+            contrasts, gathered, self_weights
+        ),
+    }

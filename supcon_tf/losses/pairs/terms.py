@@ -68,16 +68,15 @@ class Kinds:
       is_symmetric: whether a pair has the same weights in both orders.
       contrasts: None, or the name of the kind that says how much each contrast
         counts in a denominator.
-      positives: None, or a function of `Contrasts` that computes, without a
-        matrix of pairs, the sum of the weights of the kind `"positive"` and
-        that of the weighted similarities, both `[M]`.
+      known: None, or a function of `Contrasts` that returns a dict from a term
+        to its value `[M]`, for the terms that need no matrix of pairs.
     """
 
     features: dict[str, Any]
     weigh: Callable
     is_symmetric: bool = True
     contrasts: str | None = None
-    positives: Callable | None = None
+    known: Callable | None = None
 
     def in_both_orders(self, rows, columns):
         """The weights with rows as anchors, and with columns as anchors.

@@ -366,7 +366,7 @@ class _Unshifted:
             tile.counted(
                 factors(t) * exps[term.power]
                 if isinstance(term, Exps)
-                else ops.broadcast_to(factors(t), ops.shape(tile.products)),
+                else factors(t),
                 axis,
                 term.kind,
             )
@@ -377,12 +377,15 @@ class _Unshifted:
     def _exps(self, tile, axis):
         """Dict from a power to the exponentials, `[rows, columns]`."""
         similarities = tile.similarities(axis)
-        return {
-            power: ops.exp(_times(power, similarities))
-            for power in {
-                term.power for term in self._terms if isinstance(term, Exps)
-            }
-        }
+        exps = {1.0: ops.exp(similarities)}
+        powers = {t.power for t in self._terms if isinstance(t, Exps)}
+        for power in sorted(powers - {1.0}):
+            if power - 1 in exps:
+                # A product takes a third of the time of an exponential.
+                exps[power] = exps[power - 1] * exps[1.0]
+            else:
+                exps[power] = ops.exp(_times(power, similarities))
+        return exps
 
 
 class _Shifted:

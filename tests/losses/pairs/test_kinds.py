@@ -41,8 +41,9 @@ def test_sums_without_pairs_are_those_of_the_pairs(case, anchors):
     kinds = by_similarity(contrasts, similarity)
     terms = [Weights("positive"), Products("positive")]
     expected = sums_over_pairs(contrasts, terms, kinds, in_tiles=False)
-    for found, value in zip(kinds.positives(contrasts), expected, strict=True):
-        np.testing.assert_allclose(found, value, rtol=1e-6)
+    known = kinds.known(contrasts)
+    for term, value in zip(terms, expected, strict=True):
+        np.testing.assert_allclose(known[term], value, rtol=1e-6)
 
 
 def test_equal_classes_are_positives_and_all_others_negatives():
@@ -52,8 +53,14 @@ def test_equal_classes_are_positives_and_all_others_negatives():
     same = np.repeat([[1, 0, 1], [0, 1, 0], [1, 0, 1]], 2, 0).repeat(2, 1)
     np.testing.assert_array_equal(weights["positive"], same == 1)
     np.testing.assert_array_equal(weights["negative"], same == 0)
+    known = kinds.known(contrasts)
+    assert Products("positive") in known
+    del known[Products("positive")]
     exact = by_class(contrasts, has_exact_sums=False)
-    assert exact.positives is None and kinds.positives is not None
+    assert list(exact.known(contrasts)) == list(known)
+    for term, value in known.items():
+        (expected,) = sums_over_pairs(contrasts, [term], kinds, in_tiles=False)
+        np.testing.assert_allclose(value, expected)
 
 
 def test_what_is_no_positive_is_a_negative_times_its_contrast_weight():
