@@ -53,6 +53,7 @@ def data_dir(tmp_path_factory):
 
 
 def smaller(name):
+    """The recipe with few images a step, at most 64 pixels."""
     config = RECIPES[name]
     changes = {"batch_size": BATCH, "samples_per_class": None}
     if config.num_views == 1 and config.objective == "supcon":
@@ -75,8 +76,21 @@ def smaller(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_takes_a_training_step(name, data_dir):
+def test_a_recipe_takes_a_training_step_with_a_tiny_encoder(name, data_dir):
     config = smaller(name)
+    size = min(config.image_size, 64)
+    takes_a_training_step(
+        dataclasses.replace(config, encoder="tiny", image_size=size), data_dir
+    )
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_takes_a_training_step(name, data_dir):
+    takes_a_training_step(smaller(name), data_dir)
+
+
+def takes_a_training_step(config, data_dir):
     dataset = "imagenet2012" if config.dataset == "folder" else config.dataset
     train, _ = load_dataset(dataset, data_dir=str(data_dir))
     views = view_batches(
