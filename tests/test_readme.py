@@ -26,7 +26,7 @@ def blocks():
     return re.findall(r"```python\n(.*?)```", text(), re.DOTALL)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
     import keras
 

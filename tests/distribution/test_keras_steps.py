@@ -1,5 +1,6 @@
 """One device and many: the same weights, the same logged values."""
 
+import functools
 import json
 import os
 import socket
@@ -22,22 +23,46 @@ EXACT = [
     *(case for case in on_replicas.SUPCON if "local" not in case),
 ]
 FEW = ("dense", "tiled", "sum", "model", "empty replica")
+# One for each way in which a replica's step differs; the rest before a release.
+OFTEN = (
+    *(*FEW, "many tiles", "cap", "weighted mean", "first batch"),
+    *("global_clipnorm", "scaled loss", "queue", "momentum encoder"),
+    *("microbatches", "empty replica, local batch norm", "no gather"),
+)
+SELDOM = {*on_replicas.PLAIN, *on_replicas.SUPCON} - set(OFTEN)
+
+
+def marked(cases):
+    """The cases as parameters, those of `SELDOM` for a release."""
+    return [
+        pytest.param(
+            case,
+            marks=pytest.mark.release if case in SELDOM else pytest.mark.slow,
+        )
+        for case in cases
+    ]
+
+
 # One for each way to compute the sums: a curve, weights in tiles, positives
 # without tiles, levels, views.
 FEW_OF_FAMILY = ("sincere", "balanced", "cosine", "hierarchical", "clip")
 
 
-@pytest.fixture(scope="module")
-def on_two():
-    cases = [*on_replicas.PLAIN, *on_replicas.SUPCON]
+def on_two(case):
+    """The result of a case; one program computes all that are as frequent."""
+    cases = sorted(SELDOM) if case in SELDOM else OFTEN
+    return _on_two(tuple(cases))[case]
+
+
+@functools.cache
+def _on_two(cases):
     results = on_logical_cpus(2, "float64", *cases)
     return {result["case"]: result for result in results}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", EXACT)
-def test_two_replicas_end_with_the_weights_and_values_of_one(case, on_two):
-    result = on_two[case]
+@pytest.mark.parametrize("case", marked(EXACT))
+def test_two_replicas_end_with_the_weights_and_values_of_one(case):
+    result = on_two(case)
     assert result["moved"] > 0.03
     assert result["weights"] <= 1e-12
     for name, difference in result["logs"].items():
@@ -64,15 +89,14 @@ def test_two_replicas_equal_one_for_the_losses_of_the_family(cases):
         assert result["logs"]["loss"] <= 1e-12, result
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", MISTAKES)
-def test_with_a_mistake_in_the_gather_the_weights_are_others(case, on_two):
-    assert on_two[case]["weights"] > 1e-2
+@pytest.mark.parametrize("case", marked(MISTAKES))
+def test_with_a_mistake_in_the_gather_the_weights_are_others(case):
+    assert on_two(case)["weights"] > 1e-2
 
 
 @pytest.mark.slow
-def test_a_replica_without_images_leaves_local_batch_norm_finite(on_two):
-    result = on_two["empty replica, local batch norm"]
+def test_a_replica_without_images_leaves_local_batch_norm_finite():
+    result = on_two("empty replica, local batch norm")
     assert np.isfinite(result["weights"])
     assert np.isfinite(list(result["logs"].values())).all()
 

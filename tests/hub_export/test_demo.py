@@ -8,7 +8,7 @@ import pytest
 from hub_export import demo
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_demo_ends_with_a_table_of_what_it_did(tmp_path, capsys):
     workdir = tmp_path / "demo"
     assert demo.main([f"--workdir={workdir}"]) == 0
