@@ -49,37 +49,55 @@ KINDS = {
 }
 
 
-def measure(case, is_formula, size, repeats):
+# The package, the package compiled by XLA, and the formula.
+WAYS = ("tiles", "tiles, XLA", "formula")
+
+
+def measure(case, way, size, repeats):
     """Prints one line of JSON: seconds, memory and value of one case.
 
     Args:
       case: a key of `CASES`.
-      is_formula: whether the formula is measured, and not the package.
+      way: one of `WAYS`.
       size: N, int >= 2.
-      repeats: how many calls are timed, after one that is not.
+      repeats: how many calls are timed, after one that is not, in turns with
+        SupCon computed the same way; or 0 for one call, with what it takes to
+        trace it, and no other.
     """
-    _, make, formula = CASES[case]
+    passes, make, formula = CASES[case]
+    is_formula, is_xla = way == "formula", way == "tiles, XLA"
     labels, z = _problem(KINDS.get(case, "classes"), size)
     loss = globals()[formula] if is_formula else make()
-    call = tensorflow_call(loss, labels, z)
+    call = tensorflow_call(loss, labels, z, xla=is_xla)
     before = peak_mb()
-    value = call()
-    seconds = []
+    first, value = _timed(call)
+    extra_mb = peak_mb() - before
+    seconds, ratios = [], []
+    if repeats:
+        classes, z = _problem("classes", size)
+        supcon = tensorflow_call(CASES["SupCon"][1](), classes, z, xla=is_xla)
+        supcon()
     for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(_timed(call)[0])
+        ratios.append(seconds[-1] / _timed(supcon)[0])
     row = {
         "case": case,
-        "is_formula": is_formula,
+        "way": way,
         "n": size,
-        "passes": CASES[case][0],
-        "median_s": statistics.median(seconds),
-        "seconds": seconds,
-        "extra_mb": peak_mb() - before,
+        "passes": passes,
+        "median_s": statistics.median(seconds or [first]),
+        "seconds": seconds or [first],
+        "to_supcon": statistics.median(ratios) if ratios else None,
+        "extra_mb": extra_mb,
         "loss": value,
     }
     print(json.dumps(row))
+
+
+def _timed(call):
+    start = time.perf_counter()
+    value = call()
+    return time.perf_counter() - start, value
 
 
 def _problem(kind, size):

@@ -1,34 +1,39 @@
-"""SupCon, SimCLR and cross-entropy on 10,000 images of CIFAR-10.
+"""SupCon, SimCLR, cross-entropy, and SupCon with it, on CIFAR-10.
 
     python -m benchmarks.objectives --data_dir=D --json=runs/objectives.json
 
-ResNet-18 of a quarter width, SimCLR's augmentation for all, two views for the
-contrastive objectives and one for cross-entropy, so that there is a row of
-equal epochs and one of equal images seen. For each objective the learning rate
-is the best of the same grid on 5,000 held-out training images, seed 0; then
-the test images are looked at, with three seeds. The rest shows the trend over
-the epochs. All runs take hours on two cores: each finished one is kept in the
-JSON and is not run again.
+10,000 images, ResNet-18 of a quarter width, SimCLR's augmentation for all, two
+views for the contrastive objectives and one for cross-entropy, so that there is
+a row of equal epochs and one of equal images seen. For each objective the
+learning rate is the best of the same grid on 5,000 held-out training images,
+seed 0; and so is then the weight of the contrastive loss beside cross-entropy.
+Only then the test images are looked at, with three seeds. The rest shows the
+trend over the epochs. All runs take hours on two cores: each finished one is
+kept in the JSON and is not run again.
 """
 
 import argparse
-import concurrent.futures
 import dataclasses
-import json
 import pathlib
 import statistics
 import sys
 import tempfile
 import time
 
-from benchmarks.machine import describe, last_line_of, versions_in
+from benchmarks.kept_runs import KeptRuns
 
 OBJECTIVES = {
     "supcon": {"objective": "supcon", "num_views": 2},
     "simclr": {"objective": "simclr", "num_views": 2, "temperature": 0.5},
     "cross_entropy": {"objective": "cross_entropy", "num_views": 1},
+    "supcon_cross_entropy": {
+        "objective": "supcon_cross_entropy",
+        "num_views": 2,
+    },
 }
+JOINT = "supcon_cross_entropy"
 LEARNING_RATES = (0.1, 0.3, 1.0, 3.0)  # of 256 images
+CONTRAST_WEIGHTS = (0.1, 0.3, 1.0, 3.0)
 EPOCHS = 10
 SEEDS = (0, 1, 2)
 MAX_SAMPLES = 10_000
@@ -37,21 +42,28 @@ HELD_OUT = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training. Not held out: trained for the test images."""
+    """One training. Not held out: trained for the test images.
+
+    `contrast_weight` is None for all objectives but `JOINT`.
+    """
 
     objective: str
     epochs: int
     learning_rate: float
     seed: int
     is_held_out: bool
+    contrast_weight: float | None = None
 
     @property
     def name(self):
         """What the JSON calls it."""
         part = "held-out" if self.is_held_out else "test"
+        weight = ""
+        if self.contrast_weight is not None:
+            weight = f"contrast weight {self.contrast_weight:g}, "
         return (
             f"{self.objective}, {self.epochs} epochs, learning rate "
-            f"{self.learning_rate:g}, seed {self.seed}, {part}"
+            f"{self.learning_rate:g}, {weight}seed {self.seed}, {part}"
         )
 
 
@@ -68,44 +80,60 @@ def main(argv=None):
         "--jobs", type=int, default=1, help="runs at once, a thread each"
     )
     options = parser.parse_args(argv)
-    results = {"machine": None, "runs": {}}
-    if options.json and options.json.exists():
-        results = json.loads(options.json.read_text())
-    if results["machine"] is None:
-        packages = ("tensorflow", "keras")
-        results["machine"] = describe(versions_in(sys.executable, packages))
+    kept = KeptRuns(options.json, options.jobs)
+    runs = kept.runs
+    for name in [name for name, run in runs.items() if _lacks_map(run)]:
+        del runs[name]  # from before retrieval was measured
 
-    def keep(runs):
-        missing = [run for run in runs if run.name not in results["runs"]]
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            futures = {
-                pool.submit(_in_process, run, options): run for run in missing
-            }
-            for future in concurrent.futures.as_completed(futures):
-                run = futures[future]
-                results["runs"][run.name] = {
-                    **dataclasses.asdict(run),
-                    **future.result(),
-                }
-                print(run.name, future.result(), flush=True)
-                if options.json:
-                    text = json.dumps(results, indent=2) + "\n"
-                    options.json.write_text(text)
+    def keep(wanted):
+        kept.keep({run.name: _call(run, options.data_dir) for run in wanted})
 
     keep(grid())
-    best = best_learning_rates(results["runs"].values())
-    keep(final_runs(best))
-    print(table(results, best))
+    best = best_learning_rates(runs.values())
+    keep(weights(best))
+    weight = best_contrast_weight(runs.values(), best)
+    keep(final_runs(best, weight))
+    print(table(kept.results, best, weight))
     return 0
 
 
 def grid():
     """The runs that choose the learning rates."""
     return [
-        Run(objective, EPOCHS, rate, 0, True)
+        Run(objective, EPOCHS, rate, 0, True, _weight_of(objective, 1.0))
         for rate in LEARNING_RATES
         for objective in OBJECTIVES
     ]
+
+
+def weights(best):
+    """The runs that choose the weight of the contrastive loss.
+
+    Args:
+      best: what `best_learning_rates` returned.
+    """
+    return [
+        Run(JOINT, EPOCHS, best[JOINT], 0, True, weight)
+        for weight in CONTRAST_WEIGHTS
+    ]
+
+
+def best_contrast_weight(runs, best):
+    """The weight with the best held-out top-1 of the model's own classifier.
+
+    Args:
+      runs: dicts as in the JSON.
+      best: what `best_learning_rates` returned.
+    """
+    tried = [
+        run
+        for run in runs
+        if run["is_held_out"]
+        and run["objective"] == JOINT
+        and run["learning_rate"] == best[JOINT]
+    ]
+    chosen = max(tried, key=lambda run: run["classifier_top_1_accuracy"])
+    return chosen["contrast_weight"]
 
 
 def best_learning_rates(runs):
@@ -129,40 +157,46 @@ def best_learning_rates(runs):
     return chosen
 
 
-def final_runs(best):
+def final_runs(best, weight):
     """The runs for the test images: equal epochs, equal images, the trend.
 
     Args:
       best: what `best_learning_rates` returned.
+      weight: what `best_contrast_weight` returned.
     """
+
+    def run(objective, epochs, seed):
+        weight_or_none = _weight_of(objective, weight)
+        rate = best[objective]
+        return Run(objective, epochs, rate, seed, False, weight_or_none)
+
     runs = [
-        Run(objective, EPOCHS, best[objective], seed, False)
+        run(objective, EPOCHS, seed)
         for seed in SEEDS
         for objective in OBJECTIVES
     ]
-    rate = best["cross_entropy"]
+    runs += [run("cross_entropy", 2 * EPOCHS, seed) for seed in SEEDS]
     runs += [
-        Run("cross_entropy", 2 * EPOCHS, rate, seed, False) for seed in SEEDS
-    ]
-    runs += [
-        Run(objective, epochs, best[objective], 0, False)
+        run(objective, epochs, 0)
         for epochs in (EPOCHS // 2, 2 * EPOCHS)
         for objective in OBJECTIVES
     ]
     return list(dict.fromkeys(runs))
 
 
-def table(results, best):
+def table(results, best, weight):
     """The results as lines of text.
 
     Args:
       results: what the JSON holds.
       best: what `best_learning_rates` returned.
+      weight: what `best_contrast_weight` returned.
     """
     lines = [
         f"CIFAR-10, {MAX_SAMPLES} images; {results['machine']}",
+        f"{JOINT} has the contrast weight {weight:g}",
         "objective, epochs, images seen, learning rate: top-1 of the linear "
-        "classifier (seeds); of its own",
+        "classifier (seeds); of its own; MAP@R",
     ]
     groups = {}
     for run in results["runs"].values():
@@ -173,33 +207,48 @@ def table(results, best):
         views = OBJECTIVES[objective]["num_views"] * MAX_SAMPLES * epochs
         lines.append(
             f"{objective}, {epochs}, {views}, {best[objective]:g}: "
-            f"{_spread([run['top_1_accuracy'] for run in runs])}"
+            f"{spread([run['top_1_accuracy'] for run in runs])}"
         )
-        if objective == "cross_entropy":
-            own = [run["classifier_top_1_accuracy"] for run in runs]
-            lines[-1] += f"; {_spread(own)}"
+        for key in ("classifier_top_1_accuracy", "map_at_r"):
+            if runs[0][key] is not None:
+                lines[-1] += f"; {spread([run[key] for run in runs])}"
     return "\n".join(lines)
 
 
-def train(objective, epochs, learning_rate, seed, is_held_out, data_dir):
+def train(
+    objective,
+    epochs,
+    learning_rate,
+    seed,
+    is_held_out,
+    contrast_weight,
+    data_dir,
+):
     """One run.
 
     Returns:
       Dict of `top_1_accuracy`, of a linear classifier on the frozen encoder;
       `classifier_top_1_accuracy`, of the one that was trained with it, or
-      None; `seconds` of the training.
+      None; `map_at_r` of the representations of the images that it is tested
+      on; `seconds` of the training.
     """
     import keras
 
     from supcon_tf import evaluation, metrics
     from supcon_tf.data import datasets
     from supcon_tf.evaluation.encode import encode_all
+    from supcon_tf.evaluation.retrieval import retrieval_scores
     from supcon_tf.pretrain import pretrain
     from supcon_tf.recipes import RECIPES
+    from supcon_tf.training.objectives import OBJECTIVES as ROWS
 
+    options = {}
+    if contrast_weight is not None:
+        options["contrast_weight"] = contrast_weight
     config = dataclasses.replace(
         RECIPES["cifar10_cpu"],
         **OBJECTIVES[objective],
+        **options,
         augmentation="simclr",
         crop_area=None,
         data_dir=data_dir,
@@ -221,38 +270,40 @@ def train(objective, epochs, learning_rate, seed, is_held_out, data_dir):
         start = time.perf_counter()
         encoder = pretrain(config, workdir)
         seconds = round(time.perf_counter() - start)
+        features, labels = encode_all(encoder, test_images)
         own = None
-        if objective == "cross_entropy":
+        if ROWS[objective].is_classifier:
             model = keras.saving.load_model(
-                f"{workdir}/classification_model.keras"
+                f"{workdir}/{ROWS[objective].model_file}"
             )
-            features, labels = encode_all(encoder, test_images)
             own = metrics.top_1_accuracy(labels, model.classifier(features))
     classifier = evaluation.linear_probe(encoder, train_images, verbose=0)
-    features, labels = encode_all(encoder, test_images)
     return {
         "top_1_accuracy": metrics.top_1_accuracy(
             labels, classifier.dense(features)
         ),
         "classifier_top_1_accuracy": own,
+        "map_at_r": retrieval_scores(features, labels)["map_at_r"],
         "seconds": seconds,
     }
 
 
-def _in_process(run, options):
-    arguments = dataclasses.asdict(run) | {"data_dir": options.data_dir}
-    threads = "1" if options.jobs > 1 else "0"  # 0: as many as there are cores
-    return last_line_of(
-        sys.executable,
-        "import json, os\n"
-        f"os.environ['TF_NUM_INTRAOP_THREADS'] = {threads!r}\n"
-        "from benchmarks.objectives import train\n"
-        f"print(); print(json.dumps(train(**{arguments!r})))",
-        run.name,
-    )
+def _weight_of(objective, weight):
+    return weight if objective == JOINT else None
 
 
-def _spread(values):
+def _lacks_map(run):
+    return not run["is_held_out"] and "map_at_r" not in run
+
+
+def _call(run, data_dir):
+    """What `KeptRuns.keep` wants to know of a run."""
+    facts = dataclasses.asdict(run)
+    return "benchmarks.objectives", facts | {"data_dir": data_dir}, facts
+
+
+def spread(values):
+    """The mean and the standard deviation of a list of numbers."""
     if len(values) == 1:
         return f"{values[0]:.3f}"
     return f"{statistics.mean(values):.3f} +- {statistics.stdev(values):.3f}"

@@ -207,7 +207,7 @@ def test_without_matplotlib_nothing_is_run_in_vain(
     assert run(capsys, *command, "--nofigure")[0] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_study_is_finished_after_a_kill(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     flags = [

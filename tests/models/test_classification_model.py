@@ -144,7 +144,7 @@ def test_normalize_representation_reaches_classifier_and_encoder():
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_train_as_one_with_an_uneven_batch_and_an_empty_part():
     results = on_logical_cpus(
         2,

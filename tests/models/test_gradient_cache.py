@@ -536,7 +536,7 @@ def check_replicas():
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_cut_into_pieces_equal_one():
     """With a synchronised BatchNormalization, whose moving averages stay equal
     even where a replica has fewer rows than pieces."""

@@ -200,7 +200,7 @@ def test_under_a_mixed_precision_both_losses_are_float32(precision):
     assert logs["loss"][-1] < logs["loss"][0] - 1
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_equal_one_with_an_uneven_batch_and_an_empty_part():
     for result in on_logical_cpus(
         2,

@@ -338,7 +338,7 @@ for name in ("lars", "adamw"):  # built by the fit
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_end_with_the_weights_of_one():
     done = subprocess.run(
         [sys.executable, "-c", REPLICAS], capture_output=True, text=True

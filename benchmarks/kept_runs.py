@@ -1,0 +1,69 @@
+"""Trainings that take hours: each finished one is kept, and not run again."""
+
+import concurrent.futures
+import json
+import sys
+
+from benchmarks.machine import describe, last_line_of, versions_in
+
+
+class KeptRuns:
+    """The results of runs, in a JSON file.
+
+    Args:
+      path: `pathlib.Path` of the JSON, which may exist; None keeps nothing.
+      jobs: int >= 1, runs at once. With more than one each has one thread.
+
+    Attributes:
+      results: dict of `machine` and of `runs`, a dict from a name to a dict.
+    """
+
+    def __init__(self, path, jobs):
+        self._path = path
+        self._jobs = jobs
+        self.results = {"machine": None, "runs": {}}
+        if path and path.exists():
+            self.results = json.loads(path.read_text())
+        if self.results["machine"] is None:
+            packages = ("tensorflow", "keras")
+            self.results["machine"] = describe(
+                versions_in(sys.executable, packages)
+            )
+
+    @property
+    def runs(self):
+        """Dict from the name of a run to its dict."""
+        return self.results["runs"]
+
+    def keep(self, calls):
+        """Runs what is missing, each in a process of its own.
+
+        Args:
+          calls: dict from the name of a run to `(module, arguments, facts)`:
+            the module whose `train(**arguments)` returns a dict, and a dict
+            that is kept beside it.
+        """
+        missing = {n: call for n, call in calls.items() if n not in self.runs}
+        with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
+            futures = {
+                pool.submit(self._in_process, name, *call[:2]): name
+                for name, call in missing.items()
+            }
+            for future in concurrent.futures.as_completed(futures):
+                name = futures[future]
+                self.runs[name] = {**missing[name][2], **future.result()}
+                print(name, future.result(), flush=True)
+                if self._path:
+                    text = json.dumps(self.results, indent=2) + "\n"
+                    self._path.write_text(text)
+
+    def _in_process(self, name, module, arguments):
+        threads = "1" if self._jobs > 1 else "0"  # 0: as many as cores
+        return last_line_of(
+            sys.executable,
+            "import json, os\n"
+            f"os.environ['TF_NUM_INTRAOP_THREADS'] = {threads!r}\n"
+            f"from {module} import train\n"
+            f"print(); print(json.dumps(train(**{arguments!r})))",
+            name,
+        )
