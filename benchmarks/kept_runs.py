@@ -1,10 +1,27 @@
 """Trainings that take hours: each finished one is kept, and not run again."""
 
+import argparse
 import concurrent.futures
 import json
+import pathlib
 import sys
 
 from benchmarks.machine import describe, last_line_of, versions_in
+
+
+def options_of(argv, prog, description):
+    """Parses the options of a command: `data_dir`, `json` and `jobs`."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data_dir", metavar="PATH")
+    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="runs at once, a thread each"
+    )
+    return parser.parse_args(argv)
 
 
 class KeptRuns:
@@ -35,15 +52,21 @@ class KeptRuns:
         """Dict from the name of a run to its dict."""
         return self.results["runs"]
 
-    def keep(self, calls):
+    def keep(self, calls, is_stale=lambda run: False):
         """Runs what is missing, each in a process of its own.
 
         Args:
           calls: dict from the name of a run to `(module, arguments, facts)`:
             the module whose `train(**arguments)` returns a dict, and a dict
             that is kept beside it.
+          is_stale: function of the dict of a kept run that tells whether it is
+            to be run again. The old one is kept until the new one is finished.
         """
-        missing = {n: call for n, call in calls.items() if n not in self.runs}
+        missing = {
+            name: call
+            for name, call in calls.items()
+            if name not in self.runs or is_stale(self.runs[name])
+        }
         with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
             futures = {
                 pool.submit(self._in_process, name, *call[:2]): name

@@ -11,13 +11,11 @@ both. The test images are balanced, and looked at with three seeds; no setting
 was chosen by them. Each finished run is kept in the JSON and not run again.
 """
 
-import argparse
 import dataclasses
-import pathlib
 import sys
 import time
 
-from benchmarks.kept_runs import KeptRuns
+from benchmarks.kept_runs import KeptRuns, options_of
 from benchmarks.objectives import EPOCHS, MAX_SAMPLES, SEEDS, spread
 
 LEARNING_RATE = 1.0  # of 256 images, SupCon's in benchmarks.objectives
@@ -31,23 +29,12 @@ LOSSES = {
 
 def main(argv=None):
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.label_structure",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data_dir", metavar="PATH")
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument(
-        "--jobs", type=int, default=1, help="runs at once, a thread each"
-    )
-    options = parser.parse_args(argv)
+    options = options_of(argv, "benchmarks.label_structure", __doc__)
     kept = KeptRuns(options.json, options.jobs)
     kept.keep(
         {
-            f"{part}, {loss}, {options.epochs} epochs, seed {seed}": _call(
-                part, loss, options.epochs, seed, options.data_dir
+            f"{part}, {loss}, {EPOCHS} epochs, seed {seed}": _call(
+                part, loss, EPOCHS, seed, options.data_dir
             )
             for seed in SEEDS
             for part, losses in LOSSES.items()

@@ -12,15 +12,13 @@ trend over the epochs. All runs take hours on two cores: each finished one is
 kept in the JSON and is not run again.
 """
 
-import argparse
 import dataclasses
-import pathlib
 import statistics
 import sys
 import tempfile
 import time
 
-from benchmarks.kept_runs import KeptRuns
+from benchmarks.kept_runs import KeptRuns, options_of
 
 OBJECTIVES = {
     "supcon": {"objective": "supcon", "num_views": 2},
@@ -69,24 +67,13 @@ class Run:
 
 def main(argv=None):
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.objectives",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data_dir", metavar="PATH")
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
-    parser.add_argument(
-        "--jobs", type=int, default=1, help="runs at once, a thread each"
-    )
-    options = parser.parse_args(argv)
+    options = options_of(argv, "benchmarks.objectives", __doc__)
     kept = KeptRuns(options.json, options.jobs)
     runs = kept.runs
-    for name in [name for name, run in runs.items() if _lacks_map(run)]:
-        del runs[name]  # from before retrieval was measured
 
     def keep(wanted):
-        kept.keep({run.name: _call(run, options.data_dir) for run in wanted})
+        calls = {run.name: _call(run, options.data_dir) for run in wanted}
+        kept.keep(calls, is_stale=_lacks_map)
 
     keep(grid())
     best = best_learning_rates(runs.values())
@@ -293,6 +280,7 @@ def _weight_of(objective, weight):
 
 
 def _lacks_map(run):
+    """Whether a run is from before retrieval was measured."""
     return not run["is_held_out"] and "map_at_r" not in run
 
 
