@@ -5,6 +5,7 @@ import pathlib
 
 import keras
 import pytest
+import tensorflow as tf
 import tiny_encoder  # noqa: F401, registers ENCODERS["tiny"]
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -12,8 +13,29 @@ HERE = pathlib.Path(__file__).resolve().parent
 os.environ["PYTHONPATH"] = os.pathsep.join(
     map(str, (HERE.parent, HERE / "support"))
 )
+# TensorFlow takes this only before its first operation.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """A strategy of two replicas, each on a logical CPU."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture
+def float64():
+    """Keras computes in float64, so that other roundings cannot be seen."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")

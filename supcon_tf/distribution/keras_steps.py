@@ -35,16 +35,25 @@ def check_compiled(model):
     if keras.backend.backend() != "tensorflow":
         return
     count = model.distribute_strategy.num_replicas_in_sync
+    optimizer = _inner(model.optimizer)
+    extended = model.distribute_strategy.extended
+    # (The first variable of an optimizer, its step, is there from the start.)
+    if optimizer is not None and not extended.variable_created_in_scope(
+        optimizer.variables[0].value
+    ):
+        raise ValueError(
+            "The model and its optimizer must be made in the scope of the same "
+            "strategy, and so must the model's encoder and head. "
+            f"Received: a model of {count} replicas, an optimizer of others"
+        )
     if count == 1:
         return
     for weight in model.weights:
-        extended = model.distribute_strategy.extended
         if not extended.variable_created_in_scope(weight.value):
             raise ValueError(
                 "The encoder and the head must be made in the scope of the "
                 f"strategy, as the model. Received: {weight.path} from outside"
             )
-    optimizer = _inner(model.optimizer)
     accumulation = getattr(optimizer, "gradient_accumulation_steps", None)
     for name, is_refused, value, allowed in (
         # The compiled step would read variables on the devices of others.

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from on_replicas import on_logical_cpus
+from replica_fits import compare
 
 from supcon_tf import AdditiveMarginLoss, ClassificationModel
 from supcon_tf.evaluation.encode import encode_all
@@ -144,17 +144,17 @@ def test_normalize_representation_reaches_classifier_and_encoder():
     )
 
 
-@pytest.mark.release
-def test_two_replicas_train_as_one_with_an_uneven_batch_and_an_empty_part():
-    results = on_logical_cpus(
-        2,
-        "float64",
-        "cross_entropy",
-        "cross_entropy, empty replica",
-        "max_margin",
-    )
-    for result in results:
-        assert result["moved"] > 0.03
-        assert result["weights"] <= 1e-12, result
-        assert result["logs"]["loss"] <= 1e-12, result
-        assert result["logs"]["top_1_accuracy"] <= 1e-6, result
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param("cross_entropy, empty replica", marks=pytest.mark.slow),
+        pytest.param("cross_entropy", marks=pytest.mark.release),
+        pytest.param("max_margin", marks=pytest.mark.release),
+    ],
+)
+def test_two_replicas_train_as_one(case, two_replicas, float64):
+    result = compare(case, two_replicas)
+    assert result["moved"] > 0.03
+    assert result["weights"] <= 1e-12, result
+    assert result["logs"]["loss"] <= 1e-12, result
+    assert result["logs"]["top_1_accuracy"] <= 1e-6, result

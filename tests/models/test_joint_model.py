@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from on_replicas import on_logical_cpus
+from replica_fits import compare
 from small_fits import bright_rows
 from small_models import images, small_encoder
 
@@ -200,20 +200,21 @@ def test_under_a_mixed_precision_both_losses_are_float32(precision):
     assert logs["loss"][-1] < logs["loss"][0] - 1
 
 
-@pytest.mark.release
-def test_two_replicas_equal_one_with_an_uneven_batch_and_an_empty_part():
-    for result in on_logical_cpus(
-        2,
-        "float64",
-        "joint",
-        "joint, empty replica",
-        "joint, microbatches",
-    ):
-        assert result["moved"] > 0.03
-        assert result["weights"] <= 1e-12, result
-        assert result["logs"]["loss"] <= 1e-12, result
-        assert result["logs"].keys() >= set(LOGS)
-        assert max(result["logs"].values()) <= 1e-6, result
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param("joint, empty replica", marks=pytest.mark.slow),
+        pytest.param("joint", marks=pytest.mark.release),
+        pytest.param("joint, microbatches", marks=pytest.mark.release),
+    ],
+)
+def test_two_replicas_equal_one(case, two_replicas, float64):
+    result = compare(case, two_replicas)
+    assert result["moved"] > 0.03
+    assert result["weights"] <= 1e-12, result
+    assert result["logs"]["loss"] <= 1e-12, result
+    assert result["logs"].keys() >= set(LOGS)
+    assert max(result["logs"].values()) <= 1e-6, result
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from on_replicas import on_logical_cpus
+from replica_fits import compare
 from small_models import images, small_encoder
 
 from supcon_tf import JointModel, ProjectionHead, SupConLoss, SupConModel
@@ -174,15 +174,13 @@ def test_a_joint_model_learns_it_too(tmp_path):
     np.testing.assert_array_equal(again.log_scale, model.log_scale)
 
 
-@pytest.mark.release
-def test_two_replicas_learn_the_temperature_of_one():
-    for result in on_logical_cpus(
-        2, "float64", "temperature", "joint, temperature"
-    ):
-        assert result["moved"] > 0.03
-        assert result["weights"] <= 1e-12, result
-        assert result["logs"]["temperature"] <= 1e-6, result
-        assert result["logs"]["loss"] <= 1e-12, result
+@pytest.mark.slow
+def test_two_replicas_learn_the_temperature_of_one(two_replicas, float64):
+    result = compare("joint, temperature", two_replicas)
+    assert result["moved"] > 0.03
+    assert result["weights"] <= 1e-12, result
+    assert result["logs"]["temperature"] <= 1e-6, result
+    assert result["logs"]["loss"] <= 1e-12, result
 
 
 @pytest.mark.parametrize(
