@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from often import often
 from small_fits import bright_rows, compiled, plain_model
 from small_models import small_encoder
 
@@ -121,7 +122,7 @@ def test_early_stopping_and_the_best_checkpoint_go_by_it(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_plain", [True, False])
+@pytest.mark.parametrize("is_plain", often([True, False], False))
 def test_a_fit_with_the_callback_is_the_fit_without_it(is_plain):
     def weights(callbacks):
         keras.utils.set_random_seed(7)

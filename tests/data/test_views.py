@@ -4,6 +4,8 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from often import often
+from pairwise import pairwise
 
 from supcon_tf import augmentations, view_batches
 from supcon_tf.data.labelled_images import LabelledImages
@@ -288,14 +290,18 @@ def test_the_views_do_not_depend_on_the_batch_size():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["arrays", "files"])
-@pytest.mark.parametrize("first_epoch", [0, 2])
 @pytest.mark.parametrize(
-    ("batch_size", "num_shards"), [(5, 1), (6, 3), (8, 2), (4, 4)]
+    ("sizes", "first_epoch", "kind"),
+    pairwise(
+        sizes=[(5, 1), (6, 3), (8, 2), (4, 4)],
+        first_epoch=[0, 2],
+        kind=["arrays", "files"],
+    ),
 )
 def test_the_shards_of_a_batch_are_the_batch_bit_for_bit(
-    batch_size, num_shards, first_epoch, kind, monkeypatch
+    sizes, first_epoch, kind, monkeypatch
 ):
+    batch_size, num_shards = sizes
     # The four rows of (8, 2) are two chunks.
     monkeypatch.setattr("supcon_tf.data.sources._CHUNK", 2)
     source = random_images()
@@ -505,7 +511,7 @@ def jpegs(images, labels):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [*SOURCES, "jpegs"])
+@pytest.mark.parametrize("kind", often([*SOURCES, "jpegs"], "arrays", "jpegs"))
 def test_small_views_are_further_views_of_the_same_images(kind):
     make = {**SOURCES, "jpegs": jpegs}[kind]
     found, same, plain = (

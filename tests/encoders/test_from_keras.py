@@ -27,11 +27,14 @@ def make_model(head=(), shape=(None, None, 3)):
 @pytest.mark.parametrize(
     ("make", "module"),
     [
-        (applications.ResNet50, applications.resnet50),
-        (applications.MobileNetV2, applications.mobilenet_v2),
-        (applications.DenseNet121, applications.densenet),
-        (applications.EfficientNetB0, applications.efficientnet),
-    ],
+        pytest.param(*pair, marks=pytest.mark.release)
+        for pair in (
+            (applications.ResNet50, applications.resnet50),
+            (applications.DenseNet121, applications.densenet),
+            (applications.EfficientNetB0, applications.efficientnet),
+        )
+    ]
+    + [(applications.MobileNetV2, applications.mobilenet_v2)],
 )
 def test_it_equals_the_original_under_its_own_preprocessing(
     make, module, tmp_path

@@ -76,7 +76,11 @@ assert ("keras_cv" in sys.modules) == (sys.argv[3] == "True")
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("make", "needs_keras_cv"), [(make_backbone, False), (make_mobilenet, True)]
+    ("make", "needs_keras_cv"),
+    [
+        pytest.param(make_backbone, False, marks=pytest.mark.release),
+        (make_mobilenet, True),
+    ],
 )
 def test_a_saved_encoder_is_loaded_by_another_process(
     make, needs_keras_cv, tmp_path

@@ -247,7 +247,7 @@ for old, a, b in zip(before, one, two, strict=True):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_fine_tune_it_as_one(tmp_path):
     encoder = keras.Sequential(
         [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from equations import LABELS, assert_slopes, random_projections
+from often import often
 from pairwise import pairwise
 from sheet import X2, X3, assert_measured, measured
 
@@ -177,7 +178,7 @@ def test_value_and_gradient_are_finite(projections, steepness):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", often([False, True], True))
 def test_the_batch_size_may_be_unknown(monkeypatch, jit_compile):
     monkeypatch.setattr(row_blocks, "LARGEST_BLOCK", 50)
     loss = GroCoLoss(4, dtype="float64")

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from equations import random_projections
+from pairwise import pairwise
 
 from supcon_tf.losses.supcon import SupConLoss, supcon_loss
 from supcon_tf.metrics.loss_values import collapsed_loss, loss_floor
@@ -22,9 +23,10 @@ def simplex(corners):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("views", [1, 2, 3])
-@pytest.mark.parametrize("labels", [None, LABELS, [3] * 6])
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize(
+    ("views", "labels", "variant"),
+    pairwise(views=[1, 2, 3], labels=[None, LABELS, [3] * 6], variant=VARIANTS),
+)
 def test_collapsed_loss_is_the_loss_of_identical_projections(
     views, labels, variant
 ):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from pairwise import pairwise
 from replica_fits import compare
 
 from supcon_tf import AdditiveMarginLoss, ClassificationModel
@@ -69,9 +70,10 @@ def test_mixed_labels_weigh_the_classes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("wrong", [-1, 3])
-@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize(
+    ("jit_compile", "wrong", "cosine"),
+    pairwise(jit_compile=[False, True], wrong=[-1, 3], cosine=[False, True]),
+)
 def test_in_a_compiled_step_they_make_the_loss_nan(wrong, jit_compile, cosine):
     """As TensorFlow's own sparse cross-entropy, where it cannot raise."""
     model = ClassificationModel(encoder(), 3, cosine=cosine)

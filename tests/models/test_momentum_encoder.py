@@ -439,7 +439,7 @@ def check_replicas():
     np.testing.assert_array_equal(both.queue.items()[0], ids[:4])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_hold_the_copy_and_the_queue_of_one():
     program = f"import runpy; runpy.run_path({__file__!r})['check_replicas']()"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from often import often
 from small_models import images, small_encoder
 from tiny_encoder import tiny
 
@@ -77,9 +78,7 @@ def fitted(size=40, batch_norm=False, epochs=2, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "pieces", [2, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 20))]
-)
+@pytest.mark.parametrize("pieces", often([2, 3, 20], 3))
 def test_microbatches_train_as_the_whole_batch_does(pieces):
     expected, expected_history = fitted()
     model, history = fitted(num_microbatches=pieces)
@@ -247,7 +246,7 @@ def test_a_model_with_queue_and_momentum_encoder_goes_on_after_loading(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("encoder_momentum", [None, 0.9])
+@pytest.mark.parametrize("encoder_momentum", often([None, 0.9], 0.9))
 def test_a_step_with_queue_and_microbatches_compiles_under_xla(
     encoder_momentum,
 ):

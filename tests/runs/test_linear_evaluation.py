@@ -117,7 +117,10 @@ def test_the_second_stage_on_augmented_images_chooses_a_learning_rate(
 @pytest.mark.parametrize(
     ("recipe", "objective", "file"),
     [
-        ("cross_entropy_digits", "cross_entropy", "classification_model"),
+        pytest.param(
+            *("cross_entropy_digits", "cross_entropy", "classification_model"),
+            marks=pytest.mark.release,
+        ),
         ("digits", "supcon_cross_entropy", "joint_model"),
     ],
 )

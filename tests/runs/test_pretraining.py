@@ -234,7 +234,7 @@ def test_queue_copy_and_loss_scale_go_on_where_they_were(tmp_path):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_of_a_machine_end_with_the_encoder_of_one(tmp_path):
     flags = [
         "--recipe=digits",

@@ -159,14 +159,19 @@ def fitted(settings):
     ("loss", "changes"),
     [
         ("sincere", {"loss_margin": 0.25, "queue_size": 16}),
-        ("cacr", {}),
-        ("soft_supcon", {"cutmix_alpha": 1.0}),
         ("soft_supcon", {"num_microbatches": 2}),
         (
             "soft_supcon",
             {"objective": "supcon_cross_entropy", "cutmix_alpha": 1.0},
         ),
-        ("focal", {"objective": "supcon_cross_entropy"}),
+    ]
+    + [
+        pytest.param(*case, marks=pytest.mark.release)
+        for case in (
+            ("cacr", {}),
+            ("soft_supcon", {"cutmix_alpha": 1.0}),
+            ("focal", {"objective": "supcon_cross_entropy"}),
+        )
     ],
 )
 def test_a_chosen_loss_trains_its_model(loss, changes):
