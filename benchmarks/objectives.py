@@ -197,7 +197,7 @@ def table(results, best, weight):
             f"{spread([run['top_1_accuracy'] for run in runs])}"
         )
         for key in ("classifier_top_1_accuracy", "map_at_r"):
-            if runs[0][key] is not None:
+            if runs[0].get(key) is not None:
                 lines[-1] += f"; {spread([run[key] for run in runs])}"
     return "\n".join(lines)
 
@@ -280,8 +280,21 @@ def _weight_of(objective, weight):
 
 
 def _lacks_map(run):
-    """Whether a run is from before retrieval was measured."""
-    return not run["is_held_out"] and "map_at_r" not in run
+    """Whether a run is from before retrieval was measured, and needs it.
+
+    SimCLR and the trend over the epochs are shown without.
+    """
+    equal_images = {
+        "supcon": EPOCHS,
+        "supcon_cross_entropy": EPOCHS,
+        "cross_entropy": 2 * EPOCHS,
+    }
+    return (
+        not run["is_held_out"]
+        and "map_at_r" not in run
+        and run["epochs"] in (EPOCHS, equal_images.get(run["objective"]))
+        and run["objective"] in equal_images
+    )
 
 
 def _call(run, data_dir):
