@@ -94,8 +94,10 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
     initial_encoder: str | None = setting(
         None,
         "Where to start from instead of random weights: PATH.keras, a folder "
-        "that supcon-pretrain wrote, a SavedModel or its URL, or "
-        "keras_cv:PRESET. It takes the place of encoder and its options.",
+        "that supcon-pretrain wrote, a SavedModel or its URL, keras:NAME (of "
+        "keras.applications, with ImageNet's weights; keras:NAME:PATH with "
+        "those of a file), or keras_cv:PRESET. It takes the place of encoder "
+        "and its options.",
     )
     width: float = setting(
         1.0, "ResNets: multiplies the numbers of filters.", POSITIVE

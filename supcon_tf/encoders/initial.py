@@ -7,12 +7,13 @@ import keras
 from supcon_tf.encoders.from_keras import ImageSizeError, check_image_shape
 from supcon_tf.encoders.from_keras_cv import keras_cv_preset
 from supcon_tf.encoders.hub_encoder import HubEncoder
+from supcon_tf.encoders.keras_applications import keras_application
 from supcon_tf.encoders.pretrained import PRETRAINED
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
 
 FORMS = (
     "a .keras file, the workdir of a run, the folder, .tar.gz archive or URL "
-    "of a Reusable SavedModel, supcon_tf:NAME or keras_cv:PRESET"
+    "of a Reusable SavedModel, supcon_tf:NAME, keras:NAME or keras_cv:PRESET"
 )
 
 
@@ -36,6 +37,9 @@ def initial_encoder(
           FOLDER, .tar.gz     a Reusable SavedModel, as in `HubEncoder`
           or URL
           supcon_tf:NAME      a pretrained encoder, as in `load_pretrained`
+          keras:NAME          a network of keras.applications with its ImageNet
+                              weights, as in `keras_application`; or
+                              keras:NAME:PATH with those of a file
           keras_cv:PRESET     a KerasCV preset with weights, as in
                               `keras_cv_preset`
       input_shape: `(height, width, 3)` of the images.
@@ -80,6 +84,11 @@ def _found(where, input_shape, safe_mode, name):
         raise ValueError(
             f"`{name}` must be supcon_tf: and one of "
             f"{sorted(PRETRAINED)}. Received: {name}={where!r}"
+        )
+    if kind == "keras":
+        network, _, file = preset.partition(":")
+        return keras_application(
+            network, input_shape, weights=file or "imagenet"
         )
     if kind == "keras_cv":
         return keras_cv_preset(preset, input_shape, pretrained=True)
