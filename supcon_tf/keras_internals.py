@@ -75,6 +75,22 @@ def exclude_from_weight_decay(optimizer, variable):
     optimizer._exclude_from_weight_decay_cache = {}
 
 
+def variable_index(optimizer, variable):
+    """The place of a variable among those that an optimizer trains.
+
+    A step gets each variable alone, on several replicas its copy there, and
+    Keras has no public way to ask which one it is.
+
+    Args:
+      optimizer: a built Keras optimizer.
+      variable: what its `update_step` gets.
+
+    Returns:
+      An int >= 0.
+    """
+    return optimizer._get_variable_index(variable)
+
+
 def has_value(variable):
     """Whether a variable has a value, or will have one with its copy's.
 

@@ -55,6 +55,18 @@ def test_clear_losses_has_no_public_way():
     assert public(keras.Layer, "clear") == []
 
 
+def test_an_optimizer_knows_the_place_of_a_variable():
+    optimizer = keras.optimizers.SGD()
+    variables = [keras.Variable([1.0]), keras.Variable([[2.0]])]
+    optimizer.build(variables)
+    places = [keras_internals.variable_index(optimizer, v) for v in variables]
+    assert places == [0, 1]
+
+
+def test_variable_index_has_no_public_way():
+    assert public(keras.optimizers.Optimizer, "index") == []
+
+
 def test_the_loss_is_logged_as_a_mean_weighted_by_the_images():
     model = nested()
     model.compile("sgd", "mse")

@@ -34,7 +34,15 @@ __all__ = [
 
 
 def make_optimizer(
-    name, learning_rate, *, l2=0.0, momentum=0.9, rho=0.9, epsilon=None
+    name,
+    learning_rate,
+    *,
+    l2=0.0,
+    momentum=0.9,
+    rho=0.9,
+    epsilon=None,
+    lower_variables=0,
+    lower_rate=1.0,
 ):
     """Makes an optimizer by name.
 
@@ -49,6 +57,9 @@ def make_optimizer(
       rho: float in [0, 1), of rmsprop; the others ignore it.
       epsilon: float >= 0, of rmsprop, adam and adamw; None takes the
         optimizer's own.
+      lower_variables: int >= 0, how many of the first variables are trained at
+        a part of the learning rate, as in `LowerRates`.
+      lower_rate: float in (0, 1], that part.
 
     Returns:
       A `keras.optimizers.Optimizer`.
@@ -80,4 +91,9 @@ def make_optimizer(
             )
         check_not_negative("epsilon", epsilon)
         options["epsilon"] = epsilon
+    if lower_rate != 1 and lower_variables:
+        options |= {
+            "lower_variables": lower_variables,
+            "lower_rate": lower_rate,
+        }
     return OPTIMIZERS[name](learning_rate, **options)

@@ -5,6 +5,7 @@ None of them decays vectors (biases, BatchNormalization).
 
 import keras
 
+from supcon_tf.optimizers.lower_rates import LowerRates
 from supcon_tf.optimizers.weight_decay import (
     L2InGradient,
     check_not_negative,
@@ -13,7 +14,7 @@ from supcon_tf.optimizers.weight_decay import (
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class SGD(L2InGradient, keras.optimizers.SGD):
+class SGD(LowerRates, L2InGradient, keras.optimizers.SGD):
     """SGD with momentum and the papers' weight decay: L2 in the gradient.
 
     With g the gradient plus `l2 * w`, and v the momentum:
@@ -38,7 +39,7 @@ class SGD(L2InGradient, keras.optimizers.SGD):
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class RMSprop(L2InGradient, keras.optimizers.RMSprop):
+class RMSprop(LowerRates, L2InGradient, keras.optimizers.RMSprop):
     """RMSprop of TensorFlow 1, with which the official code trains classifiers.
 
     With g the gradient plus `l2 * w`, s the mean square and v the momentum:
@@ -105,7 +106,7 @@ class RMSprop(L2InGradient, keras.optimizers.RMSprop):
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class Adam(L2InGradient, keras.optimizers.Adam):
+class Adam(LowerRates, L2InGradient, keras.optimizers.Adam):
     """Adam with L2 in the gradient.
 
     Args:
@@ -124,7 +125,7 @@ class Adam(L2InGradient, keras.optimizers.Adam):
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class AdamW(keras.optimizers.AdamW):
+class AdamW(LowerRates, keras.optimizers.AdamW):
     """Adam with decoupled weight decay, `w = w - learning_rate * decay * w`.
 
     Args:

@@ -5,11 +5,12 @@ import math
 import keras
 from keras import ops
 
+from supcon_tf.optimizers.lower_rates import LowerRates
 from supcon_tf.optimizers.weight_decay import L2InGradient
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class LARS(L2InGradient, keras.optimizers.SGD):
+class LARS(LowerRates, L2InGradient, keras.optimizers.SGD):
     """Layer-wise adaptive rate scaling, for batches of thousands of images.
 
     Each kernel moves by a given part of its own norm. With g the gradient
