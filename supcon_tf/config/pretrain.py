@@ -264,6 +264,36 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
         "follows by this moving average, such as 0.999.",
         FRACTION_OR_NONE,
     )
+    encoder_rate: float = setting(
+        1.0,
+        "Learning rate of the encoder, as a part of that of the heads on it; "
+        "such as 0.1 for an encoder that was trained before.",
+        (lambda value: 0 < value <= 1, "in (0, 1]"),
+    )
+    freeze_batch_norm: bool = setting(
+        False,
+        "Keep the encoder's BatchNormalization as it is, statistics, factors "
+        "and offsets, for one that was trained before on many more images.",
+    )
+    few_images: bool = setting(
+        False,
+        "Adapt to few images: where there are fewer images or classes than "
+        "they ask for, batch_size and samples_per_class are less, and "
+        "stop_fraction is more, or none.",
+    )
+    stop_fraction: float | None = setting(
+        None,
+        "Part of the training images, class by class, that is not trained on: "
+        "after each epoch it tells the accuracy, the best epoch is kept, and "
+        "patience ends the run.",
+        PART_OR_NONE,
+    )
+    patience: int = setting(
+        5,
+        "With stop_fraction: epochs without a better accuracy after which the "
+        "run ends.",
+        AT_LEAST_1,
+    )
     num_microbatches: int = setting(
         1,
         "Pieces in which a replica's part of the batch is computed, one after "

@@ -6,6 +6,7 @@ import pathlib
 
 import keras
 
+from supcon_tf.callbacks.best_epoch import BestEpoch, held_out_accuracy
 from supcon_tf.callbacks.checkpoints import (
     EpochCheckpoint,
     read_checkpoint,
@@ -20,13 +21,19 @@ from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.distribution.workers import (
     from_chief,
     is_chief,
+    num_workers,
     reporting_stopped_workers,
     share_weights,
 )
 from supcon_tf.files import (
     only_writer,
 )
-from supcon_tf.training.batches import distributed, views_of
+from supcon_tf.training.batches import (
+    distributed,
+    training_images,
+    views_of,
+    with_fitting_batch,
+)
 from supcon_tf.training.build import (
     build_encoder,
     build_model,
@@ -60,30 +67,34 @@ def prepare(config, workdir):
             )
     strategy = make_strategy(config.strategy)  # first of all of TensorFlow
     num_replicas = strategy.num_replicas_in_sync
-    if config.batch_size % num_replicas:
+    _check_batch(config, num_replicas)
+    if config.stop_fraction is not None and num_workers(strategy) > 1:
         raise ValueError(
-            f"`batch_size` must be divisible by the {num_replicas} replicas "
-            f"that share the batch. Received: batch_size={config.batch_size}"
-        )
-    if config.cutmix_alpha and config.batch_size < 2 * num_replicas:
-        raise ValueError(
-            "`batch_size` must be at least two images a replica with CutMix, "
-            f"{2 * num_replicas}. Received: batch_size={config.batch_size}"
+            "`stop_fraction` must be None with several workers, which would "
+            f"not stop together. Received: stop_fraction={config.stop_fraction}"
         )
     with reporting_stopped_workers(strategy):
         return _prepare(config, workdir, strategy)
 
 
 def _prepare(config, workdir, strategy):
+    images, watched = None, None
+    if config.few_images:  # what they are decides on the batch
+        images, watched = training_images(config)
+        config = with_fitting_batch(config, images)
+        _check_batch(config, strategy.num_replicas_in_sync)
     found = from_chief(strategy, lambda: look_at(workdir, config))
     if found["is_finished"]:
         encoder = _finished_encoder(workdir, config, strategy)
         return lambda: _finished(workdir, encoder, strategy)
 
-    views, num_images, num_classes = views_of(config)
+    if images is None:
+        images, watched = training_images(config)
+    views = views_of(config, images)
+    num_classes = len(images.class_names)
     first_views = views()  # refuses what it cannot do
     model = build_model(config, num_classes, strategy)
-    steps_per_epoch = num_images // config.batch_size
+    steps_per_epoch = len(images) // config.batch_size
     compile_model(model, config, steps_per_epoch, strategy)
     first_epoch = restore_checkpoint(
         workdir, model, functools.partial(_read_as_chief, strategy)
@@ -91,7 +102,17 @@ def _prepare(config, workdir, strategy):
     if first_epoch:
         first_views = views(first_epoch=first_epoch)
 
+    best = None
+    if watched is not None:
+        best = BestEpoch(
+            workdir,
+            held_out_accuracy(images, watched, batch_size=config.batch_size),
+            patience=config.patience,
+        )
+
     def fit(callbacks=(), verbose=0):
+        if best and best.is_over(first_epoch):
+            return
         model.fit(
             distributed(
                 first_views,
@@ -116,10 +137,17 @@ def _prepare(config, workdir, strategy):
             if not found["is_as_described"]:  # such as a longer run
                 (workdir / "encoder.keras").unlink(missing_ok=True)
             write_config(config, workdir)
-            print_facts(config, num_images, first_epoch, workdir, strategy)
+            print_facts(config, len(images), first_epoch, workdir, strategy)
             if first_epoch == 0:
                 write_example_views(first_views, workdir)
-            fit(_callbacks(config, workdir), verbose="auto")
+            watching = [best] if best else []  # first: it adds to the logs
+            fit([*watching, *_callbacks(config, workdir)], verbose="auto")
+            if best:
+                best.restore(model)
+                print(
+                    f"Epoch {best.epoch} was best, {best.value:.4f} top-1 on "
+                    f"{len(watched)} held-out training images"
+                )
             write_models(model, config, workdir)
 
     def run():
@@ -132,6 +160,20 @@ def _prepare(config, workdir, strategy):
         return encoder
 
     return run
+
+
+def _check_batch(config, num_replicas):
+    """Refuses a batch that the replicas cannot share."""
+    if config.batch_size % num_replicas:
+        raise ValueError(
+            f"`batch_size` must be divisible by the {num_replicas} replicas "
+            f"that share the batch. Received: batch_size={config.batch_size}"
+        )
+    if config.cutmix_alpha and config.batch_size < 2 * num_replicas:
+        raise ValueError(
+            "`batch_size` must be at least two images a replica with CutMix, "
+            f"{2 * num_replicas}. Received: batch_size={config.batch_size}"
+        )
 
 
 def _callbacks(config, workdir):

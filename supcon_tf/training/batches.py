@@ -1,29 +1,32 @@
 """The batches of views that a run trains on, on one process and on several."""
 
+import dataclasses
 import functools
 
+import numpy as np
+
 from supcon_tf.data.datasets import load_dataset
+from supcon_tf.data.splits import split
+from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import view_batches
 from supcon_tf.distribution.workers import num_workers
 from supcon_tf.training.build import make_augmentation
 from supcon_tf.training.unused_settings import unused_settings
 
 
-def views_of(config):
-    """What makes the batches of views that a config describes.
+def training_images(config):
+    """The images that a run trains on, and those that tell when it ends.
 
     Args:
       config: `PretrainConfig`.
 
     Returns:
-      A function of `first_epoch`, `num_shards` and `shard` to a
-      `tf.data.Dataset`, as `view_batches`; the number of training images; and
-      the number of classes.
+      `(images, watched)`, two `LabelledImages` or `StreamedImages`; `watched`
+      is None without `stop_fraction`.
 
     Raises:
-      ValueError: if the data set or the augmentation is not as described.
+      ValueError: if the data set is not as described, or too small.
     """
-    augmentation = make_augmentation(config)
     train, _ = load_dataset(
         config.dataset,
         data_dir=config.data_dir,
@@ -33,12 +36,61 @@ def views_of(config):
         label_noise=config.label_noise,
         seed=config.seed,
     )
+    fraction = config.stop_fraction
+    if config.few_images and fraction is not None:
+        fraction = max(fraction, len(train.class_names) / len(train))
+        if fraction > 0.5:  # a part without one image a class
+            fraction = None
+    if fraction is None:
+        return train, None
+    return split(train, fraction, seed=config.seed)
+
+
+def with_fitting_batch(config, images):
+    """The config with a batch that few images can fill, if it allows that.
+
+    Args:
+      config: `PretrainConfig`.
+      images: what it trains on.
+
+    Returns:
+      A `PretrainConfig`, the same without `few_images`.
+    """
+    if not config.few_images or isinstance(images, StreamedImages):
+        return config
+    size, each = config.batch_size, config.samples_per_class
+    if each is None:
+        size = min(size, len(images))
+    else:
+        _, counts = np.unique(images.labels, return_counts=True)
+        each = min(each, int(counts.min()))
+        size = each * min(config.batch_size // each, len(counts))
+        if size == each:  # a batch of one class has no negatives
+            size, each = min(config.batch_size, len(images)), None
+    return dataclasses.replace(config, batch_size=size, samples_per_class=each)
+
+
+def views_of(config, images):
+    """What makes the batches of views that a config describes.
+
+    Args:
+      config: `PretrainConfig`.
+      images: what it trains on, the first that `training_images` returns.
+
+    Returns:
+      A function of `first_epoch`, `num_shards` and `shard` to a
+      `tf.data.Dataset`, as `view_batches`.
+
+    Raises:
+      ValueError: if the augmentation is not as described.
+    """
+    augmentation = make_augmentation(config)
     small_crop_area = config.small_crop_area
     if "small_crop_area" in unused_settings(vars(config)):
         small_crop_area = None
-    views = functools.partial(
+    return functools.partial(
         view_batches,
-        train,
+        images,
         augmentation,
         num_views=config.num_views,
         batch_size=config.batch_size,
@@ -49,7 +101,6 @@ def views_of(config):
         small_crop_area=small_crop_area,
         seed=config.seed,
     )
-    return views, len(train), len(train.class_names)
 
 
 def distributed(

@@ -49,6 +49,10 @@ def build_model(config, num_classes, strategy=None):
             num_microbatches=config.num_microbatches,
         )
         model.build(_shape_of_views(config))
+    if config.freeze_batch_norm:
+        for layer in all_layers(model.encoder):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
     # (On one replica Keras computes the same statistics in another way, with
     # other rounding.)
     if config.sync_batch_norm and strategy.num_replicas_in_sync > 1:
@@ -94,7 +98,12 @@ def compile_model(model, config, steps_per_epoch, strategy=None):
     with strategy.scope():
         model.compile(
             optimizer=build_optimizer(
-                config, config.peak_learning_rate, steps_per_epoch
+                config,
+                config.peak_learning_rate,
+                steps_per_epoch,
+                # The encoder's variables are a model's first ones.
+                lower_variables=len(model.encoder.trainable_variables),
+                lower_rate=config.encoder_rate,
             ),
             loss=OBJECTIVES[config.objective].make_loss(config),
         )
@@ -102,13 +111,14 @@ def compile_model(model, config, steps_per_epoch, strategy=None):
         model.optimizer.build(model.trainable_variables)
 
 
-def build_optimizer(config, learning_rate, steps_per_epoch):
+def build_optimizer(config, learning_rate, steps_per_epoch, **lower):
     """The optimizer, with its schedule, that a config describes.
 
     Args:
       config: `TrainingConfig`.
       learning_rate: float, its peak.
       steps_per_epoch: int >= 1.
+      **lower: `lower_variables` and `lower_rate`, as of `make_optimizer`.
 
     Returns:
       A `keras.optimizers.Optimizer`.
@@ -132,6 +142,7 @@ def build_optimizer(config, learning_rate, steps_per_epoch):
         l2=config.weight_decay,
         momentum=config.momentum,
         epsilon=config.epsilon,
+        **lower,
     )
 
 

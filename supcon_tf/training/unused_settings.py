@@ -76,6 +76,10 @@ def with_flags(recipe, values):
     given = given_settings(recipe, values)
     if "base_learning_rate" in given:
         given.setdefault("learning_rate", None)
+    epochs = given.get("epochs", recipe.epochs)
+    if recipe.warmup_epochs >= epochs:  # the same part of the run
+        share = recipe.warmup_epochs / recipe.epochs
+        given.setdefault("warmup_epochs", share * epochs)
     settings = {**vars(recipe), **given}
     unused = {}
     # What needs no TensorFlow comes first: a refusal should not take long.
@@ -108,6 +112,8 @@ def _unused_in_training(settings):
         unused.because("schedule", ["decay_epochs"])
     if settings.get("small_views") == 0:
         unused.because("small_views", ["small_view_size", "small_crop_area"])
+    if settings.get("stop_fraction", 0) is None:
+        unused.because("stop_fraction", ["patience"])
     if settings.get("learning_rate") is not None:
         unused.because("learning_rate", ["base_learning_rate"])
     return unused
