@@ -9,14 +9,24 @@ import sys
 from benchmarks.machine import describe, last_line_of, versions_in
 
 
-def options_of(argv, prog, description):
-    """Parses the options of a command: `data_dir`, `json` and `jobs`."""
+def options_of(argv, prog, description, **more):
+    """Parses the options of a command.
+
+    Args:
+      argv: list of strings, or None for those of the process.
+      prog: name of the command.
+      description: its help.
+      **more: names of paths that it takes beside `data_dir`, `json` and `jobs`,
+        and their help.
+    """
     parser = argparse.ArgumentParser(
         prog=prog,
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data_dir", metavar="PATH")
+    for name, text in more.items():
+        parser.add_argument(f"--{name}", metavar="PATH", help=text)
     parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
     parser.add_argument(
         "--jobs", type=int, default=1, help="runs at once, a thread each"

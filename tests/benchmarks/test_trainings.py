@@ -1,0 +1,87 @@
+"""The benchmarks that train for hours: what they run, choose and print."""
+
+import json
+
+import pytest
+
+from benchmarks import fine_tuning, kept_runs, label_structure, objectives
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The arguments of each training, which takes no time.
+
+    A learning rate of 1 is the best, and for fine-tuning one of 0.001; so is a
+    contrast weight of 0.3.
+    """
+    calls = []
+
+    def train(self, name, module, arguments):
+        calls.append(arguments)
+        rate = arguments.get("learning_rate")
+        weight = arguments.get("contrast_weight")
+        right = 0.5 + 0.1 * (rate in (1.0, 1e-3)) + 0.1 * (weight == 0.3)
+        return {
+            "top_1_accuracy": right,
+            "classifier_top_1_accuracy": right,
+            "own_top_1": None,
+            "precision_at_1": 0.25,
+            "map_at_r": 0.125,
+            "seconds": 60,
+            "scores": {"top-1": right},
+        }
+
+    monkeypatch.setattr(kept_runs.KeptRuns, "_in_process", train)
+    return calls
+
+
+def test_test_images_come_after_the_choice_on_held_out_ones(
+    trained, tmp_path, capsys
+):
+    path = tmp_path / "objectives.json"
+    assert objectives.main([f"--json={path}"]) == 0
+    is_held_out = [call["is_held_out"] for call in trained]
+    assert is_held_out == sorted(is_held_out, reverse=True)
+    tested = [call for call in trained if not call["is_held_out"]]
+    assert {call["learning_rate"] for call in tested} == {1.0}
+    assert {call["contrast_weight"] for call in tested} == {None, 0.3}
+    assert "contrast weight 0.3" in capsys.readouterr().out
+
+
+def test_what_is_finished_is_not_run_again(trained, tmp_path):
+    path = tmp_path / "objectives.json"
+    objectives.main([f"--json={path}"])
+    results = json.loads(path.read_text())
+    run = results["runs"].popitem()[0]
+    path.write_text(json.dumps(results))
+    trained.clear()
+    objectives.main([f"--json={path}"])
+    assert len(trained) == 1
+    assert run in json.loads(path.read_text())["runs"]
+
+
+def test_fine_tuning_has_every_number_of_images_and_seed(
+    trained, tmp_path, capsys
+):
+    path = tmp_path / "fine_tuning.json"
+    fine_tuning.main(
+        [f"--json={path}", "--data_dir=D", "--encoder=E", "--jobs=1"]
+    )
+    tested = [call for call in trained if not call["is_held_out"]]
+    assert len(tested) == 4 * 3 * 4  # images a class, seeds, objectives
+    assert {call["learning_rate"] for call in tested} == {None, 1e-3}
+    assert {(c["data_dir"], c["encoder"]) for c in trained} == {("D", "E")}
+    assert "8 a class, frozen: top_1_accuracy 0.500 +- 0.000" in (
+        capsys.readouterr().out
+    )
+
+
+def test_label_structure_runs_each_loss_with_each_seed(
+    trained, tmp_path, capsys
+):
+    path = tmp_path / "label_structure.json"
+    label_structure.main([f"--json={path}"])
+    assert len(trained) == 3 * (2 + 3)
+    assert "imbalanced, BalancedSupConLoss: top-1 0.500" in (
+        capsys.readouterr().out
+    )
