@@ -8,6 +8,7 @@ TensorFlow does not wait for it (PEP 562).
 """
 
 import importlib
+import importlib.metadata
 
 from supcon_tf.keras_names import give_names_to_keras, registered_names
 
@@ -73,6 +74,8 @@ give_names_to_keras(registered_names(_NAMES))
 
 
 def __getattr__(name):
+    if name == "__version__":
+        return version()
     if name in _NAMES:
         module = importlib.import_module(f"supcon_tf.{_NAMES[name]}")
         value = getattr(module, name)
@@ -82,6 +85,14 @@ def __getattr__(name):
         raise AttributeError(f"module 'supcon_tf' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def version():
+    """The version that is installed, or "unknown" if none is."""
+    try:
+        return importlib.metadata.version("supcon_tf")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def __dir__():

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import re
@@ -85,6 +86,44 @@ def written_whole(path):
         ) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def as_json(value):
+    r"""A value as indented JSON that people can read, with a line end.
+
+    Args:
+      value: what JSON can hold. Names keep their letters, in any script.
+
+    Returns:
+      A string.
+
+    Example:
+      >>> as_json({"class": "Tür"})
+      '{\n  "class": "Tür"\n}\n'
+    """
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_json(path, value):
+    """Writes a JSON file that is whole or absent.
+
+    Args:
+      path: path of the file.
+      value: as for `as_json`.
+
+    Returns:
+      The text of the file.
+
+    Example:
+      >>> print(write_json("results.json", {"top_1_accuracy": 0.3}), end="")
+      {
+        "top_1_accuracy": 0.3
+      }
+    """
+    text = as_json(value)
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+    return text
 
 
 @contextlib.contextmanager

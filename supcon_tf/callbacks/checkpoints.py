@@ -124,6 +124,11 @@ def read_checkpoint(folder, model):
     variables = checkpoint_variables(model)
     damaged = {}
     for path in _newest_first(folder).values():
+        if path.is_dir():
+            raise ValueError(
+                f"{path} must be a checkpoint, a file; move the folder away. "
+                "Received: a folder"
+            )
         try:
             finished_epochs, values = _read_whole(path)
         except _DAMAGE as error:
@@ -193,4 +198,7 @@ def _read_whole(path):
     with np.load(path) as state:
         count = int(state["num_variables"])
         values = [state[f"variable_{index}"] for index in range(count)]
-        return int(state["finished_epochs"]), values
+        finished_epochs = int(state["finished_epochs"])
+        if finished_epochs < 1:
+            raise ValueError(f"{finished_epochs} finished epochs")
+        return finished_epochs, values

@@ -4,12 +4,16 @@ import contextlib
 import dataclasses
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
+import time
 import typing
 
 from absl import flags
 
+import supcon_tf
 from supcon_tf.config.settings import check_setting, plain_type
 from supcon_tf.errors import RunStoppedError
 
@@ -147,14 +151,37 @@ def run_command(program, usage, values, prepare, argv=None):
       argv: the arguments after the program's name; `sys.argv[1:]` by default.
 
     Returns:
-      The exit status.
+      The exit status: 128 + the number of the signal that stopped it, 130 for
+      Ctrl-C and 143 for SIGTERM.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    is_program = argv is None
+    argv = sys.argv[1:] if is_program else list(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 0 is all
     if {"--help", "-h", "--helpfull"} & set(argv):
         print(f"{usage.strip()}\n\nFlags of {program}:\n")
         print(values.get_help(include_special_flags=False))
         return 0
+    if "--version" in argv:
+        print(f"{program} {supcon_tf.__version__}")
+        return 0
+    try:
+        with _stopped_by_signals(is_program):
+            return _prepared_and_run(program, values, prepare, argv)
+    except _StoppedBySignal as stopped:
+        print(
+            f"{program}: stopped. The same command goes on, or starts anew "
+            "where nothing was kept.",
+            file=sys.stderr,
+        )
+        if is_program:  # threads of TensorFlow would wait for their work
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(stopped.status)
+        return stopped.status
+
+
+def _prepared_and_run(program, values, prepare, argv):
+    """Parses the flags, prepares and runs; returns the exit status."""
     try:
         positional = values([program, *argv])[1:]
         if positional:
@@ -172,6 +199,71 @@ def run_command(program, usage, values, prepare, argv=None):
     except RunStoppedError as error:
         return _refused(program, error, status=1)
     return 0
+
+
+class _StoppedBySignal(BaseException):
+    """SIGINT or SIGTERM asked the process to end; files are whole or absent.
+
+    It is no Exception, so that no code on the way takes it for its own error.
+    """
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.status = 128 + number
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(is_program):
+    """Lets the signals unwind the stack, so that what is open is cleared.
+
+    Python sees a signal when TensorFlow has finished its operation. One that
+    waits for another machine may never: the program then ends by itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number, frame):
+        del frame
+        for other in _SIGNALS:  # a second one does not disturb the clearing
+            signal.signal(other, signal.SIG_IGN)
+        raise _StoppedBySignal(number)
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    with contextlib.ExitStack() as stack:
+        if is_program:
+            stack.enter_context(_ends_after(_SECONDS_TO_CLEAR))
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _ends_after(seconds):
+    """Ends the process that long after a signal, if it has not ended before."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    # Python writes the number of a signal there at once.
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def watch():
+        while number := os.read(reading, 1):
+            if number[0] in _SIGNALS:
+                time.sleep(seconds)
+                os._exit(128 + number[0])
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SECONDS_TO_CLEAR = 10
 
 
 def _refused(program, error, status):

@@ -6,6 +6,8 @@ import math
 import types
 import typing
 
+from supcon_tf.files import as_json
+
 
 def setting(default, help_text, allowed=None):
     """A dataclass field that is a flag.
@@ -80,7 +82,7 @@ def refuse_unused(config, unused, given=None):
 
 def to_json(config):
     """A config as indented JSON text."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    return as_json(dataclasses.asdict(config))
 
 
 def read_json(config_class, path, *, required=()):
@@ -112,7 +114,7 @@ def read_json(config_class, path, *, required=()):
                 for name, value in values.items()
             }
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} must hold the settings that supcon-pretrain writes. "
             f"Received: {error}"
@@ -142,6 +144,8 @@ def _check_type(field, value):
         matches &= isinstance(item, (int, float) if kind is float else kind)
         matches &= kind is bool or not isinstance(item, bool)
         matches &= not isinstance(item, float) or math.isfinite(item)
+        # (A larger int has no float, and is no number of anything.)
+        matches &= not isinstance(item, int) or abs(item) < 2**63
     if not matches:
         words = {float: "a finite number", int: "an integer"}
         raise ValueError(

@@ -3,6 +3,7 @@
 import pathlib
 
 import keras
+import numpy as np
 
 
 def load_encoder(workdir, *, safe_mode=True):
@@ -51,7 +52,7 @@ def load_keras_file(path, *, safe_mode=True):
       A `keras.Model`.
 
     Raises:
-      ValueError: if the file is damaged or refused.
+      ValueError: if the file is damaged or refused, or a weight is not finite.
 
     Example:
       >>> encoder.save("encoder.keras")
@@ -59,11 +60,22 @@ def load_keras_file(path, *, safe_mode=True):
       (None, 8)
     """
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=safe_mode)
+        model = keras.saving.load_model(
+            path, compile=False, safe_mode=safe_mode
+        )
     except Exception as error:  # zip, h5py, JSON and layers raise their own
         raise ValueError(
             f"{path} must be a whole Keras model. Received: {_reason(error)}"
         ) from error
+    for weight in model.weights:
+        values = np.asarray(keras.ops.convert_to_numpy(weight))
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(
+                f"{path} must have finite weights. Received: NaN or infinity "
+                f"in {weight.path}; the training has diverged, or the file is "
+                "damaged"
+            )
+    return model
 
 
 def _reason(error):

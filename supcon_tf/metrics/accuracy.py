@@ -21,7 +21,8 @@ def top_1_accuracy(labels, scores):
     """
     predicted = keras.ops.argmax(scores, axis=-1)
     labels = ops.cast(ops.convert_to_tensor(labels), predicted.dtype)
-    return float(ops.mean(ops.cast(predicted == labels, "float32")))
+    # NumPy's mean is a float64: 0.3, and not the float32 next to it.
+    return float(np.mean(ops.convert_to_numpy(predicted == labels)))
 
 
 def top_accuracies(classifier, representations, labels):

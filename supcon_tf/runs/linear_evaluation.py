@@ -20,7 +20,7 @@ from supcon_tf.evaluation import (
 )
 from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
 from supcon_tf.evaluation.linear.training import train_linear_classifier
-from supcon_tf.files import check_folder, written_whole
+from supcon_tf.files import check_folder, write_json, written_whole
 from supcon_tf.training.build import (
     build_encoder,
     build_optimizer,
@@ -75,9 +75,7 @@ def prepare(config, workdir):
             "chosen": chosen,
             "config": dataclasses.asdict(config),
         }
-        text = json.dumps(results, indent=2) + "\n"
-        with written_whole(workdir / "linear_eval.json") as path:
-            path.write_text(text)
+        text = write_json(workdir / "linear_eval.json", results)
         print(text, end="")
         print(f"Wrote {workdir / 'classifier.keras'}")
         return json.loads(text)

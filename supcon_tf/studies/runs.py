@@ -13,7 +13,7 @@ import traceback
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.errors import RunStoppedError
-from supcon_tf.files import only_writer, written_whole
+from supcon_tf.files import as_json, only_writer, written_whole
 from supcon_tf.linear_eval import linear_eval
 from supcon_tf.pretrain import pretrain
 from supcon_tf.studies.figures import accuracy_boxes, accuracy_curves
@@ -62,7 +62,7 @@ def run_study(configs, output, *, about, jobs=1, figure=True):
     varied = STUDIES[study].varied
     with only_writer(output):
         with written_whole(output / "study.json") as path:
-            path.write_text(study_text(about))
+            path.write_text(study_text(about), encoding="utf-8")
         rows = read_rows(output / "results.csv", varied)
         waiting = []
         for run, config in configs:
@@ -101,7 +101,7 @@ def run_study(configs, output, *, about, jobs=1, figure=True):
 
 def study_text(about):
     """Returns the text of study.json, for `about` as in `run_study`."""
-    return json.dumps(about, indent=2) + "\n"
+    return as_json(about)
 
 
 def is_finished(config, workdir):

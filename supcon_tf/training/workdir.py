@@ -62,7 +62,7 @@ def write_config(config, workdir):
       workdir: as for `look_at`.
     """
     with written_whole(workdir / "config.json") as path:
-        path.write_text(to_json(config))
+        path.write_text(to_json(config), encoding="utf-8")
 
 
 def write_example_views(views, workdir):

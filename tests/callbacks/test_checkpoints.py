@@ -276,3 +276,17 @@ def test_a_full_disk_is_named_and_leaves_the_last_good_checkpoint(
     resumed = dense_model()
     assert restore_checkpoint(tmp_path, resumed) == 2
     assert_same_weights(states[-1], checkpoint_variables(resumed))
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_refused(tmp_path):
+    (tmp_path / "checkpoint-00001.npz").mkdir()
+    with pytest.raises(ValueError, match="must be a checkpoint, a file"):
+        restore_checkpoint(tmp_path, dense_model())
+
+
+def test_a_checkpoint_of_no_finished_epoch_is_damaged(tmp_path):
+    np.savez(
+        tmp_path / "checkpoint-00003.npz", finished_epochs=-3, num_variables=0
+    )
+    with pytest.raises(ValueError, match="-3 finished epochs"):
+        restore_checkpoint(tmp_path, dense_model())

@@ -1,8 +1,13 @@
 import dataclasses
+import importlib.metadata
+import signal
+import subprocess
+import sys
 
 import pytest
 from absl import flags
 
+import supcon_tf
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.errors import RunStoppedError
@@ -146,3 +151,77 @@ def test_a_failure_that_is_expected_is_one_line_too(capsys):
     status = run_command("the-command", "", values, lambda v: fail(), [])
     assert status == 1
     assert capsys.readouterr().err == "the-command: error: no space\n"
+
+
+STOPPED = """
+import pathlib, sys, time
+from absl import flags
+from supcon_tf.config.command_line import run_command
+from supcon_tf.files import only_writer, written_whole
+
+folder = pathlib.Path(sys.argv.pop())
+
+def run():
+    with only_writer(folder), written_whole(folder / "a.txt") as path:
+        path.write_text("half")
+        print("writing", flush=True)
+        time.sleep(60)
+
+sys.exit(run_command("program", "usage", flags.FlagValues(), lambda _: run))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_in_one_line_without_half_a_file(
+    number, tmp_path
+):
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert len(err.splitlines()) == 1
+    assert err.startswith("program: stopped. The same command goes on")
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+WAITING = """
+import signal, time
+from absl import flags
+from supcon_tf.config import command_line
+
+command_line._SECONDS_TO_CLEAR = 0.2
+
+def run():
+    # This holds Python as an operation of TensorFlow does.
+    signal.signal(signal.SIGTERM, lambda *_: time.sleep(60))
+    print("waiting", flush=True)
+    time.sleep(60)
+
+command_line.run_command("program", "usage", flags.FlagValues(), lambda _: run)
+"""
+
+
+@pytest.mark.slow
+def test_a_command_that_cannot_unwind_ends_nevertheless():
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_every_command_says_its_version(capsys):
+    values = flags.FlagValues()
+    assert run_command("program", "usage", values, None, ["--version"]) == 0
+    version = importlib.metadata.version("supcon_tf")
+    assert capsys.readouterr().out == f"program {version}\n"
+    assert supcon_tf.__version__ == version

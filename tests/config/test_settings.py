@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from supcon_tf.config import LinearEvalConfig
+from supcon_tf.config import LinearEvalConfig, PretrainConfig
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.recipes import RECIPES
 from supcon_tf.recipes.linear import LINEAR_RECIPES
@@ -52,3 +52,16 @@ def test_a_setting_that_is_younger_than_the_file_has_its_default(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(values))
     assert read_json(LinearEvalConfig, path) == LinearEvalConfig()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"epochs": 1' + "0" * 400 + "}", '{"width": 1e999}'],
+)
+def test_a_hostile_config_is_one_line(text, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"config.json must hold the") as error:
+        read_json(PretrainConfig, path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000

@@ -38,3 +38,11 @@ def test_an_encoder_with_code_is_read_by_those_who_trust_it(tmp_path):
     assert len(str(error.value).splitlines()) == 1
     encoder = load_encoder(tmp_path, safe_mode=False)
     np.testing.assert_array_equal(encoder(np.ones((1, 4))), 2 * np.ones((1, 4)))
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    encoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    encoder.layers[0].bias.assign([0.0, np.nan, 0.0])
+    encoder.save(tmp_path / "encoder.keras")
+    with pytest.raises(ValueError, match=r"NaN or infinity in .*bias"):
+        load_encoder(tmp_path)
