@@ -100,7 +100,9 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
         "and its options.",
     )
     width: float = setting(
-        1.0, "ResNets: multiplies the numbers of filters.", POSITIVE
+        1.0,
+        "ResNets: multiplies the numbers of filters.",
+        (lambda value: 0 < value <= 16, "> 0 and <= 16"),
     )
     stem: str = setting(
         "small_image",

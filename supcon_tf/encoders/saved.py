@@ -26,6 +26,21 @@ def load_encoder(workdir, *, safe_mode=True):
       >>> load_encoder(".").output_shape
       (None, 8)
     """
+    return load_keras_file(find_encoder(workdir), safe_mode=safe_mode)
+
+
+def find_encoder(workdir):
+    """The path of the encoder.keras in a folder; refuses one without.
+
+    Args:
+      workdir: as in `load_encoder`.
+
+    Returns:
+      A `pathlib.Path`.
+
+    Raises:
+      ValueError: if there is no such file.
+    """
     if not workdir:
         raise ValueError(
             "`workdir` must be a folder that supcon-pretrain wrote. "
@@ -38,7 +53,7 @@ def load_encoder(workdir, *, safe_mode=True):
             f"when it has finished. Received: workdir={str(workdir)!r}, "
             f"without {path}"
         )
-    return load_keras_file(path, safe_mode=safe_mode)
+    return path
 
 
 def load_keras_file(path, *, safe_mode=True):

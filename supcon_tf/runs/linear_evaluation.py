@@ -13,7 +13,7 @@ from supcon_tf.config.settings import named, read_json
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.distribution.strategies import make_strategy
-from supcon_tf.encoders.saved import load_encoder, load_keras_file
+from supcon_tf.encoders.saved import find_encoder, load_keras_file
 from supcon_tf.evaluation import (
     classification_accuracy,
     nearest_neighbor_accuracy,
@@ -22,24 +22,26 @@ from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
 from supcon_tf.evaluation.linear.training import train_linear_classifier
 from supcon_tf.files import check_folder, write_json, written_whole
 from supcon_tf.training.build import (
-    build_encoder,
     build_optimizer,
     make_augmentation,
 )
 from supcon_tf.training.objectives import CLASSIFIER_FILES
+from supcon_tf.training.workdir import encoder_of_run
 
 
 def prepare(config, workdir):
     """Checks everything and writes nothing; returns the run as a function."""
     strategy = make_strategy(config.strategy, one_machine=True)
-    with strategy.scope():
-        encoder = load_encoder(workdir, safe_mode=config.safe_mode)
+    find_encoder(workdir)
     workdir = pathlib.Path(workdir).expanduser()
     check_folder(workdir, "workdir")
     pretraining = read_json(
         PretrainConfig,
         workdir / "config.json",
         required=("dataset", "encoder", "image_size"),
+    )
+    encoder, untrained = encoder_of_run(
+        workdir, pretraining, strategy, safe_mode=config.safe_mode
     )
     train, test = load_dataset(
         pretraining.dataset,
@@ -62,12 +64,10 @@ def prepare(config, workdir):
         accuracies = classification_accuracy(classifier, test, **evaluated)
         seconds = time.perf_counter() - start
         del chosen["seconds"]
-        with written_whole(workdir / "classifier.keras") as path:
-            classifier.save(path)
         results = {
             "top_1_accuracy": accuracies["top_1_accuracy"],
             "top_5_accuracy": accuracies["top_5_accuracy"],
-            **_yardsticks(pretraining, own, train, test, evaluated, strategy),
+            **_yardsticks(untrained, own, train, test, evaluated),
             "num_train_images": len(train),
             "num_test_images": accuracies["num_test_images"],
             "class_names": list(train.class_names),
@@ -75,6 +75,8 @@ def prepare(config, workdir):
             "chosen": chosen,
             "config": dataclasses.asdict(config),
         }
+        with written_whole(workdir / "classifier.keras") as path:
+            classifier.save(path)
         text = write_json(workdir / "linear_eval.json", results)
         print(text, end="")
         print(f"Wrote {workdir / 'classifier.keras'}")
@@ -93,7 +95,7 @@ def _own_classifier(workdir, strategy, safe_mode):
     return None
 
 
-def _yardsticks(pretraining, own, train, test, evaluated, strategy):
+def _yardsticks(untrained, own, train, test, evaluated):
     """Accuracies to compare with; None where one cannot be had."""
 
     def top_1_accuracy(classifier):
@@ -104,16 +106,13 @@ def _yardsticks(pretraining, own, train, test, evaluated, strategy):
     if own is not None:
         own_accuracy = top_1_accuracy(own)
     if isinstance(train, LabelledImages):  # in memory
-        if pretraining.starts_from is None:
-            untrained, _ = fit_linear_classifier(
-                build_encoder(pretraining, strategy),
-                train,
-                **evaluated,
-                verbose=0,
+        if untrained is not None:
+            classifier, _ = fit_linear_classifier(
+                untrained, train, **evaluated, verbose=0
             )
-            untrained_accuracy = top_1_accuracy(untrained)
+            untrained_accuracy = top_1_accuracy(classifier)
         nearest_accuracy = nearest_neighbor_accuracy(
-            train, test, image_size=pretraining.image_size
+            train, test, image_size=evaluated["image_size"]
         )
     return {
         "classifier_top_1_accuracy": own_accuracy,

@@ -1,6 +1,8 @@
 """The folder of a pretraining run: what it holds, for all workers."""
 
 import dataclasses
+import hashlib
+import pathlib
 
 import tensorflow as tf
 
@@ -9,6 +11,7 @@ from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.encoders.saved import load_encoder
 from supcon_tf.files import check_folder, written_whole
+from supcon_tf.training.build import build_encoder
 from supcon_tf.training.objectives import OBJECTIVES
 
 
@@ -52,6 +55,73 @@ def finished_encoder(workdir, config):
     # What the run itself was told to start from is trusted.
     safe_mode = config.safe_mode and config.starts_from is None
     return load_encoder(workdir, safe_mode=safe_mode)
+
+
+def encoder_of_run(workdir, config, strategy, *, safe_mode=True):
+    """The encoder that the run of a config wrote, and one that is untrained.
+
+    Args:
+      workdir: path of the folder.
+      config: `PretrainConfig` in its config.json.
+      strategy: `tf.distribute.Strategy` to make them for.
+      safe_mode: as in `load_encoder`.
+
+    Returns:
+      Two Keras models. The untrained one has the weights that the run started
+      with; it is None for a run that started from trained weights.
+
+    Raises:
+      ValueError: if encoder.keras is missing or damaged, was not written by
+        this run, or is not what the config describes.
+    """
+    path = pathlib.Path(workdir).expanduser() / "encoder.keras"
+    with strategy.scope():
+        encoder = load_encoder(workdir, safe_mode=safe_mode)
+    record = path.with_name(_RECORD)
+    if record.exists() and record.read_text() != _record_of(path):
+        raise ValueError(
+            f"{path} must be what the run of this folder wrote; delete "
+            f"{record} to take it nevertheless. Received: another file than "
+            "the one that is recorded there"
+        )
+    size = config.image_size
+    wanted = (None, size, size, 3)
+    untrained = None
+    if config.starts_from is None:
+        untrained = build_encoder(config, strategy)
+        wanted = tuple(untrained.input_shape)
+        ours, theirs = (_shapes(model) for model in (untrained, encoder))
+        if ours != theirs:
+            raise ValueError(
+                f"{path} must be the encoder that config.json describes, "
+                f"{config.encoder} of {len(ours)} variables. Received: one of "
+                f"{len(theirs)} variables, or of other shapes"
+            )
+    taken = tuple(getattr(encoder, "input_shape", wanted))
+    if len(taken) != 4 or any(
+        a is not None and b is not None and a != b
+        for a, b in zip(taken, wanted, strict=True)
+    ):
+        raise ValueError(
+            f"{path} must take the images that config.json describes, "
+            f"image_size={size}. Received: an encoder of {taken[1:]}"
+        )
+    return encoder, untrained
+
+
+def _shapes(model):
+    return [tuple(weight.shape) for weight in model.weights]
+
+
+# The name and the content are such that `sha256sum -c encoder.sha256` checks.
+_RECORD = "encoder.sha256"
+
+
+def _record_of(path):
+    """The line of the encoder's file."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{digest}  encoder.keras\n"
 
 
 def write_config(config, workdir):
@@ -99,6 +169,8 @@ def write_models(model, config, workdir):
     # Last: where encoder.keras is, the run is finished.
     with written_whole(workdir / "encoder.keras") as path:
         model.representation_model().save(path)
+        with written_whole(workdir / _RECORD) as record:
+            record.write_text(_record_of(path))
     print(f"Wrote {workdir / 'encoder.keras'}")
 
 

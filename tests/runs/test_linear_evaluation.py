@@ -208,3 +208,42 @@ def test_values_out_of_range_are_refused(workdir, flag, capsys):
     status, _, err = run(capsys, f"--workdir={workdir}", flag)
     assert status == 2
     assert flag[2:].split("=")[0] in err
+
+
+def refused(workdir, capsys):
+    """The one line of a refused evaluation, which writes nothing."""
+    status, _, err = run(capsys, f"--workdir={workdir}")
+    assert status == 2
+    assert not (workdir / "classifier.keras").exists()
+    return err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": "resnet9999"}, "`encoder` must be one of"),
+        ({"encoder": "resnet18", "width": 0.125}, "config.json describes"),
+        ({"width": 1e12}, "`width` must be > 0 and <= 16"),
+        ({"image_size": 16}, "must take the images that config.json describes"),
+    ],
+)
+def test_a_config_of_another_encoder_is_refused(
+    workdir, changes, message, tmp_path, capsys
+):
+    shutil.copy(workdir / "encoder.keras", tmp_path)
+    config = json.loads((workdir / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | changes))
+    assert message in refused(tmp_path, capsys)
+
+
+def test_an_encoder_of_another_run_is_not_taken_for_the_runs_own(
+    workdir, tmp_path, capsys
+):
+    for name in ("config.json", "encoder.keras", "encoder.sha256"):
+        shutil.copy(workdir / name, tmp_path)
+    other = keras.saving.load_model(tmp_path / "encoder.keras")
+    other.weights[0].assign(other.weights[0] + 1)
+    other.save(tmp_path / "encoder.keras")
+    err = refused(tmp_path, capsys)
+    assert "must be what the run of this folder wrote" in err
+    assert "delete" in err

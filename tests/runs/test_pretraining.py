@@ -64,6 +64,7 @@ def test_a_run_writes_what_it_says(finished):
         "checkpoint-00003.npz",
         "config.json",
         "encoder.keras",
+        "encoder.sha256",
         "history.csv",
         "logs",
         "supcon_model.keras",
