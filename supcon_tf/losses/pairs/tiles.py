@@ -80,15 +80,15 @@ class Tiles:
         def block(arrays, i):
             return {name: array[i] for name, array in arrays.items()}
 
-        def add(i, given, totals):
-            updated = combine(totals[i], given)
-            return ops.scatter_update(
-                totals, ops.reshape(i, (1, 1)), updated[None]
-            )
+        given = _Given(totals, combine)
 
-        def off_diagonal(j, i, total, totals):
+        def off_diagonal(j, i, total, written):
             for_rows, for_columns = tile(block(own, i), block(own, j), False)
-            return i, combine(total, for_rows), add(j, for_columns(), totals)
+            return (
+                i,
+                combine(total, for_rows),
+                given.write(written, i, j, for_columns()),
+            )
 
         def of_rest(j, i, total):
             for_rows, _ = tile(block(own, i), block(rest, j), False)
@@ -97,12 +97,16 @@ class Tiles:
         def row_of_tiles(i, totals):
             rows = block(own, i)
             total, _ = tile(rows, rows, True)
-            _, total, totals = _loop(
-                i + 1, self.own.count, off_diagonal, (i, total, totals)
+            _, total, written = _loop(
+                i + 1,
+                self.own.count,
+                off_diagonal,
+                (i, total, given.none_yet(i, totals)),
             )
             if rest is not None:
                 _, total = _loop(0, self.rest.count, of_rest, (i, total))
-            return (add(i, total, totals),)
+            written = given.write(written, i, i, total)
+            return (given.added(totals, written, i),)
 
         if isinstance(self.own.count, int) and self.own.count == 1:
             rows = block(own, 0)
@@ -192,6 +196,60 @@ class Tile:
         if axis == 1:
             return ops.transpose(self.columns["is_real"]) > 0
         return self.rows["is_real"] > 0
+
+
+class _Given:
+    """What a row of tiles gives to the blocks from its own on.
+
+    It is added to the totals once a row. To add it tile by tile would copy all
+    totals each time, since TensorFlow's loops do not change them in place: 187
+    GB for 65,536 projections. XLA does, and Keras' other backends have no
+    arrays of tensors; there it is added at once.
+
+    Args:
+      totals: `[count, rows, W]` to start with.
+      combine: as for `Tiles.accumulate`.
+    """
+
+    def __init__(self, totals, combine):
+        self._start = totals
+        self._combine = combine
+        self._is_added_at_once = keras.backend.backend() != "tensorflow"
+        # A length that depends on the row cannot be compiled by XLA.
+        self._is_static = None not in totals.shape
+
+    def none_yet(self, i, totals):
+        """What to write to, in row i."""
+        if self._is_added_at_once:
+            return totals
+        count = ops.shape(totals)[0]
+        return tf.TensorArray(
+            totals.dtype,
+            count if self._is_static else count - i,
+            element_shape=totals.shape[1:],
+        )
+
+    def write(self, written, i, j, values):
+        """Writes what row i gives to block j, `[rows, W]`."""
+        if not self._is_added_at_once:
+            return written.write(j if self._is_static else j - i, values)
+        updated = self._combine(written[j], values)
+        return ops.scatter_update(
+            written, ops.reshape(j, (1, 1)), updated[None]
+        )
+
+    def added(self, totals, written, i):
+        """The totals with what row i wrote, `[count, rows, W]`."""
+        if self._is_added_at_once:
+            return written
+        values = written.stack()
+        if not self._is_static:
+            changed = self._combine(totals[i:], values)
+            return ops.concatenate([totals[:i], changed])
+        # The blocks before the i-th have not been written to.
+        is_written = ops.arange(len(totals)) >= i
+        values = ops.where(is_written[:, None, None], values, self._start)
+        return self._combine(totals, values)
 
 
 def _loop(start, stop, body, state):
