@@ -115,7 +115,7 @@ assert history.history["val_knn_accuracy"] == [1.0]
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_replicas_share_the_images():
     subprocess.run([sys.executable, "-c", ON_REPLICAS], check=True)
 

@@ -348,7 +348,7 @@ def test_importing_the_command_defines_no_flags():
     assert not {"workdir", "output"} & set(absl.flags.FLAGS)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_command_runs_as_a_program(workdir, tmp_path):
     command = [sys.executable, "-m", "hub_export.export"]
     command += [f"--workdir={workdir}", f"--output={tmp_path / 'out'}"]

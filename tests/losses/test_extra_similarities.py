@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from equations import random_projections
+from pairwise import pairwise
 
 from supcon_tf.losses import (
     BalancedSupConLoss,
@@ -57,11 +58,14 @@ def loop(z, extra, t, summation, denominator):
     return tf.stack(losses)
 
 
-@pytest.mark.parametrize("implementation", ["dense", "tiled"])
-@pytest.mark.parametrize("anchors", ["all", "first"])
-@pytest.mark.parametrize("summation", ["outside", "inside"])
 @pytest.mark.parametrize(
-    "denominator", ["all", "one_positive", "only_negatives"]
+    ("denominator", "summation", "anchors", "implementation"),
+    pairwise(
+        denominator=["all", "one_positive", "only_negatives"],
+        summation=["outside", "inside"],
+        anchors=["all", "first"],
+        implementation=["dense", "tiled"],
+    ),
 )
 def test_they_join_the_denominator(
     denominator, summation, anchors, implementation

@@ -200,13 +200,10 @@ def test_under_a_mixed_precision_both_losses_are_float32(precision):
     assert logs["loss"][-1] < logs["loss"][0] - 1
 
 
+# (One with a learned temperature is tested often.)
+@pytest.mark.release
 @pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param("joint, empty replica", marks=pytest.mark.slow),
-        pytest.param("joint", marks=pytest.mark.release),
-        pytest.param("joint, microbatches", marks=pytest.mark.release),
-    ],
+    "case", ["joint, empty replica", "joint", "joint, microbatches"]
 )
 def test_two_replicas_equal_one(case, two_replicas, float64):
     result = compare(case, two_replicas)

@@ -166,7 +166,7 @@ def test_a_damaged_encoder_is_named(workdir, tmp_path, capsys):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_replicas_share_the_images_and_have_the_same_results(
     workdir, results, tmp_path
 ):

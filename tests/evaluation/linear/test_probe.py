@@ -25,7 +25,7 @@ def test_the_probe_separates_what_is_linearly_separable(capsys):
     assert out == "linear probe: top-1 1.0000 on 80 test images\n"
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_probe_is_about_as_good_as_plain_logistic_regression():
     from sklearn.linear_model import LogisticRegression
 
