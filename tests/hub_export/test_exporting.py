@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from tiny_encoder import tiny
 
 from hub_export import exporting as module
 from hub_export.comparison import compare
 from hub_export.export import export, main
-from supcon_tf import encoders
 from supcon_tf.models.heads import ProjectionHead
 from supcon_tf.models.linear_classifier import LinearClassifier
 from supcon_tf.models.supcon_model import SupConModel
@@ -153,7 +153,7 @@ def run_workdir(tmp_path):
     """A folder with all that pretraining and linear evaluation write."""
     folder = tmp_path / "run"
     folder.mkdir()
-    encoder = encoders.resnet18((8, 8, 3), width=1 / 16, stem="small_image")
+    encoder = tiny((8, 8, 3))
     model = SupConModel(encoder, ProjectionHead((7, 5)))
     model(np.zeros((1, 1, 8, 8, 3), np.float32))
     classifier = LinearClassifier(encoder, 2, ("cat", "dog"))
