@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from supcon_tf.data import image_folder
 from supcon_tf.data.labelled_images import LabelledImages, noisy_labels
+from supcon_tf.data.photograph_reader import photograph_reader
 from supcon_tf.data.splits import TEST_FRACTION, split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.tfds_images import load_tfds
@@ -30,6 +31,7 @@ def load_dataset(
     max_samples=None,
     label_noise=0.0,
     test_fraction=TEST_FRACTION,
+    max_pixels=None,
 ):
     """Loads the training and test images of a data set by its name.
 
@@ -44,16 +46,19 @@ def load_dataset(
         tfds:NAME/CONFIG:VERSION
         folder              the user's own images in `data_dir`
 
-    A folder has one of two layouts. The folder of a class gives it its name,
-    and classes are numbered in alphabetical order:
+    A folder has one of two layouts. The folder of a class gives it its name and
+    owns the images in its sub-folders. Classes are numbered in alphabetical
+    order:
 
-        PATH/CLASS/*.jpg|jpeg|png
-        PATH/train/CLASS/*.jpg|jpeg|png and PATH/test/CLASS/...
+        PATH/CLASS/*
+        PATH/train/CLASS/* and PATH/test/CLASS/*
 
-    The folder `test` may also be called `val` or `validation`, or be absent.
-    Every file of a folder is decoded once. Files that cannot be decoded are
-    logged by name and left out. If they are more than 1 % of the files, the
-    folder is refused.
+    The folder `test` may also be called `valid`, `validation` or `val`, or be
+    absent. JPEG, PNG, GIF (the first frame), BMP, TIFF and WebP files are read,
+    whatever their names, upright and with white where they are transparent.
+    Everything else is logged by name and reason and left out; `supcon-images
+    PATH` prints it before. Every image is decoded once. If more than 1 % are
+    damaged, the folder is refused.
 
     Args:
       name: one of the names above.
@@ -75,7 +80,10 @@ def load_dataset(
         seed and the position of the image decide it once. Test images and
         images held out keep their labels.
       test_fraction: float in (0, 1), the part of the images that is held out
-        if the data set has no test images and validation_fraction is None.
+        if the data set has no test images and validation_fraction is None. Of a
+        folder it is at least one image a class.
+      max_pixels: int >= 1, with `folder`: larger images are left out, and never
+        decoded. None takes `PIL.Image.MAX_IMAGE_PIXELS`, 89 million.
 
     Returns:
       `(train, test)`, two `LabelledImages`, or two `StreamedImages` if a data
@@ -98,7 +106,14 @@ def load_dataset(
             f"`label_noise` must be in [0, 1]. Received: "
             f"label_noise={label_noise}"
         )
-    if name.startswith(_TFDS):
+    if name == "folder":
+        load = functools.partial(_folder, max_pixels=max_pixels)
+    elif max_pixels is not None:
+        raise ValueError(
+            "`max_pixels` must be None with another data set than 'folder'. "
+            f"Received: max_pixels={max_pixels} with dataset={name!r}"
+        )
+    elif name.startswith(_TFDS):
         load = functools.partial(load_tfds, name.removeprefix(_TFDS))
     elif name in DATASETS:
         load = DATASETS[name]
@@ -110,6 +125,9 @@ def load_dataset(
     train, test = load(data_dir=data_dir, download=download)
     if validation_fraction is None and test is None:
         validation_fraction = test_fraction
+        if name == "folder":  # which may be small
+            one_each = (len(train.class_names) - 0.5) / len(train)
+            validation_fraction = max(validation_fraction, one_each)
     if validation_fraction is not None:
         train, test = split(train, validation_fraction, seed=seed)
     if max_samples is not None:
@@ -131,20 +149,22 @@ def _digits(*, data_dir, download):
     return split(whole, 0.2, seed=0)
 
 
-def _folder(*, data_dir, download):
-    """Finds the user's images, PATH/CLASS/*.jpg or PATH/train/CLASS/*.jpg."""
+def _folder(*, data_dir, download, max_pixels=None):
+    """Finds the user's images, PATH/CLASS/* or PATH/train/CLASS/*."""
     del download
-    class_names, parts = image_folder.find_images(data_dir)
+    found = image_folder.find_images(data_dir, max_pixels=max_pixels)
+    images = (*found.train, *(found.test or ()))
+    read = photograph_reader(images, max_pixels=max_pixels)
     train, test = (
         None
         if part is None
         else LabelledImages(
-            np.array(part.paths),
-            np.array(part.labels, np.int64),
-            class_names,
-            read=tf.io.read_file,
+            np.array([file.path for file in part]),
+            np.array([file.label for file in part], np.int64),
+            found.class_names,
+            read=read,
         )
-        for part in parts
+        for part in (found.train, found.test)
     )
     return train, test
 

@@ -1,135 +1,365 @@
-"""Finds, checks and decodes the user's own images in folders."""
+"""A person's folder of photographs: its classes, and what is left out and why.
+
+This needs no TensorFlow.
+"""
 
 import concurrent.futures
-import pathlib
+import dataclasses
+import os
+import warnings
 from typing import NamedTuple
 
-import tensorflow as tf
 from absl import logging
+from tqdm import tqdm
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-# The share of the files that may be unreadable. If more are, something else is
-# wrong.
-MAX_UNREADABLE = 0.01
-_TEST_NAMES = ("test", "val", "validation")
+from supcon_tf.data.equal_files import COPY, find_equal_files
+from supcon_tf.data.folder_files import LeftOut, files_below
+from supcon_tf.data.folder_layout import (
+    LayoutError,
+    class_name,
+    count_of,
+    lay_out,
+)
+from supcon_tf.data.photograph_files import (
+    Header,
+    PhotographError,
+    check_photograph,
+    look_at_photograph,
+    printable,
+)
+
+# The share of the images that may be damaged. If more are, something else is
+# wrong, such as a copy that was not finished.
+MAX_DAMAGED = 0.01
+# As many names are in one message; `supcon-images --all` prints the others.
+MAX_NAMES = 50
+_WANTED = (
+    "`data_dir` must be a folder with a folder of images for each class, "
+    "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
+)
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
-class LabelledFiles(NamedTuple):
-    """The paths of images and their labels."""
+class ImageFile(NamedTuple):
+    """An image of a folder.
 
-    paths: list[str]
-    labels: list[int]
-
-
-def find_images(folder):
-    """Finds the labelled images of a folder, laid out as for `load_dataset`.
-
-    Returns `(class_names, (train, test))`: a tuple of names and two
-    `LabelledFiles`. `test` is None if the folder has no test images.
+    Attributes:
+      path: str, which begins with the path of the folder as it was given.
+      label: int, the number of its class.
+      header: `Header`, its format and size.
+      size: int, in bytes.
     """
-    path = pathlib.Path(folder or "").expanduser()
-    if not folder or not path.is_dir():
-        raise ValueError(
-            "`data_dir` must be a folder of images, PATH/CLASS/*.jpg|jpeg|png "
-            f"or PATH/train/CLASS/... Received: data_dir={folder!r}"
-        )
-    folder = path
-    if (folder / "train").is_dir():
-        tests = [folder / n for n in _TEST_NAMES if (folder / n).is_dir()]
-        roots = [folder / "train", tests[0] if tests else None]
-    else:
-        roots = [folder, None]
 
-    class_names = _class_names(roots[0])
-    if len(class_names) < 2:
-        raise ValueError(
-            "`data_dir` must hold two or more classes, a folder of "
-            f"{'|'.join(SUFFIXES)} files each. Received: data_dir="
-            f"{str(folder)!r} with classes {list(class_names)}"
+    path: str
+    label: int
+    header: Header
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFolder:
+    """What lies in a folder of images.
+
+    Attributes:
+      folder: str, the path.
+      class_names: tuple of str. Label i is `class_names[i]`.
+      train: tuple of `ImageFile`, class by class.
+      test: likewise, or None if the folder has no such part.
+      test_folder: str, the name of the folder of the test part, or None.
+      left_out: tuple of `LeftOut`, with paths below the folder.
+    """
+
+    folder: str
+    class_names: tuple
+    train: tuple
+    test: tuple | None
+    test_folder: str | None
+    left_out: tuple
+
+    def equal_files(self):
+        """Files with equal contents, with paths below the folder.
+
+        Returns:
+          List of `EqualFiles`.
+
+        Example:
+          >>> read_image_folder("photos").equal_files()  # doctest: +SKIP
+          []
+        """
+        parts = (("train", self.train), ("test", self.test or ()))
+        found = find_equal_files(
+            (file.path, file.size, file.label, part)
+            for part, files in parts
+            for file in files
         )
-    parts = []
-    for root in roots:
-        if root is None:
-            parts.append(None)
-            continue
-        unknown = set(_class_names(root)) - set(class_names)
-        if unknown:
-            raise ValueError(
-                f"The classes of {root} must all have training images. "
-                f"Received: {sorted(unknown)}"
+        return [
+            equal._replace(paths=tuple(map(self.below, equal.paths)))
+            for equal in found
+        ]
+
+    def below(self, path):
+        """The path of a file below the folder, as it can be printed.
+
+        Args:
+          path: str, of an `ImageFile`.
+
+        Returns:
+          str.
+
+        Example:
+          >>> folder = ImageFolder("photos", ("a", "b"), (), None, None, ())
+          >>> folder.below("photos/a/1.jpg")
+          'a/1.jpg'
+        """
+        return printable(os.path.relpath(path, self.folder))
+
+
+def read_image_folder(folder, *, max_pixels=None):
+    """Finds, checks and sorts the images of a folder.
+
+    Every file is recognised by its content. The classes and the test part are
+    those of `folder_layout.lay_out`, and a class owns the images in its
+    sub-folders. Every image is decoded once, a JPEG file at an eighth of its
+    size. After two seconds a bar shows the progress.
+
+    Args:
+      folder: str or `os.PathLike`. `~` is one's home.
+      max_pixels: int >= 1; larger images are left out. None takes
+        `PIL.Image.MAX_IMAGE_PIXELS`.
+
+    Returns:
+      An `ImageFolder`.
+
+    Raises:
+      ValueError: if the folder has no layout that is known. The message says
+        what was found and what to do.
+
+    Example:
+      >>> for name in ("cat", "dog"):
+      ...     os.makedirs(f"photos/{name}")
+      ...     tf.io.write_file(
+      ...         f"photos/{name}/1.png", tf.io.encode_png(np.zeros(
+      ...             [9, 9, 3], np.uint8))
+      ...     )
+      >>> found = read_image_folder("photos")
+      >>> found.class_names, len(found.train), found.equal_files()[0].paths
+      (('cat', 'dog'), 2, ('cat/1.png', 'dog/1.png'))
+    """
+    folder = _existing(folder)
+    try:
+        files, folders, left_out = files_below(folder)
+    except OSError as error:
+        raise _refused(folder, error.strerror) from error
+    headers, wrong = _tried(folder, files, look_at_photograph, max_pixels)
+    _layout(folder, headers, folders, left_out + wrong)  # refuses early
+    headers, damaged = _tried(folder, headers, check_photograph, max_pixels)
+    left_out += wrong + damaged
+    layout = _layout(folder, headers, folders, left_out)
+    classes = tuple(layout.train)
+
+    def images(part):
+        return tuple(
+            ImageFile(
+                path := os.path.join(folder, *name.split("/")),
+                label,
+                headers[name],
+                os.stat(path).st_size,
             )
-        files = _labelled_files(root, class_names)
-        if not files.paths:
-            raise ValueError(
-                f"{root} must hold images, CLASS/*.jpg|jpeg|png. Received: none"
-            )
-        parts.append(_readable(files, root))
-    return class_names, tuple(parts)
-
-
-def decode_file(path):
-    """Decodes a file to `[H, W, 3]` uint8. Grey and RGBA images become RGB."""
-    return tf.io.decode_image(
-        tf.io.read_file(path), channels=3, expand_animations=False
-    )
-
-
-def _class_names(root):
-    return tuple(
-        sorted(
-            entry.name
-            for entry in root.iterdir()
-            if entry.is_dir()
-            and not entry.name.startswith(".")
-            and _image_files(entry)
+            for label, of_class in enumerate(classes)
+            for name in part.get(of_class, ())
         )
+
+    left_out += layout.left_out + _without_images(layout, folders)
+    return ImageFolder(
+        folder,
+        classes,
+        images(layout.train),
+        None if layout.test is None else images(layout.test),
+        layout.test_folder,
+        tuple(sorted(left_out)),
     )
 
 
-def _image_files(folder):
-    return sorted(
-        str(entry)
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
-    )
+def find_images(folder, *, max_pixels=None):
+    """Finds the images of a folder for a training.
 
+    What is left out and what is equal is logged. More than 1 % of damaged
+    images are refused.
 
-def _labelled_files(root, class_names):
-    paths, labels = [], []
-    for label, name in enumerate(class_names):
-        files = _image_files(root / name) if (root / name).is_dir() else []
-        paths += files
-        labels += [label] * len(files)
-    return LabelledFiles(paths, labels)
+    Args:
+      folder: as in `read_image_folder`.
+      max_pixels: as in `read_image_folder`.
 
+    Returns:
+      An `ImageFolder`.
 
-def _readable(files, root):
-    """Decodes every file once. It logs and leaves out the unreadable ones."""
-    with concurrent.futures.ThreadPoolExecutor() as threads:
-        keep = list(threads.map(_is_readable, files.paths))
-    bad = [p for p, ok in zip(files.paths, keep, strict=True) if not ok]
-    if len(bad) > MAX_UNREADABLE * len(files.paths):
-        raise ValueError(
-            f"At most {MAX_UNREADABLE:.0%} of the files may be unreadable. "
-            f"Received: {len(bad)} of {len(files.paths)} in {root}, the first "
-            f"of them {bad[0]}"
-        )
-    for path in bad:
-        logging.warning("Left out, not a readable image: %s", path)
-    if bad:
+    Raises:
+      ValueError: as in `read_image_folder`, and if too many are damaged.
+
+    Example:
+      >>> find_images("photos").class_names  # doctest: +SKIP
+      ('cat', 'dog')
+    """
+    found = read_image_folder(folder, max_pixels=max_pixels)
+    refuse_damaged(found)
+    images = (*found.train, *(found.test or ()))
+    for reason, files in by_reason(found.left_out).items():
         logging.warning(
-            "%d of %d files of %s left out", len(bad), len(files.paths), root
+            "Left out %d of %d files of %s, %s: %s",
+            len(files),
+            len(found.left_out) + len(images),
+            printable(found.folder),
+            reason,
+            _some(files),
         )
-    return LabelledFiles(
-        [p for p, ok in zip(files.paths, keep, strict=True) if ok],
-        [n for n, ok in zip(files.labels, keep, strict=True) if ok],
+    for equal in found.equal_files():
+        if equal.kind != COPY or found.test is None:
+            logging.warning(
+                "Equal files %s: %s", equal.kind, ", ".join(equal.paths)
+            )
+    return found
+
+
+def refuse_damaged(found):
+    """Refuses a folder of which more than 1 % of the images are damaged.
+
+    Args:
+      found: `ImageFolder`.
+
+    Raises:
+      ValueError: if it is so, with the names.
+
+    Example:
+      >>> refuse_damaged(ImageFolder("photos", ("a", "b"), (), None, None, ()))
+    """
+    damaged = [file for file in found.left_out if file.is_damaged]
+    number = len(damaged) + len(found.train) + len(found.test or ())
+    if len(damaged) > MAX_DAMAGED * number:
+        raise ValueError(
+            f"At most {MAX_DAMAGED:.0%} of the images may be damaged; repair "
+            f"or remove them. Received: {len(damaged)} of {number} in "
+            f"{printable(found.folder)}: {_some(damaged)}"
+        )
+
+
+def by_reason(left_out):
+    """Files that are left out, by the reason.
+
+    Args:
+      left_out: iterable of `LeftOut`.
+
+    Returns:
+      dict of the reasons, sorted, to lists of `LeftOut`.
+
+    Example:
+      >>> by_reason([LeftOut("a.mov", "video")])["video"][0].path
+      'a.mov'
+    """
+    reasons = {}
+    for file in left_out:
+        reasons.setdefault(file.reason, []).append(file)
+    return dict(sorted(reasons.items()))
+
+
+def _existing(folder):
+    """The path of a folder that exists, as str."""
+    if not folder:
+        raise ValueError(f"{_WANTED}. Received: data_dir={folder!r}")
+    path = os.path.expanduser(os.fsdecode(folder))
+    if os.path.isdir(path):
+        return path
+    if not os.path.lexists(path):
+        raise _refused(path, "no such folder")
+    if path.lower().endswith(_ARCHIVES):
+        raise _refused(path, "an archive: unpack it and give the folder")
+    raise _refused(path, "a file: give the folder in which the classes are")
+
+
+def _refused(folder, found):
+    return ValueError(
+        f"{_WANTED}. Received: data_dir={printable(folder)!r}, {found}"
     )
 
 
-def _is_readable(path):
-    with tf.device("CPU"):
+def _tried(folder, files, function, max_pixels):
+    """What a function returns of each file, and a `LeftOut` where it fails.
+
+    Returns a dict of paths to results, and a list.
+    """
+
+    def tried(name):
+        path = os.path.join(folder, *name.split("/"))
         try:
-            decode_file(path)
-        except tf.errors.OpError:
-            return False
-    return True
+            return name, function(path, max_pixels=max_pixels)
+        except PhotographError as error:
+            return name, LeftOut(
+                printable(name), error.reason, error.detail, error.is_damaged
+            )
+
+    results, left_out = {}, []
+    # Pillow warns of what it reads in spite of a fault.
+    with (
+        warnings.catch_warnings(),
+        concurrent.futures.ThreadPoolExecutor() as threads,
+    ):
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        for name, result in tqdm(
+            threads.map(tried, files),
+            desc=f"Reading {printable(folder)}",
+            total=len(files),
+            unit="file",
+            delay=2,
+            leave=False,
+            disable=None,  # where nobody looks
+        ):
+            if isinstance(result, LeftOut):
+                left_out.append(result)
+            else:
+                results[name] = result
+    return results, left_out
+
+
+def _layout(folder, images, folders, left_out):
+    """The layout; what is wrong with it becomes a ValueError."""
+    try:
+        return lay_out(list(images), folders)
+    except LayoutError as error:
+        found = str(error)
+        if error.meant is not None:
+            meant = os.path.join(folder, *error.meant.split("/"))
+            found += f": give --data_dir={printable(meant)}"
+    if not images:
+        top = [path for path in folders if "/" not in path]
+        found = f"{count_of(len(top), 'folder')}, no images in them"
+        if not top:
+            found = "no images in it" if left_out else "an empty folder"
+    if left_out:
+        counts = [
+            f"{reason} ({len(files)})"
+            for reason, files in by_reason(left_out).items()
+        ]
+        found += f"; left out: {', '.join(counts)}"
+    raise _refused(folder, found)
+
+
+def _without_images(layout, folders):
+    """A `LeftOut` for each folder that would be a class if it had images."""
+    parts = [part for part in (layout.train_folder, layout.test_folder) if part]
+    starts = [f"{part}/" for part in parts] or [""]
+    return [
+        LeftOut(f"{printable(path)}/", "folder without images")
+        for path in folders
+        for start in starts
+        if path.startswith(start)
+        and "/" not in path[len(start) :]
+        and class_name(path[len(start) :]) not in layout.train
+    ]
+
+
+def _some(files):
+    """The names of files, as many as a message holds."""
+    names = ", ".join(str(file) for file in files[:MAX_NAMES])
+    more = len(files) - MAX_NAMES
+    if more > 0:
+        names += f", and {more:,} more, which supcon-images --all names"
+    return names

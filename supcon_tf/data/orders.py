@@ -91,12 +91,16 @@ def balanced_order(
             f"Received: batch_size={batch_size}"
         )
     if counts.min() < samples_per_class:
-        smallest = present[counts.argmin()]
-        name = class_names[smallest] if class_names else int(smallest)
+        few = [
+            f"{count} images of class "
+            f"{(class_names[label] if class_names else int(label))!r}"
+            for label, count in zip(present, counts, strict=True)
+            if count < samples_per_class
+        ]
         raise ValueError(
             "`samples_per_class` must be at most the number of images of each "
             f"class. Received: samples_per_class={samples_per_class}, and "
-            f"{counts.min()} images of class {name!r}"
+            f"{', '.join(few)}"
         )
     steps = len(labels) // batch_size
     round_batches = len(present) // num_drawn

@@ -174,7 +174,8 @@ def check_photograph(file, *, max_pixels=None):
     """
     with _opened(file, max_pixels) as (image, header):
         if header.format == "JPEG":
-            image.draft("RGB", (image.width // 8, image.height // 8))
+            eighth = (max(side // 8, 1) for side in image.size)
+            image.draft("RGB", tuple(eighth))
             image.load()
         elif header.is_plain:
             image.load()
@@ -209,23 +210,22 @@ def decode_photograph(file, *, max_pixels=None):
       >>> file = io.BytesIO()
       >>> Image.new("RGBA", (40, 30)).save(file, "PNG")  # all transparent
       >>> pixels = decode_photograph(file.getvalue())
-      >>> pixels.shape, pixels.min()
+      >>> pixels.shape, int(pixels.min())
       ((30, 40, 3), 255)
     """
     with _opened(file, max_pixels) as (image, _):
         return np.array(_to_rgb(image))
 
 
-def plain_contents(contents, *, max_pixels=None):
-    """The contents of an image file, so that a plain decoder reads them.
+def as_bmp(file, *, max_pixels=None):
+    """The contents of a BMP file of a photograph, which any decoder reads.
 
     Args:
-      contents: bytes of an image file.
+      file: as in `look_at_photograph`.
       max_pixels: as in `look_at_photograph`.
 
     Returns:
-      The same bytes if the file is plain, as in `Header`; otherwise those of a
-      BMP file of the decoded image.
+      bytes, of the image as `decode_photograph` gives it.
 
     Raises:
       PhotographError: as in `decode_photograph`.
@@ -233,15 +233,13 @@ def plain_contents(contents, *, max_pixels=None):
     Example:
       >>> file = io.BytesIO()
       >>> Image.new("CMYK", (40, 30)).save(file, "JPEG")
-      >>> plain_contents(file.getvalue())[:2]
+      >>> as_bmp(file.getvalue())[:2]
       b'BM'
     """
-    with _opened(contents, max_pixels) as (image, header):
-        if header.is_plain:
-            return contents
-        file = io.BytesIO()
-        _to_rgb(image).save(file, "BMP")
-    return file.getvalue()
+    with _opened(file, max_pixels) as (image, _):
+        contents = io.BytesIO()
+        _to_rgb(image).save(contents, "BMP")
+    return contents.getvalue()
 
 
 @contextlib.contextmanager
@@ -309,7 +307,9 @@ def special_kind(mode):
       >>> special_kind(stat.S_IFSOCK)
       'socket'
     """
-    return next((name for is_it, name in _SPECIAL if is_it(mode)), "no file")
+    return next(
+        (name for is_it, name in _SPECIAL if is_it(mode)), "regular file"
+    )
 
 
 @contextlib.contextmanager

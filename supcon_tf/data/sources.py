@@ -168,6 +168,9 @@ def _checked_images(source):
         images, labels = source
         source = LabelledImages(images, labels, ())
     images, labels = np.asarray(source.images), source.labels
+    if images.dtype.kind == "U":
+        # Names of files need not be UTF-8, which TensorFlow would ask for.
+        images = np.char.encode(images, "utf-8", "surrogateescape")
     if images.ndim == 1 and source.decode is None and source.read is None:
         raise ValueError(
             "Images that are strings need LabelledImages with `read` or "

@@ -67,14 +67,15 @@ def split_labels(labels, fraction, *, class_names, seed):
       >>> np.sort(labels[first]).tolist()
       [0, 1, 2, 3]
     """
-    _second_size(len(labels), fraction, class_names)
     counts = np.bincount(labels, minlength=len(class_names))
-    if (counts == 1).any():
-        name = class_names[int((counts == 1).argmax())]
+    single = [class_names[i] for i in np.flatnonzero(counts == 1)]
+    if single:
         raise ValueError(
-            "A class must have two or more images to be split. Received: one "
-            f"image of class {name!r}"
+            "A class must have two or more images to be split: add images, or "
+            "remove it. Received: one image of class "
+            f"{', '.join(map(repr, single))}"
         )
+    _second_size(len(labels), fraction, class_names)
     first, second = train_test_split(
         np.arange(len(labels)),
         test_size=fraction,

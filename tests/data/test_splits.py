@@ -29,8 +29,16 @@ def test_a_class_of_one_image_cannot_be_split():
     source = LabelledImages(
         np.zeros((7, 1, 1, 1)), np.array([1, 1, 1, 1, 1, 1, 2]), "abc"
     )
-    with pytest.raises(ValueError, match="one image of class 'c'"):
+    with pytest.raises(ValueError, match=r"one image of class 'c'$"):
         split(source, 0.5, seed=0)
+
+
+def test_all_classes_of_one_image_are_named():
+    source = LabelledImages(
+        np.zeros((6, 1, 1, 1)), np.array([0, 1, 1, 2, 3, 3]), "abcd"
+    )
+    with pytest.raises(ValueError, match=r"one image of class 'a', 'c'$"):
+        split(source, 0.2, seed=0)
 
 
 @pytest.mark.parametrize("fraction", [0.001, 0.999])
