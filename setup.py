@@ -57,6 +57,7 @@ setup(
             "supcon-linear-eval = supcon_tf.linear_eval:main",
             "supcon-evaluate = supcon_tf.evaluate:main",
             "supcon-sweep = supcon_tf.sweep:main",
+            "supcon-images = supcon_tf.photographs.images:main",
             "supcon-hub-export = hub_export.export:main",
         ],
     },

@@ -20,7 +20,7 @@ FLOORS = [
     ["training"],
     ["runs"],
     ["pretrain", "linear_eval", "evaluate"],
-    ["studies", "sweep"],
+    ["studies", "photographs", "sweep"],
     ["hub_export"],
 ]
 KNOW_CONFIGS = {
@@ -29,6 +29,7 @@ KNOW_CONFIGS = {
     "training",
     "runs",
     "studies",
+    "photographs",
     "pretrain",
     "linear_eval",
     "evaluate",

@@ -1,4 +1,4 @@
-"""The five commands, as a person starts them: each in a process of its own."""
+"""The commands, as a person starts them: each in a process of its own."""
 
 import json
 import subprocess
@@ -11,6 +11,7 @@ COMMANDS = {
     "supcon_tf.linear_eval": "supcon-linear-eval",
     "supcon_tf.evaluate": "supcon-evaluate",
     "supcon_tf.sweep": "supcon-sweep",
+    "supcon_tf.photographs.images": "supcon-images",
     "hub_export.export": "supcon-hub-export",
 }
 # What needs no TensorFlow: --help, the list, what a flag alone makes wrong.
@@ -88,6 +89,10 @@ def test_help_and_the_lists_do_not_wait_for_tensorflow():
             "`severities` must be left out with corruptions=None, which has no",
         ),
         (("sweep", "--study=none"), "`study` must be one of ['batch_size', "),
+        (
+            ("photographs.images", "/none"),
+            "Received: data_dir='/none', no such folder",
+        ),
     ],
 )
 def test_a_refused_flag_is_one_line_and_does_not_wait_for_tensorflow(

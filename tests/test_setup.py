@@ -13,7 +13,10 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("supcon_tf", "hub_export")
-COMMANDS = ("pretrain", "linear-eval", "evaluate", "sweep", "hub-export")
+COMMANDS = (
+    *("pretrain", "linear-eval", "evaluate", "sweep", "hub-export"),
+    "images",
+)
 DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "sklearn": "scikit-learn"}
 
 

@@ -1,13 +1,29 @@
-"""The settings of the commands: a frozen dataclass each, a flag a field."""
+"""The settings of the commands: a frozen dataclass each, a flag a field.
 
-from supcon_tf.config.evaluate import EvaluateConfig
-from supcon_tf.config.linear_eval import LinearEvalConfig
-from supcon_tf.config.pretrain import PretrainConfig
-from supcon_tf.config.training import TrainingConfig
+A name is imported when it is first used (PEP 562): those of an evaluation bring
+SciPy, which a command that lists images need not wait for.
+"""
 
-__all__ = [
-    "EvaluateConfig",
-    "LinearEvalConfig",
-    "PretrainConfig",
-    "TrainingConfig",
-]
+import importlib
+
+_NAMES = {
+    "EvaluateConfig": "evaluate",
+    "LinearEvalConfig": "linear_eval",
+    "PretrainConfig": "pretrain",
+    "TrainingConfig": "training",
+}
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name):
+    if name not in _NAMES:
+        raise AttributeError(
+            f"module 'supcon_tf.config' has no attribute {name!r}"
+        )
+    module = importlib.import_module(f"supcon_tf.config.{_NAMES[name]}")
+    globals()[name] = value = getattr(module, name)
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

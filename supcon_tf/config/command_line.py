@@ -133,7 +133,9 @@ def given_settings(config, values):
     return given
 
 
-def run_command(program, usage, values, prepare, argv=None):
+def run_command(
+    program, usage, values, prepare, argv=None, *, takes_names=False
+):
     """Runs a command: parses, prepares, runs.
 
     What is wrong with the input comes out while it prepares, as one line on
@@ -149,6 +151,8 @@ def run_command(program, usage, values, prepare, argv=None):
       prepare: function of the parsed flags that checks everything, writes
         nothing, and returns the function that does the work.
       argv: the arguments after the program's name; `sys.argv[1:]` by default.
+      takes_names: whether the command takes names of files besides its flags,
+        before or after them. `prepare` then gets them, too, as a list.
 
     Returns:
       The exit status: 128 + the number of the signal that stopped it, 130 for
@@ -183,13 +187,14 @@ def run_command(program, usage, values, prepare, argv=None):
 def _prepared_and_run(program, values, prepare, argv):
     """Parses the flags, prepares and runs; returns the exit status."""
     try:
+        values.set_gnu_getopt(takes_names)
         positional = values([program, *argv])[1:]
-        if positional:
+        if positional and not takes_names:
             raise ValueError(
                 f"{program} takes flags alone. Received: {positional}"
             )
         with _without_start_up_lines():
-            run = prepare(values)
+            run = prepare(values, *([positional] if takes_names else []))
     except RunStoppedError as error:
         return _refused(program, error, status=1)
     except (ValueError, OSError, flags.Error) as error:

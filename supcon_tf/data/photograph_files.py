@@ -9,6 +9,7 @@ is taken from the header, before memory is taken for the pixels.
 import contextlib
 import io
 import os
+import re
 import stat
 from typing import NamedTuple
 
@@ -62,6 +63,7 @@ _SPECIAL = (
     (stat.S_ISCHR, "device"),
     (stat.S_ISBLK, "device"),
 )
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DAMAGED = "damaged image"
 
 
@@ -112,13 +114,15 @@ def printable(path):
       path: str, bytes or `os.PathLike`.
 
     Returns:
-      str, in which bytes that are not UTF-8 are written as hexadecimal numbers.
+      str, in which bytes that are not UTF-8, and those that move a terminal,
+      are written as hexadecimal numbers.
 
     Example:
       >>> printable(b"caf" + bytes([233])) == "caf" + chr(92) + "xe9"
       True
     """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def look_at_photograph(file, *, max_pixels=None):

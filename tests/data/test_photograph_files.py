@@ -294,3 +294,4 @@ def test_names_that_are_not_utf_8_are_opened_and_printed(tmp_path):
     decoded = decode_photograph(os.fsdecode(path))
     np.testing.assert_array_equal(decoded, PIXELS)
     assert printable(path).endswith("caf\\xe9.png")
+    assert printable("a\nb\x1b[2J 猫　é") == "a\\x0ab\\x1b[2J 猫　é"

@@ -1,0 +1,1 @@
+"""Asks a trained encoder about one's own photographs."""
