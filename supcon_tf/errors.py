@@ -1,5 +1,6 @@
 """Errors that several rooms raise, and checks that several make."""
 
+import difflib
 import math
 import numbers
 
@@ -9,6 +10,29 @@ class RunStoppedError(Exception):
 
     A command shows it as one line and ends with status 1.
     """
+
+
+def nearest(name, known):
+    """The end of a message on an unknown name: the three most like it.
+
+    Args:
+      name: what was given. What is no str is like none.
+      known: iterable of str, the names that there are.
+
+    Returns:
+      str, such as "; the nearest are 'a' and 'b'", or "".
+
+    Example:
+      >>> nearest("phots", ["digits", "folder", "photos", "cifar10_cpu"])
+      "; the nearest are 'photos', 'digits' and 'folder'"
+    """
+    if not isinstance(name, str) or not name:
+        return ""
+    names = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0)
+    *others, last = map(repr, names)
+    if not others:
+        return f"; the nearest is {last}"
+    return f"; the nearest are {', '.join(others)} and {last}"
 
 
 def check_int(name, value, least):

@@ -63,6 +63,10 @@ def test_help_and_the_lists_do_not_wait_for_tensorflow():
             ("pretrain", "--recipe=none"),
             "`recipe` must be one of [",
         ),
+        (
+            ("pretrain", "--recipe=phots"),
+            "Received: recipe='phots'; the nearest are 'photos', ",
+        ),
         (("pretrain", "--recipe=digits", "--epochs=x"), "flag --epochs=x: "),
         (
             ("pretrain", "--recipe=digits", "--no_such=1"),

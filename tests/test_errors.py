@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from supcon_tf.errors import check_int, check_number
+from supcon_tf.errors import check_int, check_number, nearest
+
+
+def test_the_three_nearest_names_are_given():
+    known = ["resnet18", "resnet50", "vit_b16", "resnet34", "tiny"]
+    assert nearest("resnet_50", known) == (
+        "; the nearest are 'resnet50', 'resnet34' and 'resnet18'"
+    )
+    assert nearest("a", ["b"]) == "; the nearest is 'b'"
+    for value in (None, "", 3):
+        assert nearest(value, known) == ""
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3)])

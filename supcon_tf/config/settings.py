@@ -6,6 +6,7 @@ import math
 import types
 import typing
 
+from supcon_tf.errors import nearest
 from supcon_tf.files import as_json
 
 
@@ -160,5 +161,6 @@ def named(table, name, key):
     if key not in table:
         raise ValueError(
             f"`{name}` must be one of {sorted(table)}. Received: {name}={key!r}"
+            f"{nearest(key, table)}"
         )
     return table[key]

@@ -17,6 +17,7 @@ from supcon_tf.data.photograph_reader import photograph_reader
 from supcon_tf.data.splits import TEST_FRACTION, split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.tfds_images import load_tfds
+from supcon_tf.errors import nearest
 
 _TFDS = "tfds:"
 
@@ -120,7 +121,7 @@ def load_dataset(
     else:
         raise ValueError(
             f"`dataset` must be one of {sorted(DATASETS)}, or tfds:NAME. "
-            f"Received: dataset={name!r}"
+            f"Received: dataset={name!r}{nearest(name, DATASETS)}"
         )
     train, test = load(data_dir=data_dir, download=download)
     if validation_fraction is None and test is None:

@@ -92,3 +92,5 @@ def test_an_unknown_name_lists_the_known_ones():
     for name in DATASETS:
         assert repr(name) in str(error.value)
     assert "or tfds:NAME. Received: dataset='mnist'" in str(error.value)
+    with pytest.raises(ValueError, match="nearest are 'cifar10', 'cifar100' a"):
+        load_dataset("cifar_10")
