@@ -31,7 +31,7 @@ from supcon_tf.data.photograph_files import (
 # The share of the images that may be damaged. If more are, something else is
 # wrong, such as a copy that was not finished.
 MAX_DAMAGED = 0.01
-# As many names are in one message; `supcon-images --all` prints the others.
+# As many names of damaged images are in one message.
 MAX_NAMES = 50
 _WANTED = (
     "`data_dir` must be a folder with a folder of images for each class, "
@@ -202,15 +202,15 @@ def find_images(folder, *, max_pixels=None):
     """
     found = read_image_folder(folder, max_pixels=max_pixels)
     refuse_damaged(found)
-    images = (*found.train, *(found.test or ()))
-    for reason, files in by_reason(found.left_out).items():
+    if found.left_out:
+        images = len(found.train) + len(found.test or ())
         logging.warning(
-            "Left out %d of %d files of %s, %s: %s",
-            len(files),
-            len(found.left_out) + len(images),
+            "Left out %d of %d files of %s (supcon-images PATH --all prints "
+            "all names)\n%s",
+            len(found.left_out),
+            len(found.left_out) + images,
             printable(found.folder),
-            reason,
-            _some(files),
+            "\n".join(left_out_lines(found.left_out, names=10)),
         )
     for equal in found.equal_files():
         if equal.kind != COPY or found.test is None:
@@ -238,8 +238,49 @@ def refuse_damaged(found):
         raise ValueError(
             f"At most {MAX_DAMAGED:.0%} of the images may be damaged; repair "
             f"or remove them. Received: {len(damaged)} of {number} in "
-            f"{printable(found.folder)}: {_some(damaged)}"
+            f"{printable(found.folder)}: "
+            f"{some_of(list(map(str, damaged)), MAX_NAMES)}"
         )
+
+
+def left_out_lines(left_out, *, names=None):
+    """A line for each reason: how many files, why, and which.
+
+    Args:
+      left_out: iterable of `LeftOut`.
+      names: int >= 1, how many names of each are given; None gives all.
+
+    Returns:
+      List of str.
+
+    Example:
+      >>> left_out_lines([LeftOut("a.mov", "video"), LeftOut("b.avi", "video")])
+      ['     2  video: a.mov, b.avi']
+    """
+    return [
+        f"{len(files):6,}  {reason}: {some_of(list(map(str, files)), names)}"
+        for reason, files in by_reason(left_out).items()
+    ]
+
+
+def some_of(names, limit):
+    """Names with commas, and how many more there are.
+
+    Args:
+      names: list of str.
+      limit: int >= 1, how many are given; None gives all.
+
+    Returns:
+      str.
+
+    Example:
+      >>> some_of(["a", "b", "c"], 1)
+      'a and 2 more'
+    """
+    if limit is None or len(names) <= limit:
+        return ", ".join(names)
+    more = len(names) - limit
+    return f"{', '.join(names[:limit])} and {more:,} more"
 
 
 def by_reason(left_out):
@@ -354,12 +395,3 @@ def _without_images(layout, folders):
         and "/" not in path[len(start) :]
         and class_name(path[len(start) :]) not in layout.train
     ]
-
-
-def _some(files):
-    """The names of files, as many as a message holds."""
-    names = ", ".join(str(file) for file in files[:MAX_NAMES])
-    more = len(files) - MAX_NAMES
-    if more > 0:
-        names += f", and {more:,} more, which supcon-images --all names"
-    return names

@@ -6,7 +6,11 @@ import unicodedata
 
 from supcon_tf.data.equal_files import COPY, LEAK, WRONG_LABEL
 from supcon_tf.data.folder_layout import count_of
-from supcon_tf.data.image_folder import MAX_DAMAGED, by_reason
+from supcon_tf.data.image_folder import (
+    MAX_DAMAGED,
+    left_out_lines,
+    some_of,
+)
 from supcon_tf.data.photograph_files import printable
 
 # As many names of each kind are printed unless all are asked for.
@@ -166,11 +170,11 @@ def _left_out(report, found, names):
         return ["", "Nothing is left out."]
     images = report["num_train_images"] + report["num_test_images"]
     number = len(report["left_out"])
-    lines = ["", f"Left out {number:,} of {number + images:,}:"]
-    for reason, files in by_reason(found.left_out).items():
-        some = _some([str(file) for file in files], names)
-        lines.append(f"{len(files):6,}  {reason}: {some}")
-    return lines
+    return [
+        "",
+        f"Left out {number:,} of {number + images:,}:",
+        *left_out_lines(found.left_out, names=names),
+    ]
 
 
 def _equal_files(report, names):
@@ -185,7 +189,7 @@ def _equal_files(report, names):
             if equal["kind"] == kind
         ]
         if groups:
-            some = _some(groups, names)
+            some = some_of(groups, names)
             lines.append(f"{len(groups):6,}  {kind}: {some}")
     return lines
 
@@ -228,11 +232,3 @@ def _notes(report, found):
         f"Next: supcon-pretrain --recipe=photos --data_dir={report['folder']} "
         "--workdir=W",
     ]
-
-
-def _some(names, limit):
-    """Up to so many names, and how many more there are."""
-    if limit is None or len(names) <= limit:
-        return ", ".join(names)
-    more = len(names) - limit
-    return f"{', '.join(names[:limit])} and {more:,} more"
