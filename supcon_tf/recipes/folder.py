@@ -1,4 +1,4 @@
-"""One's own images in folders, PATH/CLASS/*.jpg|jpeg|png, at 64 pixels.
+"""One's own images in a folder for each class, PATH/CLASS/, at 64 pixels.
 
 Paper: none. Own, on 600 photographs of Imagenette (10 classes, 120 of them held
 out): 0.45 top-1; with SimCLR's colour jitter, blur and small crops 0.29, with
