@@ -5,6 +5,7 @@ a camera's raw file starts as a TIFF file does.
 """
 
 import os
+import stat
 
 # Formats that are read -> the suffixes of their names.
 FORMATS = {
@@ -78,6 +79,13 @@ _BRANDS = {
     b"avis": "AVIF image",
     b"crx ": _RAW,
 }  # fmt: skip
+_SPECIAL = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
@@ -117,6 +125,24 @@ def kind_of(head, name=""):
             )
             return _RAW if is_raw else kind
     return _kind_of_text(head)
+
+
+def special_kind(mode):
+    """What a file that is not regular is, from the mode that `os.stat` gives.
+
+    Args:
+      mode: int.
+
+    Returns:
+      str, such as "pipe".
+
+    Example:
+      >>> special_kind(stat.S_IFSOCK)
+      'socket'
+    """
+    return next(
+        (name for is_it, name in _SPECIAL if is_it(mode)), "regular file"
+    )
 
 
 def suffix_of(name):

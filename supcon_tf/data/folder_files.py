@@ -5,34 +5,16 @@ ever, a device never end, and a link may lead to somebody's other photographs.
 """
 
 import os
-from typing import NamedTuple
 
-from supcon_tf.data.photograph_files import printable, special_kind
+from supcon_tf.data.file_kinds import special_kind
+from supcon_tf.data.left_out import LeftOut
+from supcon_tf.data.photograph_files import printable
 
 # What systems put into folders, beside names that begin with a point.
 _OF_SYSTEMS = {
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir",
     "$recycle.bin", "system volume information",
 }  # fmt: skip
-
-
-class LeftOut(NamedTuple):
-    """A file that is not read.
-
-    Attributes:
-      path: str, below the folder, as it can be printed.
-      reason: str, in words that many files share.
-      detail: str, what besides is known of this file, or "".
-      is_damaged: bool, whether it should be an image and cannot be read.
-    """
-
-    path: str
-    reason: str
-    detail: str = ""
-    is_damaged: bool = False
-
-    def __str__(self):
-        return f"{self.path} ({self.detail})" if self.detail else self.path
 
 
 def files_below(folder):

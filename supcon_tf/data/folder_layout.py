@@ -8,7 +8,7 @@ found and what to do.
 import unicodedata
 from typing import NamedTuple
 
-from supcon_tf.data.folder_files import LeftOut
+from supcon_tf.data.left_out import LeftOut, count_of
 from supcon_tf.data.photograph_files import printable
 
 # Names of the parts, in small letters. The first one that is there is taken.
@@ -128,26 +128,6 @@ def class_name(folder):
       (2, 1)
     """
     return unicodedata.normalize("NFC", printable(folder))
-
-
-def count_of(number, what):
-    """A number with its noun, which gets an s for more than one.
-
-    Args:
-      number: int.
-      what: str, the noun of one.
-
-    Returns:
-      str.
-
-    Example:
-      >>> count_of(1, "image"), count_of(1200, "folder"), count_of(0, "class")
-      ('1 image', '1,200 folders', 'no classes')
-    """
-    if number == 1:
-        return f"1 {what}"
-    amount = f"{number:,}" if number else "no"
-    return f"{amount} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def _by_folder(paths):

@@ -13,20 +13,22 @@ from absl import logging
 from tqdm import tqdm
 
 from supcon_tf.data.equal_files import COPY, find_equal_files
-from supcon_tf.data.folder_files import LeftOut, files_below
-from supcon_tf.data.folder_layout import (
-    LayoutError,
-    class_name,
+from supcon_tf.data.folder_files import files_below
+from supcon_tf.data.folder_layout import LayoutError, class_name, lay_out
+from supcon_tf.data.left_out import (
+    LeftOut,
+    by_reason,
     count_of,
-    lay_out,
+    left_out_lines,
+    some_of,
 )
 from supcon_tf.data.photograph_files import (
-    Header,
     PhotographError,
     check_photograph,
     look_at_photograph,
     printable,
 )
+from supcon_tf.data.pillow_images import Header
 
 # The share of the images that may be damaged. If more are, something else is
 # wrong, such as a copy that was not finished.
@@ -243,65 +245,6 @@ def refuse_damaged(found):
         )
 
 
-def left_out_lines(left_out, *, names=None):
-    """A line for each reason: how many files, why, and which.
-
-    Args:
-      left_out: iterable of `LeftOut`.
-      names: int >= 1, how many names of each are given; None gives all.
-
-    Returns:
-      List of str.
-
-    Example:
-      >>> left_out_lines([LeftOut("a.mov", "video"), LeftOut("b.avi", "video")])
-      ['     2  video: a.mov, b.avi']
-    """
-    return [
-        f"{len(files):6,}  {reason}: {some_of(list(map(str, files)), names)}"
-        for reason, files in by_reason(left_out).items()
-    ]
-
-
-def some_of(names, limit):
-    """Names with commas, and how many more there are.
-
-    Args:
-      names: list of str.
-      limit: int >= 1, how many are given; None gives all.
-
-    Returns:
-      str.
-
-    Example:
-      >>> some_of(["a", "b", "c"], 1)
-      'a and 2 more'
-    """
-    if limit is None or len(names) <= limit:
-        return ", ".join(names)
-    more = len(names) - limit
-    return f"{', '.join(names[:limit])} and {more:,} more"
-
-
-def by_reason(left_out):
-    """Files that are left out, by the reason.
-
-    Args:
-      left_out: iterable of `LeftOut`.
-
-    Returns:
-      dict of the reasons, sorted, to lists of `LeftOut`.
-
-    Example:
-      >>> by_reason([LeftOut("a.mov", "video")])["video"][0].path
-      'a.mov'
-    """
-    reasons = {}
-    for file in left_out:
-        reasons.setdefault(file.reason, []).append(file)
-    return dict(sorted(reasons.items()))
-
-
 def _existing(folder):
     """The path of a folder that exists, as str."""
     if not folder:
@@ -338,10 +281,11 @@ def _tried(folder, files, function, max_pixels):
             )
 
     results, left_out = {}, []
-    # Pillow warns of what it reads in spite of a fault.
+    # An image of 89 million pixels takes up to 1.3 GB while it is decoded, so
+    # there is one for each core. Pillow warns of faults that it passes over.
     with (
         warnings.catch_warnings(),
-        concurrent.futures.ThreadPoolExecutor() as threads,
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads,
     ):
         warnings.filterwarnings("ignore", module=r"PIL\.")
         for name, result in tqdm(

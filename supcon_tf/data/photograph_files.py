@@ -11,58 +11,20 @@ import io
 import os
 import re
 import stat
-from typing import NamedTuple
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from supcon_tf.data.file_kinds import (
     FORMATS,
     HEAD_BYTES,
     is_named_as_image,
     kind_of,
+    special_kind,
 )
+from supcon_tf.data.pillow_images import READERS, header_of, to_rgb, webp_size
 from supcon_tf.errors import check_int
 
-# The class that reads a format. `Image.open` would try all that Pillow has,
-# some of which start other programs.
-_READERS = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-}
-# Numbers of tags of TIFF files, and of EXIF data, which are built alike.
-_PHOTOMETRIC = 0x0106
-_ORIENTATION = 0x0112
-# EXIF orientation -> what makes the image upright.
-_TURNS = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SPECIAL = (
-    (stat.S_ISDIR, "folder"),
-    (stat.S_ISFIFO, "pipe"),
-    (stat.S_ISSOCK, "socket"),
-    (stat.S_ISCHR, "device"),
-    (stat.S_ISBLK, "device"),
-)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DAMAGED = "damaged image"
 
@@ -88,23 +50,6 @@ class PhotographError(ValueError):
             f"{name} must be a photograph in one of {', '.join(FORMATS)}. "
             f"Received: {text}"
         )
-
-
-class Header(NamedTuple):
-    """What the header of an image file says.
-
-    Attributes:
-      format: a key of `FORMATS`.
-      height: int, in pixels, of the image as it is seen.
-      width: int, likewise.
-      is_plain: bool, whether a decoder that knows nothing of EXIF, CMYK,
-        palettes and transparency, such as TensorFlow's, gives the same image.
-    """
-
-    format: str
-    height: int
-    width: int
-    is_plain: bool
 
 
 def printable(path):
@@ -184,7 +129,7 @@ def check_photograph(file, *, max_pixels=None):
         elif header.is_plain:
             image.load()
         else:
-            _to_rgb(image)
+            to_rgb(image)
     if header.format == "PNG":
         with _opened(file, max_pixels) as (image, _):
             image.verify()  # the check sums, which `load` leaves out
@@ -218,7 +163,7 @@ def decode_photograph(file, *, max_pixels=None):
       ((30, 40, 3), 255)
     """
     with _opened(file, max_pixels) as (image, _):
-        return np.array(_to_rgb(image))
+        return np.array(to_rgb(image))
 
 
 def as_bmp(file, *, max_pixels=None):
@@ -242,7 +187,7 @@ def as_bmp(file, *, max_pixels=None):
     """
     with _opened(file, max_pixels) as (image, _):
         contents = io.BytesIO()
-        _to_rgb(image).save(contents, "BMP")
+        to_rgb(image).save(contents, "BMP")
     return contents.getvalue()
 
 
@@ -258,15 +203,19 @@ def _opened(file, max_pixels):
         stream = stack.enter_context(_stream(file, name))
         head = stream.read(HEAD_BYTES)
         kind = kind_of(head, name)
-        if kind not in _READERS:
+        if kind not in READERS:
             raise _no_photograph(kind, name)
         with _telling_what_is_wrong(name):
             if kind == "WebP":  # its reader takes memory for the pixels
-                _check_size(*_webp_size(head), max_pixels, name)
+                _check_size(*webp_size(head), max_pixels, name)
             stream.seek(0)
-            image = stack.enter_context(_READERS[kind](stream))
+            image = stack.enter_context(READERS[kind](stream))
             _check_size(*image.size, max_pixels, name)
-            yield image, _header(image, kind)
+            if image.mode in ("I", "F") and kind != "PNG":
+                raise PhotographError(
+                    name, "grey image of 32 bits, to be saved with 8 or 16"
+                )
+            yield image, header_of(image, kind)
 
 
 @contextlib.contextmanager
@@ -296,24 +245,6 @@ def _stream(file, name):
         raise PhotographError(name, special_kind(mode))
     with open(descriptor, "rb") as stream:
         yield stream
-
-
-def special_kind(mode):
-    """What a file that is not regular is, from the mode that `os.stat` gives.
-
-    Args:
-      mode: int.
-
-    Returns:
-      str, such as "pipe".
-
-    Example:
-      >>> special_kind(stat.S_IFSOCK)
-      'socket'
-    """
-    return next(
-        (name for is_it, name in _SPECIAL if is_it(mode)), "regular file"
-    )
 
 
 @contextlib.contextmanager
@@ -354,98 +285,3 @@ def _check_size(width, height, max_pixels, name):
         )
     if not width * height:
         raise ValueError(f"{width} x {height} pixels")
-
-
-def _header(image, kind):
-    """What Pillow has read of a file, as a `Header`."""
-    width, height = image.size
-    orientation = _orientation(image)
-    if orientation >= 5 and kind != "TIFF":  # whose size is upright already
-        width, height = height, width
-    is_plain = (
-        kind in ("JPEG", "PNG")
-        and orientation == 1
-        and image.mode in ("L", "RGB")
-        and "transparency" not in image.info
-    )
-    return Header(kind, height, width, is_plain)
-
-
-def _orientation(image):
-    """The EXIF orientation, from 1 to 8, of an image not yet decoded."""
-    try:
-        if image.format == "PNG":
-            exif = _png_exif(image.fp)
-        else:
-            exif = image.getexif()
-        orientation = exif.get(_ORIENTATION, 1)
-    except Exception:  # of a damaged block, which decoders pass over
-        return 1
-    return orientation if orientation in _TURNS else 1
-
-
-def _png_exif(stream):
-    """The EXIF data of a PNG file, before or behind its pixels.
-
-    Pillow finds those behind the pixels only after it has decoded them.
-    """
-    exif = Image.Exif()
-    place = stream.tell()
-    stream.seek(8)
-    while len(start := stream.read(8)) == 8:
-        size = int.from_bytes(start[:4], "big")
-        if start[4:] == b"eXIf":
-            exif.load(stream.read(size))
-            break
-        stream.seek(size + 4, os.SEEK_CUR)  # the check sum, too
-    stream.seek(place)
-    return exif
-
-
-def _webp_size(head):
-    """Width and height of a WebP file, from its first 30 bytes (RFC 9649)."""
-
-    def number(start, size):
-        return int.from_bytes(head[start : start + size], "little")
-
-    if head[12:16] == b"VP8X":
-        return number(24, 3) + 1, number(27, 3) + 1
-    if head[12:16] == b"VP8L":
-        bits = number(21, 4)
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    return number(26, 2) & 0x3FFF, number(28, 2) & 0x3FFF
-
-
-def _to_rgb(image):
-    """Decodes: upright, 8 bits, on white, RGB."""
-    # Pillow turns a TIFF image when it decodes it.
-    turn = None if image.format == "TIFF" else _TURNS[_orientation(image)]
-    image.load()
-    if image.mode.startswith("I;16"):
-        image = _of_16_bits(image)
-    elif image.mode == "I" and image.format == "PNG":  # 16 bits in Pillow 10
-        image = _of_16_bits(image)
-    elif image.mode in ("I", "F"):
-        raise ValueError(
-            "grey values whose range is not known; save it with 8 or 16 bits"
-        )
-    if turn is not None:
-        image = image.transpose(turn)
-    has_alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
-    if not has_alpha and "transparency" not in image.info:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")
-
-
-def _of_16_bits(image):
-    """The upper 8 bits of grey values of 16, on white."""
-    values = np.asarray(image)
-    grey = (values >> 8).astype(np.uint8)
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
-        grey = 255 - grey  # 0 is white
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):
-        grey[values == clear] = 255
-    return Image.fromarray(grey)

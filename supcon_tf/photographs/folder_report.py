@@ -5,12 +5,8 @@ import statistics
 import unicodedata
 
 from supcon_tf.data.equal_files import COPY, LEAK, WRONG_LABEL
-from supcon_tf.data.folder_layout import count_of
-from supcon_tf.data.image_folder import (
-    MAX_DAMAGED,
-    left_out_lines,
-    some_of,
-)
+from supcon_tf.data.image_folder import MAX_DAMAGED
+from supcon_tf.data.left_out import count_of, left_out_lines, some_of
 from supcon_tf.data.photograph_files import printable
 
 # As many names of each kind are printed unless all are asked for.

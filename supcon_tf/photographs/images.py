@@ -26,7 +26,7 @@ from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.data.image_folder import read_image_folder
 from supcon_tf.drawing import check_matplotlib
-from supcon_tf.files import check_folder, written_whole
+from supcon_tf.files import check_folder, only_writer, written_whole
 from supcon_tf.photographs.folder_report import NAMES, report_of, table_of
 
 
@@ -66,10 +66,11 @@ def prepare(folder, config):
         if "figures" in outputs:
             from supcon_tf.photographs.contact_sheet import draw_contact_sheets
 
-            outputs["figures"].mkdir(parents=True, exist_ok=True)
-            for name in draw_contact_sheets(
-                found, outputs["figures"], max_pixels=config.max_pixels
-            ):
+            with only_writer(outputs["figures"]):
+                names = draw_contact_sheets(
+                    found, outputs["figures"], max_pixels=config.max_pixels
+                )
+            for name in names:
                 print(f"Written: {outputs['figures'] / name}")
         if "json" in outputs:
             outputs["json"].parent.mkdir(parents=True, exist_ok=True)

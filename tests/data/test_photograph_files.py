@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supcon_tf.data import photograph_files
 from supcon_tf.data.photograph_files import (
     PhotographError,
     as_bmp,
@@ -235,18 +234,6 @@ def test_max_pixels_is_the_number_that_is_still_read(kind):
         look_at_photograph(file, max_pixels=0)
 
 
-def test_the_size_of_a_webp_file_is_known_in_all_its_forms():
-    rgba = Image.fromarray(PIXELS).convert("RGBA")
-    rgba.putalpha(9)
-    for image, options in (
-        (Image.fromarray(PIXELS), {}),
-        (Image.fromarray(PIXELS), {"lossless": True}),
-        (rgba, {}),
-    ):
-        head = contents(image, "WebP", **options)[:30]
-        assert photograph_files._webp_size(head) == (48, 32)
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WebP"])
 def test_a_file_that_is_cut_off_is_damaged(kind):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
@@ -285,6 +272,15 @@ def test_an_error_is_one_line_with_the_name_and_the_reason(tmp_path):
             decode_photograph(tmp_path / name)
     with pytest.raises(PhotographError, match="Received: device"):
         decode_photograph("/dev/zero")
+
+
+def test_grey_values_of_unknown_range_are_not_guessed():
+    grey = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    for values in (grey, grey.astype(np.int32)):
+        file = contents(Image.fromarray(values), "TIFF")
+        with pytest.raises(PhotographError, match="grey image of 32") as error:
+            look_at_photograph(file)
+        assert not error.value.is_damaged
 
 
 def test_names_that_are_not_utf_8_are_opened_and_printed(tmp_path):
