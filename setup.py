@@ -38,6 +38,7 @@ setup(
     ],
     extras_require={
         "figures": ["matplotlib>=3.8"],
+        "parquet": ["pyarrow>=15"],
         "test": [
             "hypothesis",
             "ipykernel",
@@ -58,6 +59,7 @@ setup(
             "supcon-evaluate = supcon_tf.evaluate:main",
             "supcon-sweep = supcon_tf.sweep:main",
             "supcon-images = supcon_tf.photographs.images:main",
+            "supcon-embed = supcon_tf.photographs.embed:main",
             "supcon-hub-export = hub_export.export:main",
         ],
     },

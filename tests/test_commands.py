@@ -12,6 +12,7 @@ COMMANDS = {
     "supcon_tf.evaluate": "supcon-evaluate",
     "supcon_tf.sweep": "supcon-sweep",
     "supcon_tf.photographs.images": "supcon-images",
+    "supcon_tf.photographs.embed": "supcon-embed",
     "hub_export.export": "supcon-hub-export",
 }
 # What needs no TensorFlow: --help, the list, what a flag alone makes wrong.
@@ -96,6 +97,10 @@ def test_help_and_the_lists_do_not_wait_for_tensorflow():
         (
             ("photographs.images", "/none"),
             "Received: data_dir='/none', no such folder",
+        ),
+        (
+            ("photographs.embed", "--output=v.txt"),
+            "`output` must be a file that ends in .npz or .csv or .parquet",
         ),
     ],
 )

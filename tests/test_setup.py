@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("supcon_tf", "hub_export")
 COMMANDS = (
     *("pretrain", "linear-eval", "evaluate", "sweep", "hub-export"),
-    "images",
+    *("images", "embed"),
 )
 DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "sklearn": "scikit-learn"}
 
@@ -45,8 +45,9 @@ def test_everything_that_is_imported_is_declared():
     assert "tensorflow" in third_party
     for module in third_party:
         name = DISTRIBUTIONS.get(module, module).replace("_", "-")
-        # matplotlib only where figures are asked for.
-        assert name in required() | required("figures")
+        # matplotlib only where figures are asked for, pyarrow where Parquet is.
+        optional = required("figures") | required("parquet")
+        assert name in required() | optional
 
 
 def test_what_others_forget_to_declare_is_declared():
@@ -64,6 +65,7 @@ def test_the_extras_hold_what_only_some_need():
     assert {"pytest", "hypothesis", "ruff", "nbclient"} <= required("test")
     assert required("publish") == {"kagglehub"}
     assert required("figures") == {"matplotlib"}
+    assert required("parquet") == {"pyarrow"}
     assert required("torch") == {"torch", "pytorch-metric-learning"}
 
 

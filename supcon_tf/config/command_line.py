@@ -170,7 +170,9 @@ def run_command(
         return 0
     try:
         with _stopped_by_signals(is_program):
-            return _prepared_and_run(program, values, prepare, argv)
+            return _prepared_and_run(
+                program, values, prepare, argv, takes_names
+            )
     except _StoppedBySignal as stopped:
         print(
             f"{program}: stopped. The same command goes on, or starts anew "
@@ -184,7 +186,7 @@ def run_command(
         return stopped.status
 
 
-def _prepared_and_run(program, values, prepare, argv):
+def _prepared_and_run(program, values, prepare, argv, takes_names):
     """Parses the flags, prepares and runs; returns the exit status."""
     try:
         values.set_gnu_getopt(takes_names)

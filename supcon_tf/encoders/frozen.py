@@ -29,7 +29,7 @@ def frozen_encoder(where, *, image_size=None, safe_mode=True, name="encoder"):
         )
     size = (image_size or ANY_SIZE,) * 2
     if image_size is None:
-        size = _own_size(str(where), safe_mode) or size
+        size = own_image_size(where, safe_mode) or size
     encoder = initial_encoder(
         where,
         (*size, 3),
@@ -41,8 +41,22 @@ def frozen_encoder(where, *, image_size=None, safe_mode=True, name="encoder"):
     return encoder, size
 
 
-def _own_size(where, safe_mode):
-    """(height, width), or None if any size fits or it is not known yet."""
+def own_image_size(where, safe_mode=True):
+    """Tells the size of the images that an encoder was made for.
+
+    Args:
+      where: as in `initial_encoder`.
+      safe_mode: as in `initial_encoder`.
+
+    Returns:
+      (height, width). None if any size fits, or if it is a URL or a KerasCV
+      preset, which are not looked into beforehand.
+
+    Example:
+      >>> own_image_size("supcon_tf:cifar10_resnet18_w025")
+      (32, 32)
+    """
+    where = str(where)
     kind, _, name = where.partition(":")
     path = pathlib.Path(where).expanduser()
     if kind == "supcon_tf" and name in PRETRAINED:

@@ -1,0 +1,211 @@
+"""An encoder with what it takes to ask it: image size, resizing, head."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.config import PretrainConfig
+from supcon_tf.config.settings import read_json
+from supcon_tf.encoders.frozen import frozen_encoder, own_image_size
+from supcon_tf.encoders.saved import load_keras_file
+
+RESIZINGS = ("center_crop", "resize_then_crop")
+HEAD_FILE = "similarity_head.keras"
+
+
+@dataclasses.dataclass(frozen=True)
+class AskedEncoder:
+    """A frozen encoder, and how photographs are brought to its size.
+
+    Attributes:
+      encoder: Keras model, images in [0, 1] -> `[B, R]`.
+      image_size: (height, width) of the images, in pixels.
+      resizing: `"center_crop"` or `"resize_then_crop"`, by its name in
+        `AUGMENTATIONS`.
+      head: None, or a Keras model `[B, R]` -> `[B, D]` whose output is asked
+        for in place of the representation.
+
+    Raises:
+      ValueError: if the resizing is another.
+
+    Example:
+      >>> AskedEncoder(encoder, (32, 32)).num_features
+      8
+    """
+
+    encoder: keras.Model
+    image_size: tuple[int, int]
+    resizing: str = "center_crop"
+    head: keras.Model | None = None
+
+    def __post_init__(self):
+        check_resizing(self.resizing)
+
+    @property
+    def augmentation(self):
+        """The function that brings an image to the size."""
+        return AUGMENTATIONS[self.resizing]
+
+    @property
+    def num_features(self):
+        """The length of a vector, an int."""
+        return (self.head or self.encoder).output_shape[-1]
+
+    @functools.cached_property
+    def fingerprint(self):
+        """Tells vectors of one encoder from those of another: 16 hex digits.
+
+        It depends on the weights of encoder and head, on the size and on the
+        resizing.
+        """
+        parts = [weights_fingerprint(self.encoder), self.image_size]
+        parts += [self.resizing]
+        if self.head is not None:
+            parts.append(weights_fingerprint(self.head))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def asked_encoder(
+    where, *, image_size=None, safe_mode=True, with_head=True, name="encoder"
+):
+    """Loads an encoder and finds out how it wants its photographs.
+
+    A workdir tells its image size and resizing by config.json and
+    linear_eval.json. Other encoders tell their size, and are given the centre.
+
+    Args:
+      where: workdir, .keras file, SavedModel, supcon_tf:NAME or
+        keras_cv:PRESET, as in `initial_encoder`.
+      image_size: int >= 1, height and width in pixels. None, the default, is
+        for an encoder that tells its own.
+      safe_mode: as in `load_encoder`.
+      with_head: whether the similarity_head.keras of a workdir is used; True by
+        default.
+      name: name of the argument, for messages.
+
+    Returns:
+      An `AskedEncoder`.
+
+    Raises:
+      ValueError: as in `initial_encoder`; if the size is not known; or if the
+        similarity head was trained on another encoder.
+
+    Example:
+      >>> encoder.save("encoder.keras")
+      >>> asked_encoder("encoder.keras").image_size
+      (32, 32)
+    """
+    told_size, resizing, head = None, RESIZINGS[0], None
+    workdir = pathlib.Path(where or "").expanduser()
+    is_workdir = bool(where) and (workdir / "encoder.keras").is_file()
+    if is_workdir and (workdir / "config.json").is_file():
+        config = read_json(PretrainConfig, workdir / "config.json")
+        told_size = config.image_size
+        resizing = _told_resizing(workdir) or resizing
+    size = image_size or told_size
+    is_told = size or own_image_size(where, safe_mode)
+    encoder, size = frozen_encoder(
+        where, image_size=size, safe_mode=safe_mode, name=name
+    )
+    if not is_told:
+        raise ValueError(
+            "`image_size` must be given with an encoder that takes images of "
+            "any size, in pixels: best that of its training. "
+            f"Received: image_size=None, {name}={str(where)!r}"
+        )
+    if is_workdir and with_head and (workdir / HEAD_FILE).is_file():
+        head = load_similarity_head(workdir / HEAD_FILE, encoder)
+    return AskedEncoder(encoder, size, resizing, head)
+
+
+def load_similarity_head(path, encoder):
+    """Reads a similarity head, and refuses one of another encoder.
+
+    Args:
+      path: path of a similarity_head.keras.
+      encoder: the encoder that it is put on.
+
+    Returns:
+      A Keras model, `[B, R]` -> `[B, D]`.
+
+    Raises:
+      ValueError: if the file is damaged or of another encoder.
+    """
+    head = load_keras_file(path)
+    if head.name != head_name(encoder):
+        raise ValueError(
+            f"{path} must be trained on this encoder: train it again, or "
+            f"remove it. Received: {head.name}, and the encoder's would be "
+            f"{head_name(encoder)}"
+        )
+    return head
+
+
+def head_name(encoder):
+    """The name of the similarity head of an encoder, which tells whose it is.
+
+    Args:
+      encoder: Keras model.
+
+    Returns:
+      A string.
+    """
+    return f"similarity_head_of_{weights_fingerprint(encoder)[:16]}"
+
+
+def weights_fingerprint(model):
+    """The SHA-256 of a model's weights, their shapes and dtypes.
+
+    Args:
+      model: Keras model.
+
+    Returns:
+      64 hexadecimal digits.
+
+    Example:
+      >>> weights_fingerprint(encoder) == weights_fingerprint(encoder)
+      True
+    """
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        values = np.ascontiguousarray(weight)
+        digest.update(f"{values.shape} {values.dtype}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def check_resizing(resizing):
+    """Refuses what is no name of a resizing.
+
+    Args:
+      resizing: what was given.
+
+    Raises:
+      ValueError: if it is so.
+    """
+    if resizing not in RESIZINGS:
+        raise ValueError(
+            f"`resizing` must be one of {list(RESIZINGS)}. "
+            f"Received: resizing={resizing!r}"
+        )
+
+
+def _told_resizing(workdir):
+    """The resizing that linear evaluation used, or None without one."""
+    path = workdir / "linear_eval.json"
+    if not path.is_file():
+        return None
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        return results["config"]["eval_augmentation"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} must hold what supcon-linear-eval writes. "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error

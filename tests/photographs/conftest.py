@@ -1,0 +1,46 @@
+"""Small photographs of two classes, and an encoder to ask about them."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+COLORS = {"grass": (40, 180, 60), "sea": (30, 60, 190)}
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of 2 classes, 6 noisy photographs of one colour in each."""
+    random = np.random.default_rng(0)
+    for name, color in COLORS.items():
+        folder = tmp_path / "photographs" / name
+        folder.mkdir(parents=True)
+        for number in range(6):
+            noise = random.integers(-30, 30, (20, 24 + number, 3))
+            pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "photographs"
+
+
+@pytest.fixture(scope="session")
+def color_encoder():
+    """Images of 8 x 8 pixels -> five mixtures of the channels' means."""
+    images = keras.Input((8, 8, 3))
+    means = keras.layers.GlobalAveragePooling2D()(images)
+    dense = keras.layers.Dense(5, kernel_initializer="glorot_normal")
+    return keras.Model(images, dense(means), name="colors")
+
+
+@pytest.fixture(scope="session")
+def any_size_encoder():
+    """As `color_encoder`, for images of any size."""
+    images = keras.Input((None, None, 3))
+    means = keras.layers.GlobalAveragePooling2D()(images)
+    return keras.Model(images, means, name="means")
+
+
+@pytest.fixture
+def encoder_file(color_encoder, tmp_path):
+    path = tmp_path / "encoder.keras"
+    color_encoder.save(path)
+    return path

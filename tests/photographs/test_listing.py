@@ -1,0 +1,51 @@
+"""Which files of a folder are photographs, and of which class."""
+
+import os
+
+import pytest
+
+from supcon_tf.photographs.listing import list_photographs
+
+
+def touch(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_the_first_folder_on_the_way_is_the_class(tmp_path):
+    touch(tmp_path, "b/2.JPG", "a/x/1.jpeg", "train/c/3.webp", "0.png")
+    listing = list_photographs(tmp_path)
+    assert dict(zip(listing.names, listing.labels, strict=True)) == {
+        "0.png": "",
+        "a/x/1.jpeg": "a",
+        "b/2.JPG": "b",
+        "train/c/3.webp": "c",
+    }
+    assert listing.files[0] == tmp_path / "0.png"
+
+
+def test_what_is_no_photograph_of_the_folder_is_passed_over(tmp_path):
+    root = tmp_path / "photos"
+    touch(
+        root, "a.png", ".hidden/b.png", ".c.png", "__MACOSX/d.png", "Thumbs.db"
+    )
+    touch(tmp_path, "outside.png")
+    os.mkfifo(root / "pipe.png")
+    (root / "out.png").symlink_to(tmp_path / "outside.png")
+    (root / "inside.png").symlink_to(root / "a.png")
+    (root / "nowhere.png").symlink_to(root / "none.png")
+    (root / "circle").symlink_to(root)
+    assert list_photographs(root).names == ["a.png", "inside.png"]
+
+
+def test_no_folder_and_no_photograph_are_one_line(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    for folder, words in (
+        (None, "`images` must be a folder of photographs. Received: images=''"),
+        (tmp_path / "none", "must be a folder of photographs"),
+        (tmp_path / "notes.txt", "must be a folder of photographs"),
+        (tmp_path, "which holds none, and 1 other files"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            list_photographs(folder)
