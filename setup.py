@@ -60,6 +60,7 @@ setup(
             "supcon-sweep = supcon_tf.sweep:main",
             "supcon-images = supcon_tf.photographs.images:main",
             "supcon-embed = supcon_tf.photographs.embed:main",
+            "supcon-search = supcon_tf.photographs.search:main",
             "supcon-hub-export = hub_export.export:main",
         ],
     },

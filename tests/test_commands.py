@@ -13,6 +13,7 @@ COMMANDS = {
     "supcon_tf.sweep": "supcon-sweep",
     "supcon_tf.photographs.images": "supcon-images",
     "supcon_tf.photographs.embed": "supcon-embed",
+    "supcon_tf.photographs.search": "supcon-search",
     "hub_export.export": "supcon-hub-export",
 }
 # What needs no TensorFlow: --help, the list, what a flag alone makes wrong.
@@ -97,6 +98,10 @@ def test_help_and_the_lists_do_not_wait_for_tensorflow():
         (
             ("photographs.images", "/none"),
             "Received: data_dir='/none', no such folder",
+        ),
+        (
+            ("photographs.search", "--images=F"),
+            "supcon-search must be given photographs to search for",
         ),
         (
             ("photographs.embed", "--output=v.txt"),

@@ -40,6 +40,7 @@ def test_a_workdir_tells_its_size_and_resizing(any_size_encoder, tmp_path):
         asked_encoder(workdir)
 
 
+@pytest.mark.slow
 def test_a_size_that_nobody_tells_is_asked_for(
     any_size_encoder, encoder_file, tmp_path
 ):

@@ -10,6 +10,8 @@ from pyarrow import parquet
 from supcon_tf.photographs import embed as command
 from supcon_tf.photographs.embed import embed
 
+pytestmark = pytest.mark.slow
+
 
 def run(encoder, images, output, *flags):
     return command.main(

@@ -10,6 +10,8 @@ from supcon_tf.evaluation.encode import NotFiniteError
 from supcon_tf.photographs.asked_encoder import AskedEncoder
 from supcon_tf.photographs.vectors import print_left_out, vectors_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_vector_is_that_of_the_centre_in_its_own_place(
     photographs, color_encoder

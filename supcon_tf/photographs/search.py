@@ -1,0 +1,273 @@
+r"""Finds the photographs of a folder that are most similar to others.
+
+    supcon-search --encoder=W --images=FOLDER QUERY.jpg
+    supcon-search --encoder=W --images=FOLDER a.jpg b.jpg --top=20 --json=F.json
+    supcon-search --encoder=encoder.keras --image_size=160 --images=FOLDER \
+        QUERY.jpg --index=/tmp/mine.npy
+
+Prints their names and cosine similarities, 1 for a picture that is the same. W
+is a folder that supcon-pretrain wrote; its similarity_head.keras is used if it
+is there. The vectors are kept in FOLDER/.supcon_index.npy, beside the
+photographs, so that every later search is quick; --index=FILE keeps them
+elsewhere. Only photographs that are new or changed are encoded.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+from absl import flags
+
+from supcon_tf.config.command_line import define_flags, overridden, run_command
+from supcon_tf.config.settings import setting
+from supcon_tf.config.training import AT_LEAST_1
+from supcon_tf.files import check_folder, written_whole
+from supcon_tf.photographs.decoding import decode_photograph
+from supcon_tf.photographs.embed import AskingConfig
+from supcon_tf.photographs.listing import list_photographs, printable
+
+INDEX_NAME = ".supcon_index.npy"
+# Two readings of one picture differ by rounding alone.
+_EQUAL = 1 - 1e-4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SearchConfig(AskingConfig):
+    """The settings of `supcon-search`. A flag's text documents its field."""
+
+    encoder: str | None = setting(
+        None,
+        "Folder that supcon-pretrain wrote, PATH.keras, the folder, .tar.gz "
+        "archive or URL of a SavedModel, supcon_tf:NAME or keras_cv:PRESET.",
+    )
+    images: str | None = setting(None, "Folder that is searched.")
+    top: int = setting(10, "How many are shown for a query.", AT_LEAST_1)
+    json: str | None = setting(None, "File to write the results to, too.")
+    index: str | None = setting(
+        None, f"File of the vectors; by default FOLDER/{INDEX_NAME}."
+    )
+    rebuild: bool = setting(False, "Make the index anew.")
+    index_dtype: str = setting(
+        "float32",
+        "Numbers of a new index: float32, or float16, half the size and slower "
+        "to search.",
+        (
+            lambda value: value in ("float32", "float16"),
+            "float32 or float16",
+        ),
+    )
+    head: bool = setting(
+        True, "Use the similarity_head.keras of a workdir if it is there."
+    )
+
+
+def search(asked, listing, queries, *, index_path, config):
+    """Searches a folder for the most similar photographs of each query.
+
+    Args:
+      asked: `AskedEncoder`.
+      listing: `Listing` of the folder.
+      queries: paths of photographs that can be read.
+      index_path: where the index is, or will be.
+      config: `SearchConfig`.
+
+    Returns:
+      A dict for JSON: facts on the index, and `queries`, for each a list of
+      `path`, `label`, `similarity` and `note`, the most similar first.
+
+    Raises:
+      ValueError: if the index is of another encoder.
+      NoPhotographsError: if no photograph can be read.
+    """
+    from supcon_tf.photographs.index import updated_index
+    from supcon_tf.photographs.vectors import print_left_out, vectors_of
+
+    def encode(files):
+        return vectors_of(
+            asked,
+            files,
+            batch_size=config.batch_size,
+            max_pixels=config.max_pixels,
+        )
+
+    vectors, _, _ = encode(queries)
+    index, left_out, num_new = updated_index(
+        index_path,
+        listing,
+        encode,
+        asked.fingerprint,
+        dtype=config.index_dtype,
+        rebuild=config.rebuild,
+    )
+    print_left_out(list(left_out), dict(enumerate(left_out.values())))
+    print(f"{len(index.names)} photographs, {num_new} newly encoded")
+    labels = dict(zip(listing.names, listing.labels, strict=True))
+    rows, similarities = index.search(vectors, config.top)
+    found = []
+    for query, row, row_similarities in zip(
+        queries, rows, similarities, strict=True
+    ):
+        results = []
+        for place, similarity in zip(row, row_similarities, strict=True):
+            name = index.names[place]
+            results.append(
+                {
+                    "path": name,
+                    "label": labels.get(name, ""),
+                    "similarity": round(float(similarity), 6),
+                    "note": _note(query, listing.folder / name, similarity),
+                }
+            )
+        found.append({"query": str(query), "results": results})
+    return {
+        "encoder": config.encoder,
+        "fingerprint": asked.fingerprint,
+        "images": str(listing.folder),
+        "index": str(index_path),
+        "photographs": len(index.names),
+        "newly_encoded": num_new,
+        "left_out": left_out,
+        "queries": found,
+    }
+
+
+def _note(query, path, similarity):
+    """Says of a photograph that it is the query, or equal to it."""
+    if similarity < _EQUAL:
+        return ""
+    if query.resolve() == path.resolve():
+        return "the query"
+    if query.read_bytes() == path.read_bytes():
+        return "an equal file"
+    return "nearly equal"
+
+
+def prepare(config, names):
+    """Checks everything and writes nothing; returns the run as a function."""
+    if not names:
+        raise ValueError(
+            "supcon-search must be given photographs to search for, after its "
+            "flags: QUERY.jpg. Received: none"
+        )
+    listing = list_photographs(config.images)
+    queries = [pathlib.Path(name).expanduser() for name in names]
+    for query in queries:
+        decode_photograph(query, max_pixels=config.max_pixels)
+    default = listing.folder / INDEX_NAME
+    index_path = pathlib.Path(config.index or default).expanduser()
+    if index_path.is_dir():
+        raise ValueError(
+            f"`index` must be a file. Received: index={config.index!r}, which "
+            "is a folder"
+        )
+    try:
+        check_folder(index_path.parent, "index")
+    except ValueError as error:
+        raise ValueError(
+            "`index` must be in a folder that can be written to: give "
+            f"--index=FILE. Received: {str(index_path)!r}"
+        ) from error
+    output = checked_json(config.json)
+    from supcon_tf.photographs.asked_encoder import asked_encoder
+
+    asked = asked_encoder(
+        config.encoder,
+        image_size=config.image_size,
+        safe_mode=config.safe_mode,
+        with_head=config.head,
+    )
+    if index_path.exists() and not config.rebuild:
+        from supcon_tf.photographs.index import check_index
+
+        check_index(index_path, asked.fingerprint)
+
+    def run():
+        index_path.parent.mkdir(parents=True, exist_ok=True)
+        results = search(
+            asked, listing, queries, index_path=index_path, config=config
+        )
+        print(table(results))
+        if output is not None:
+            write_json(output, results)
+
+    return run
+
+
+def table(results):
+    """The results of a search as text.
+
+    Args:
+      results: what `search` returns.
+
+    Returns:
+      Lines of text.
+    """
+    lines = []
+    for query in results["queries"]:
+        lines += ["", printable(query["query"])]
+        for rank, found in enumerate(query["results"], 1):
+            note = f"  ({found['note']})" if found["note"] else ""
+            lines.append(
+                f"{rank:5}  {found['similarity']:7.4f}  "
+                f"{printable(found['path'])}{note}"
+            )
+    return "\n".join(lines)
+
+
+def checked_json(path, name="json"):
+    """The path of a file of results, or None; its folder can be written to.
+
+    Args:
+      path: string or None.
+      name: of the flag, for the message.
+
+    Returns:
+      `pathlib.Path` or None.
+
+    Raises:
+      ValueError: if no file can be written there.
+    """
+    if path is None:
+        return None
+    path = pathlib.Path(path).expanduser()
+    if path.is_dir():
+        raise ValueError(
+            f"`{name}` must be a file. Received: {name}={str(path)!r}, which "
+            "is a folder"
+        )
+    check_folder(path.parent, name)
+    return path
+
+
+def write_json(path, results):
+    """Writes results as JSON; the file is whole or absent.
+
+    Args:
+      path: `pathlib.Path`.
+      results: what JSON can hold.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as aside:
+        aside.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"Wrote {path}")
+
+
+def main(argv=None):
+    """The command `supcon-search`; returns its exit status."""
+    values = flags.FlagValues()
+    define_flags(SearchConfig, values)
+    return run_command(
+        "supcon-search",
+        __doc__,
+        values,
+        lambda values, names: prepare(
+            overridden(SearchConfig(), values), names
+        ),
+        argv,
+        takes_names=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
