@@ -40,8 +40,8 @@ class PhotographIndex:
     Example:
       >>> index = PhotographIndex(np.eye(3), ["a", "b", "c"], [], "")
       >>> rows, similarities = index.search([[3.0, 4.0, 0.0]], 2)
-      >>> rows.tolist(), similarities.round(2).tolist()
-      ([[1, 0]], [[0.8, 0.6]])
+      >>> rows, similarities
+      (array([[1, 0]]), array([[0.8, 0.6]], dtype=float32))
     """
 
     vectors: np.ndarray

@@ -1,0 +1,239 @@
+"""Tells photographs of none of the classes by their nearest training images."""
+
+import dataclasses
+import json
+
+import numpy as np
+
+from supcon_tf.errors import check_int, check_number
+from supcon_tf.files import written_whole
+from supcon_tf.photographs.index import PhotographIndex, unit_vectors
+
+NEIGHBORS = 5
+KEEP = 0.95
+_FOLDS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownPhotographs:
+    """The training photographs, and from which distance on one is unknown.
+
+    Attributes:
+      vectors: `[N, D]` float32 of unit length.
+      threshold: float. What is farther is none of the classes.
+      neighbors: int k.
+      fingerprint: tells whose vectors they are, as in `AskedEncoder`.
+      kept: float in [0, 1], the part of held-out training photographs that the
+        threshold keeps.
+
+    Example:
+      >>> known = KnownPhotographs(np.eye(2), 0.5, neighbors=1)
+      >>> known.distances([[1.0, 0.0], [-1.0, -1.0]])
+      array([0.        , 1.707...], dtype=float32)
+    """
+
+    vectors: np.ndarray
+    threshold: float
+    neighbors: int = NEIGHBORS
+    fingerprint: str = ""
+    kept: float = KEEP
+
+    def distances(self, vectors):
+        """Computes the distances to the nearest training photographs.
+
+        Args:
+          vectors: `[Q, D]` finite floats, of any length.
+
+        Returns:
+          `[Q]` float32, one minus the mean cosine similarity to the k nearest:
+          0 for a copy of them, at most 2.
+
+        Raises:
+          ValueError: if the vectors are not as described.
+        """
+        index = PhotographIndex(self.vectors, [], [], self.fingerprint)
+        _, similarities = index.search(vectors, self.neighbors)
+        return 1 - similarities.mean(axis=1)
+
+    def save(self, path):
+        """Writes them to a .npz file, which is whole or absent.
+
+        Args:
+          path: path of the file, whose folder exists.
+        """
+        facts = dataclasses.asdict(dataclasses.replace(self, vectors=None))
+        del facts["vectors"]
+        with written_whole(path) as aside:
+            np.savez(aside, vectors=self.vectors, facts=json.dumps(facts))
+
+
+def load_known(path):
+    """Reads what `KnownPhotographs.save` wrote.
+
+    Args:
+      path: path of the file.
+
+    Returns:
+      `KnownPhotographs`.
+
+    Raises:
+      ValueError: if it is no such file.
+
+    Example:
+      >>> KnownPhotographs(np.eye(2), 0.5).save("known.npz")
+      >>> load_known("known.npz").threshold
+      0.5
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            facts = json.loads(str(file["facts"]))
+            return KnownPhotographs(vectors=file["vectors"], **facts)
+    except Exception as error:  # zip, NumPy and JSON raise their own
+        raise ValueError(
+            f"{path} must be what supcon-predict wrote: remove it, and it is "
+            f"made anew. Received: {' '.join(str(error).split())}"
+        ) from error
+
+
+def known_photographs(
+    vectors_by,
+    labels,
+    *,
+    neighbors=NEIGHBORS,
+    keep=KEEP,
+    fingerprint="",
+    seed=0,
+):
+    """Chooses the threshold on held-out training photographs.
+
+    The photographs are dealt to five parts, class by class. Each part in turn
+    is held out, and its distances to the others are measured. The threshold is
+    the smallest that keeps the part `keep` of all of them. A head must not have
+    seen what is held out, since it brings what it was trained on closer; so
+    `vectors_by` is asked for the vectors of a head trained without it.
+
+    Args:
+      vectors_by: `[N, R]` vectors of a frozen encoder; or a function of the
+        positions that may be trained on -> vectors `[N, D]` of all.
+      labels: `[N]` integers >= 0.
+      neighbors: int k >= 1, at most what is there.
+      keep: float in (0, 1), the part of known photographs that is to be kept.
+      fingerprint: as in `KnownPhotographs`.
+      seed: int, which decides the parts.
+
+    Returns:
+      `KnownPhotographs`, of the vectors that are trained on all.
+
+    Raises:
+      ValueError: if an argument is not as described.
+
+    Example:
+      >>> random = np.random.default_rng(0)
+      >>> vectors = np.repeat(np.eye(3), 20, axis=0)
+      >>> vectors += 0.1 * random.normal(size=vectors.shape)
+      >>> known = known_photographs(vectors, np.repeat([0, 1, 2], 20))
+      >>> known.distances([[1, 0, 0], [1, 1, 1]]) > known.threshold
+      array([False,  True])
+    """
+    check_int("neighbors", neighbors, 1)
+    check_number("keep", keep, above=0, below=1)
+    labels = np.asarray(labels)
+    if len(labels) < 2:
+        raise ValueError(
+            "`labels` must be of two or more photographs. "
+            f"Received: {len(labels)}"
+        )
+    is_frozen = not callable(vectors_by)
+    find = (lambda fitted: vectors_by) if is_frozen else vectors_by
+    distances = []
+    for held_out in _parts(labels, seed):
+        fitted = np.setdiff1d(np.arange(len(labels)), held_out)
+        vectors = unit_vectors(find(fitted))
+        known = KnownPhotographs(vectors[fitted], np.inf, neighbors)
+        distances.extend(known.distances(vectors[held_out]).tolist())
+    # The smallest value that no more than 1 - keep of them exceed.
+    threshold = float(np.quantile(distances, keep, method="higher"))
+    return KnownPhotographs(
+        unit_vectors(find(np.arange(len(labels)))),
+        threshold,
+        neighbors,
+        fingerprint,
+        float(np.mean(np.array(distances) <= threshold)),
+    )
+
+
+def auroc(known, unknown):
+    """Computes how well the distances tell known from unknown photographs.
+
+    It is the probability that an unknown photograph is farther than a known
+    one, where equal distances count half: the area under the ROC curve.
+
+    Args:
+      known: `[n]` finite floats, distances of photographs of the classes.
+      unknown: `[m]` finite floats, distances of photographs of none of them.
+
+    Returns:
+      A Python float in [0, 1]; 0.5 is chance.
+
+    Raises:
+      ValueError: if one is empty or not as described.
+
+    Example:
+      >>> auroc([0.1, 0.2, 0.3], [0.25, 0.4])
+      0.833...
+    """
+    known, unknown = _checked("known", known), _checked("unknown", unknown)
+    below = np.searchsorted(np.sort(known), unknown, side="left")
+    not_above = np.searchsorted(np.sort(known), unknown, side="right")
+    wins = (below.sum() + not_above.sum()) / 2
+    return float(wins / (len(known) * len(unknown)))
+
+
+def fpr_at_95_tpr(known, unknown):
+    """Computes which part of the unknown is kept if 95 % of the known are.
+
+    The threshold is the smallest distance that keeps at least 95 % of the known
+    photographs.
+
+    Args:
+      known: as in `auroc`.
+      unknown: as in `auroc`.
+
+    Returns:
+      A Python float in [0, 1]; 0 is best.
+
+    Raises:
+      ValueError: as in `auroc`.
+
+    Example:
+      >>> fpr_at_95_tpr(np.arange(100), [10, 94, 95, 200])
+      0.5
+
+    Reference:
+      Hendrycks & Gimpel 2017 and Liang et al. 2018 (ODIN) report both.
+    """
+    known, unknown = _checked("known", known), _checked("unknown", unknown)
+    rank = -(-95 * len(known) // 100)  # rounded up, without rounding errors
+    threshold = np.sort(known)[rank - 1]
+    return float(np.mean(unknown <= threshold))
+
+
+def _checked(name, values):
+    """Distances as an array `[n]`; refuses what is not."""
+    values = np.asarray(values, np.float64)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise ValueError(
+            f"`{name}` must be one or more finite floats. "
+            f"Received: shape {values.shape}"
+        )
+    return values
+
+
+def _parts(labels, seed):
+    """Deals photographs to parts, class by class; positions of each part."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(labels))
+    # Neighbours in this order are of one class, and go to different parts.
+    order = order[np.argsort(labels[order], kind="stable")]
+    count = min(_FOLDS, len(labels))
+    return [order[first::count] for first in range(count)]

@@ -1,0 +1,153 @@
+"""None of these: distances, the threshold, and the two scores by a loop."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from supcon_tf.photographs.unknown import (
+    KnownPhotographs,
+    auroc,
+    fpr_at_95_tpr,
+    known_photographs,
+    load_known,
+)
+
+
+def pairs(kind):
+    random = np.random.default_rng(0)
+    if kind == "ties":
+        return random.integers(0, 5, 41) / 4, random.integers(2, 7, 30) / 4
+    known = random.normal(size=200)
+    return known, random.normal(1.5, 1, size=60)
+
+
+@pytest.mark.parametrize("kind", ["ties", "numbers"])
+def test_auroc_is_that_of_a_loop_over_all_pairs(kind):
+    known, unknown = pairs(kind)
+    wins = 0.0
+    for near in known:
+        for far in unknown:
+            wins += 1.0 if far > near else 0.5 if far == near else 0.0
+    assert auroc(known, unknown) == pytest.approx(
+        wins / (len(known) * len(unknown))
+    )
+    labels = [0] * len(known) + [1] * len(unknown)
+    scores = np.concatenate([known, unknown])
+    assert auroc(known, unknown) == pytest.approx(roc_auc_score(labels, scores))
+
+
+@pytest.mark.parametrize("kind", ["ties", "numbers"])
+def test_fpr_is_that_of_a_loop_over_all_thresholds(kind):
+    known, unknown = pairs(kind)
+    for threshold in sorted(known):
+        kept = sum(1 for distance in known if distance <= threshold)
+        if kept >= 0.95 * len(known):
+            break
+    wrong = sum(1 for distance in unknown if distance <= threshold)
+    assert fpr_at_95_tpr(known, unknown) == pytest.approx(wrong / len(unknown))
+    labels = [1] * len(known) + [0] * len(unknown)
+    fpr, tpr, _ = roc_curve(
+        labels, -np.concatenate([known, unknown]), drop_intermediate=False
+    )
+    assert fpr_at_95_tpr(known, unknown) == pytest.approx(fpr[tpr >= 0.95][0])
+
+
+def test_of_twenty_known_nineteen_are_kept():
+    # 0.95 * 20 is 19.000000000000004 when rounded up in floats: 20.
+    assert fpr_at_95_tpr(np.arange(20), [18, 19]) == 0.5
+
+
+def test_perfect_and_reversed_scores_have_their_values():
+    assert (auroc([1, 2], [3, 4]), fpr_at_95_tpr([1, 2], [3, 4])) == (1, 0)
+    assert (auroc([3, 4], [1, 2]), fpr_at_95_tpr([3, 4], [1, 2])) == (0, 1)
+    assert auroc([1, 1], [1]) == 0.5
+
+
+def test_the_distance_is_that_to_the_k_nearest():
+    angles = np.array([0.0, 0.1, 0.5, 2.0])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    known = KnownPhotographs(vectors.astype(np.float32), 0.5, neighbors=2)
+    (distance,) = known.distances([[3.0, 0.0]])
+    assert distance == pytest.approx(1 - (1 + np.cos(0.1)) / 2, abs=1e-6)
+
+
+def clusters(count, seed=0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 4
+    return np.eye(9)[labels] + 0.3 * random.normal(size=(count, 9)), labels
+
+
+def test_the_threshold_keeps_what_it_should_of_new_photographs():
+    vectors, labels = clusters(400)
+    known = known_photographs(vectors, labels, keep=0.9)
+    new, _ = clusters(400, seed=1)
+    # Of 400, 360 are kept; the deviation of a binomial is 6, and the threshold
+    # itself has one of 6, too: four of the two together are 34.
+    kept = np.sum(known.distances(new) <= known.threshold)
+    assert abs(kept - 360) <= 34
+    # The smallest value that keeps 90 % of the 400 held out.
+    assert 0.9 <= known.kept <= 0.9 + 1 / 400
+    elsewhere = np.eye(9)[[5, 6, 7]]
+    assert (known.distances(elsewhere) > known.threshold).all()
+
+
+def test_what_is_held_out_has_no_part_in_its_own_distance():
+    """Vectors that only a model that saw them brings together."""
+    labels = np.arange(20) % 2
+    asked = []
+
+    def vectors_by(fitted):
+        asked.append(fitted.tolist())
+        vectors = np.tile([1.0, 0.0], (20, 1))
+        vectors[np.setdiff1d(np.arange(20), fitted)] = [0.0, 1.0]
+        return vectors
+
+    known = known_photographs(vectors_by, labels)
+    # Five parts of 4, two of each class; at last all.
+    assert [len(fitted) for fitted in asked] == [16] * 5 + [20]
+    held_out = [np.setdiff1d(np.arange(20), fitted) for fitted in asked[:5]]
+    assert np.sort(np.concatenate(held_out)).tolist() == list(range(20))
+    assert all(labels[part].sum() == 2 for part in held_out)
+    assert known.threshold == pytest.approx(1)  # at a right angle
+    np.testing.assert_array_equal(known.vectors, [[1, 0]] * 20)
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_a_handful_of_photographs_is_enough(count):
+    vectors, labels = clusters(count)
+    known = known_photographs(vectors, labels)
+    assert known.vectors.shape == (count, 9)
+    assert 0 < known.threshold < 2 and known.kept == 1
+
+
+def test_the_file_is_read_back_or_refused(tmp_path):
+    path = tmp_path / "known.npz"
+    known = KnownPhotographs(np.eye(2, dtype=np.float32), 0.25, 2, "print", 0.9)
+    known.save(path)
+    read = load_known(path)
+    np.testing.assert_array_equal(read.vectors, known.vectors)
+    assert (read.threshold, read.neighbors) == (0.25, 2)
+    assert (read.fingerprint, read.kept) == ("print", 0.9)
+    contents = path.read_bytes()
+    np.savez(tmp_path / "other.npz", vectors=np.eye(2))
+    other = (tmp_path / "other.npz").read_bytes()
+    for wrong in (contents[:100], b"", b"no file", other):
+        path.write_bytes(wrong)
+        with pytest.raises(ValueError, match="must be what supcon-predict wro"):
+            load_known(path)
+
+
+def test_wrong_arguments_are_one_line():
+    for call, words in (
+        (lambda: auroc([], [1]), "`known` must be one or more finite floats"),
+        (lambda: auroc([1], [np.nan]), "`unknown` must be one or more finite"),
+        (lambda: fpr_at_95_tpr([1], [[1]]), "`unknown` must be one or more"),
+        (lambda: known_photographs(np.eye(2), [0]), "two or more photographs"),
+        (lambda: known_photographs(np.eye(2), [0, 1], keep=1), "`keep` must"),
+        (
+            lambda: known_photographs(np.eye(2), [0, 1], neighbors=0),
+            "`neighbors` must be an int >= 1",
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
