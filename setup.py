@@ -61,6 +61,7 @@ setup(
             "supcon-images = supcon_tf.photographs.images:main",
             "supcon-embed = supcon_tf.photographs.embed:main",
             "supcon-search = supcon_tf.photographs.search:main",
+            "supcon-predict = supcon_tf.photographs.predict:main",
             "supcon-hub-export = hub_export.export:main",
         ],
     },

@@ -304,7 +304,8 @@ def measure_unknown(data, choice):
         for unknown in np.unique(labels):
             part = labels != unknown
             head = _head_for(objective, x[part], labels[part], choice)
-            known = KnownPhotographs(unit_vectors(head(x[part, 0])), np.inf)
+            vectors = unit_vectors(head(x[part, 0]))
+            known = KnownPhotographs(vectors, held_out=np.zeros(1))
             distances = known.distances(head(data["test"]))
             is_unknown = data["test_labels"] == unknown
             inside, outside = distances[~is_unknown], distances[is_unknown]

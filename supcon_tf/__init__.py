@@ -52,6 +52,7 @@ _NAMES = {
     "linear_probe": "evaluation.linear.probe",
     "load_dataset": "data.datasets",
     "load_pretrained": "encoders.hub_encoder",
+    "predict": "photographs.predict",
     "rank_n_contrast_loss": "losses.rank_n_contrast",
     "supcon_loss": "losses.supcon",
     "unpack_pretrained": "encoders.pretrained",

@@ -14,6 +14,7 @@ COMMANDS = {
     "supcon_tf.photographs.images": "supcon-images",
     "supcon_tf.photographs.embed": "supcon-embed",
     "supcon_tf.photographs.search": "supcon-search",
+    "supcon_tf.photographs.predict": "supcon-predict",
     "hub_export.export": "supcon-hub-export",
 }
 # What needs no TensorFlow: --help, the list, what a flag alone makes wrong.
@@ -98,6 +99,10 @@ def test_help_and_the_lists_do_not_wait_for_tensorflow():
         (
             ("photographs.images", "/none"),
             "Received: data_dir='/none', no such folder",
+        ),
+        (
+            ("photographs.predict", "--workdir=W"),
+            "supcon-predict must be given photographs or folders",
         ),
         (
             ("photographs.search", "--images=F"),

@@ -13,6 +13,10 @@ class LinearClassifier(keras.Model):
         frozen: it runs in inference mode and its weights never change.
       num_classes: int >= 1.
       class_names: names of the classes in the order of the scores, or None.
+      image_size: (height, width) of the images that it was trained on, in
+        pixels, or None. `supcon_tf.predict` brings photographs to it.
+      resizing: how the images were brought to that size, by its name in
+        `AUGMENTATIONS`, such as `"center_crop"`, or None.
 
     Call arguments:
       images: `[B, ...]` as the encoder takes them.
@@ -34,7 +38,15 @@ class LinearClassifier(keras.Model):
       Khosla et al. 2020, Sec. 3: the linear classifier of the second stage.
     """
 
-    def __init__(self, encoder, num_classes, class_names=None, **kwargs):
+    def __init__(
+        self,
+        encoder,
+        num_classes,
+        class_names=None,
+        image_size=None,
+        resizing=None,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)  # as in SupConModel
         if class_names is not None and len(class_names) != num_classes:
             raise ValueError(
@@ -44,6 +56,8 @@ class LinearClassifier(keras.Model):
         self.encoder = encoder
         self.num_classes = num_classes
         self.class_names = None if class_names is None else tuple(class_names)
+        self.image_size = None if image_size is None else tuple(image_size)
+        self.resizing = resizing
         self.dense = layers.Dense(
             num_classes,
             activation="softmax",
@@ -79,6 +93,8 @@ class LinearClassifier(keras.Model):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "num_classes": self.num_classes,
             "class_names": self.class_names,
+            "image_size": self.image_size,
+            "resizing": self.resizing,
         }
 
     @classmethod

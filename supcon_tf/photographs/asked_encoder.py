@@ -101,13 +101,11 @@ def asked_encoder(
       >>> asked_encoder("encoder.keras").image_size
       (32, 32)
     """
-    told_size, resizing, head = None, RESIZINGS[0], None
+    told_size = told_resizing = head = None
     workdir = pathlib.Path(where or "").expanduser()
     is_workdir = bool(where) and (workdir / "encoder.keras").is_file()
-    if is_workdir and (workdir / "config.json").is_file():
-        config = read_json(PretrainConfig, workdir / "config.json")
-        told_size = config.image_size
-        resizing = _told_resizing(workdir) or resizing
+    if is_workdir:
+        told_size, told_resizing = told_by_workdir(workdir)
     size = image_size or told_size
     is_told = size or own_image_size(where, safe_mode)
     encoder, size = frozen_encoder(
@@ -121,7 +119,30 @@ def asked_encoder(
         )
     if is_workdir and with_head and (workdir / HEAD_FILE).is_file():
         head = load_similarity_head(workdir / HEAD_FILE, encoder)
-    return AskedEncoder(encoder, size, resizing, head)
+    return AskedEncoder(encoder, size, told_resizing or RESIZINGS[0], head)
+
+
+def told_by_workdir(workdir):
+    """What config.json and linear_eval.json of a workdir tell.
+
+    Args:
+      workdir: `pathlib.Path` of a folder.
+
+    Returns:
+      The image size, an int, and the resizing, a string; None for what a
+      missing file does not tell.
+
+    Raises:
+      ValueError: if a file is not as the commands write it.
+
+    Example:
+      >>> told_by_workdir(pathlib.Path("."))
+      (None, None)
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        return None, None
+    return read_json(PretrainConfig, path).image_size, _told_resizing(workdir)
 
 
 def load_similarity_head(path, encoder):

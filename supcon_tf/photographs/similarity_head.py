@@ -42,6 +42,7 @@ def augmented_features(
     *,
     image_size=None,
     batch_size=32,
+    eval_augmentation=augmentations.center_crop,
 ):
     """Computes the features of a few views of each photograph.
 
@@ -60,6 +61,7 @@ def augmented_features(
       image_size: as in `image_size_of`; needed if the encoder takes any size.
       batch_size: int >= 1, photographs that are encoded at once, so that a
         batch has `A * batch_size` views.
+      eval_augmentation: what makes the centre of an image.
 
     Returns:
       `[N, A, R]` float32.
@@ -81,7 +83,12 @@ def augmented_features(
         )
     source, left_out = _source(images_or_paths)
     views = _view_batches(
-        source, augmentation, num_views, seed, size, batch_size
+        source,
+        (eval_augmentation, augmentation),
+        num_views,
+        seed,
+        size,
+        batch_size,
     )
     encode = encode_function(encoder, batch_size=num_views * batch_size)
     features = []
@@ -117,11 +124,12 @@ def _source(images_or_paths):
     return photographs_as_images(images_or_paths)
 
 
-def _view_batches(source, augmentation, num_views, seed, size, batch_size):
+def _view_batches(source, pair, num_views, seed, size, batch_size):
     """A Dataset of views `[b, A, h, w, 3]` in the order of the source."""
+    eval_augmentation, augmentation = pair
     images = np.asarray(source.images)
     are_files = images.ndim == 1
-    to_centre = image_reader(source, augmentations.center_crop)
+    to_centre = image_reader(source, eval_augmentation)
     to_image = image_reader(source, augmentation)
 
     def views(image, number):
@@ -132,7 +140,7 @@ def _view_batches(source, augmentation, num_views, seed, size, batch_size):
         )
         whole = to_image(image) if are_files else image[None]
         of_centre = to_centre(image) if are_files else whole
-        made = [augmentations.center_crop(of_centre, None, size)]
+        made = [eval_augmentation(of_centre, None, size)]
         if num_views > 1:
             if not isinstance(whole, augmentations.EncodedImage):
                 whole = tf.repeat(whole, num_views - 1, axis=0)

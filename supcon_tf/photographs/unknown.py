@@ -20,23 +20,33 @@ class KnownPhotographs:
 
     Attributes:
       vectors: `[N, D]` float32 of unit length.
-      threshold: float. What is farther is none of the classes.
+      held_out: `[m]` floats, the distances of photographs of the classes that
+        were held out.
+      keep: float in (0, 1), the part of them that is to be kept.
       neighbors: int k.
       fingerprint: tells whose vectors they are, as in `AskedEncoder`.
-      kept: float in [0, 1], the part of held-out training photographs that the
-        threshold keeps.
 
     Example:
-      >>> known = KnownPhotographs(np.eye(2), 0.5, neighbors=1)
+      >>> known = KnownPhotographs(np.eye(2), [0.1, 0.2, 0.5], neighbors=1)
+      >>> known.threshold
+      0.5
       >>> known.distances([[1.0, 0.0], [-1.0, -1.0]])
       array([0.        , 1.707...], dtype=float32)
     """
 
     vectors: np.ndarray
-    threshold: float
+    held_out: np.ndarray
+    keep: float = KEEP
     neighbors: int = NEIGHBORS
     fingerprint: str = ""
-    kept: float = KEEP
+
+    @property
+    def threshold(self):
+        """The smallest distance that keeps the part: farther is unknown.
+
+        It is one of those held out, a Python float.
+        """
+        return float(np.quantile(self.held_out, self.keep, method="higher"))
 
     def distances(self, vectors):
         """Computes the distances to the nearest training photographs.
@@ -61,10 +71,18 @@ class KnownPhotographs:
         Args:
           path: path of the file, whose folder exists.
         """
-        facts = dataclasses.asdict(dataclasses.replace(self, vectors=None))
-        del facts["vectors"]
+        facts = {
+            "keep": self.keep,
+            "neighbors": self.neighbors,
+            "fingerprint": self.fingerprint,
+        }
         with written_whole(path) as aside:
-            np.savez(aside, vectors=self.vectors, facts=json.dumps(facts))
+            np.savez(
+                aside,
+                vectors=self.vectors,
+                held_out=self.held_out,
+                facts=json.dumps(facts),
+            )
 
 
 def load_known(path):
@@ -80,14 +98,14 @@ def load_known(path):
       ValueError: if it is no such file.
 
     Example:
-      >>> KnownPhotographs(np.eye(2), 0.5).save("known.npz")
+      >>> KnownPhotographs(np.eye(2), [0.5]).save("known.npz")
       >>> load_known("known.npz").threshold
       0.5
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             facts = json.loads(str(file["facts"]))
-            return KnownPhotographs(vectors=file["vectors"], **facts)
+            return KnownPhotographs(file["vectors"], file["held_out"], **facts)
     except Exception as error:  # zip, NumPy and JSON raise their own
         raise ValueError(
             f"{path} must be what supcon-predict wrote: remove it, and it is "
@@ -99,6 +117,7 @@ def known_photographs(
     vectors_by,
     labels,
     *,
+    held_out=None,
     neighbors=NEIGHBORS,
     keep=KEEP,
     fingerprint="",
@@ -116,6 +135,8 @@ def known_photographs(
       vectors_by: `[N, R]` vectors of a frozen encoder; or a function of the
         positions that may be trained on -> vectors `[N, D]` of all.
       labels: `[N]` integers >= 0.
+      held_out: None, or `[m, D]` vectors of other photographs of the classes,
+        which nothing was trained on. They take the place of the five parts.
       neighbors: int k >= 1, at most what is there.
       keep: float in (0, 1), the part of known photographs that is to be kept.
       fingerprint: as in `KnownPhotographs`.
@@ -145,21 +166,23 @@ def known_photographs(
         )
     is_frozen = not callable(vectors_by)
     find = (lambda fitted: vectors_by) if is_frozen else vectors_by
-    distances = []
-    for held_out in _parts(labels, seed):
-        fitted = np.setdiff1d(np.arange(len(labels)), held_out)
-        vectors = unit_vectors(find(fitted))
-        known = KnownPhotographs(vectors[fitted], np.inf, neighbors)
-        distances.extend(known.distances(vectors[held_out]).tolist())
-    # The smallest value that no more than 1 - keep of them exceed.
-    threshold = float(np.quantile(distances, keep, method="higher"))
-    return KnownPhotographs(
+    known = KnownPhotographs(
         unit_vectors(find(np.arange(len(labels)))),
-        threshold,
+        np.zeros(1),
+        keep,
         neighbors,
         fingerprint,
-        float(np.mean(np.array(distances) <= threshold)),
     )
+    if held_out is not None:
+        distances = known.distances(held_out)
+        return dataclasses.replace(known, held_out=distances)
+    distances = []
+    for part in _parts(labels, seed):
+        fitted = np.setdiff1d(np.arange(len(labels)), part)
+        vectors = unit_vectors(find(fitted))
+        others = dataclasses.replace(known, vectors=vectors[fitted])
+        distances.append(others.distances(vectors[part]))
+    return dataclasses.replace(known, held_out=np.concatenate(distances))
 
 
 def auroc(known, unknown):

@@ -64,6 +64,8 @@ def prepare(config, workdir):
         accuracies = classification_accuracy(classifier, test, **evaluated)
         seconds = time.perf_counter() - start
         del chosen["seconds"]
+        classifier.image_size = (pretraining.image_size,) * 2
+        classifier.resizing = config.eval_augmentation
         results = {
             "top_1_accuracy": accuracies["top_1_accuracy"],
             "top_5_accuracy": accuracies["top_5_accuracy"],

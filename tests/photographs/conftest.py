@@ -1,5 +1,7 @@
 """Small photographs of two classes, and an encoder to ask about them."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -8,17 +10,25 @@ from PIL import Image
 COLORS = {"grass": (40, 180, 60), "sea": (30, 60, 190)}
 
 
-@pytest.fixture
-def photographs(tmp_path):
+@pytest.fixture(scope="session")
+def photographs_to_copy(tmp_path_factory):
     """A folder of 2 classes, 6 noisy photographs of one colour in each."""
+    root = tmp_path_factory.mktemp("photographs")
     random = np.random.default_rng(0)
     for name, color in COLORS.items():
-        folder = tmp_path / "photographs" / name
-        folder.mkdir(parents=True)
+        folder = root / name
+        folder.mkdir()
         for number in range(6):
             noise = random.integers(-30, 30, (20, 24 + number, 3))
             pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def photographs(photographs_to_copy, tmp_path):
+    """The folder of 12 photographs, to be changed at will."""
+    shutil.copytree(photographs_to_copy, tmp_path / "photographs")
     return tmp_path / "photographs"
 
 

@@ -1,5 +1,7 @@
 """None of these: distances, the threshold, and the two scores by a loop."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -66,7 +68,7 @@ def test_perfect_and_reversed_scores_have_their_values():
 def test_the_distance_is_that_to_the_k_nearest():
     angles = np.array([0.0, 0.1, 0.5, 2.0])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    known = KnownPhotographs(vectors.astype(np.float32), 0.5, neighbors=2)
+    known = KnownPhotographs(vectors.astype(np.float32), [1], neighbors=2)
     (distance,) = known.distances([[3.0, 0.0]])
     assert distance == pytest.approx(1 - (1 + np.cos(0.1)) / 2, abs=1e-6)
 
@@ -86,7 +88,7 @@ def test_the_threshold_keeps_what_it_should_of_new_photographs():
     kept = np.sum(known.distances(new) <= known.threshold)
     assert abs(kept - 360) <= 34
     # The smallest value that keeps 90 % of the 400 held out.
-    assert 0.9 <= known.kept <= 0.9 + 1 / 400
+    assert np.sum(known.held_out <= known.threshold) in (360, 361)
     elsewhere = np.eye(9)[[5, 6, 7]]
     assert (known.distances(elsewhere) > known.threshold).all()
 
@@ -103,9 +105,9 @@ def test_what_is_held_out_has_no_part_in_its_own_distance():
         return vectors
 
     known = known_photographs(vectors_by, labels)
-    # Five parts of 4, two of each class; at last all.
-    assert [len(fitted) for fitted in asked] == [16] * 5 + [20]
-    held_out = [np.setdiff1d(np.arange(20), fitted) for fitted in asked[:5]]
+    # All; then five parts of 4, two of each class, are held out.
+    assert [len(fitted) for fitted in asked] == [20] + [16] * 5
+    held_out = [np.setdiff1d(np.arange(20), fitted) for fitted in asked[1:]]
     assert np.sort(np.concatenate(held_out)).tolist() == list(range(20))
     assert all(labels[part].sum() == 2 for part in held_out)
     assert known.threshold == pytest.approx(1)  # at a right angle
@@ -117,17 +119,26 @@ def test_a_handful_of_photographs_is_enough(count):
     vectors, labels = clusters(count)
     known = known_photographs(vectors, labels)
     assert known.vectors.shape == (count, 9)
-    assert 0 < known.threshold < 2 and known.kept == 1
+    assert known.threshold == known.held_out.max() > 0
+
+
+def test_photographs_that_nothing_was_trained_on_decide_if_there_are_any():
+    vectors = np.repeat([[1.0, 0.0]], 10, axis=0)
+    held_out = [[np.cos(angle), np.sin(angle)] for angle in (0.1, 0.2, 0.3)]
+    known = known_photographs(vectors, np.zeros(10, int), held_out=held_out)
+    assert known.threshold == pytest.approx(1 - np.cos(0.3), abs=1e-6)
+    less = dataclasses.replace(known, keep=0.5)
+    assert less.threshold == pytest.approx(1 - np.cos(0.2), abs=1e-6)
 
 
 def test_the_file_is_read_back_or_refused(tmp_path):
     path = tmp_path / "known.npz"
-    known = KnownPhotographs(np.eye(2, dtype=np.float32), 0.25, 2, "print", 0.9)
+    known = KnownPhotographs(np.eye(2), np.array([0.25]), 0.9, 2, "print")
     known.save(path)
     read = load_known(path)
     np.testing.assert_array_equal(read.vectors, known.vectors)
     assert (read.threshold, read.neighbors) == (0.25, 2)
-    assert (read.fingerprint, read.kept) == ("print", 0.9)
+    assert (read.fingerprint, read.keep) == ("print", 0.9)
     contents = path.read_bytes()
     np.savez(tmp_path / "other.npz", vectors=np.eye(2))
     other = (tmp_path / "other.npz").read_bytes()

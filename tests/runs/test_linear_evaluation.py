@@ -41,6 +41,8 @@ def test_the_results_are_those_of_the_classifier_that_is_written(
     train, test = load_dataset("digits")
     classifier = keras.saving.load_model(workdir / "classifier.keras")
     assert classifier.class_names == test.class_names
+    assert classifier.image_size == (8, 8)
+    assert classifier.resizing == "center_crop"
     scores = classifier.predict(test.images / np.float32(255), verbose=0)
     accuracy = np.mean(scores.argmax(axis=1) == test.labels)
     assert results["top_1_accuracy"] == pytest.approx(accuracy, abs=1e-6)
