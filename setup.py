@@ -16,7 +16,8 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["supcon_tf*", "hub_export*"]),
     package_data={
-        "supcon_tf.encoders.pretrained": ["*.tar.gz", "*.sha256", "*.md"]
+        "supcon_tf.encoders.pretrained": ["*.tar.gz", "*.sha256", "*.md"],
+        "supcon_tf.photographs.page": ["*.html", "*.css", "*.js"],
     },
     install_requires=[
         "absl-py>=2.1",
@@ -29,6 +30,7 @@ setup(
         "tensorflow>=2.20,<2.22",
         "tensorflow-datasets>=4.9.10,<4.10",
         "tensorflow-hub>=0.16.1,<0.17",
+        "threadpoolctl>=3.1",
         "tqdm>=4.60",
         # What these need and do not declare:
         "importlib_resources>=6",  # tensorflow-datasets
@@ -39,7 +41,9 @@ setup(
     extras_require={
         "figures": ["matplotlib>=3.8"],
         "parquet": ["pyarrow>=15"],
+        "page": ["bokeh>=3.9,<3.10", "jinja2>=3.1", "markupsafe>=2.0"],
         "test": [
+            "bokeh",
             "hypothesis",
             "ipykernel",
             "matplotlib",

@@ -7,6 +7,13 @@ It leaves nothing behind: no window and no global settings.
 import importlib.util
 
 GREY = "#DDDDDD"
+# These are the ten colours of Petroff, "Accessible Color Sequences for Data
+# Visualization", 2021, https://arxiv.org/abs/2107.02270. The colour-blind can
+# tell them apart, too.
+COLORS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
 
 
 def check_matplotlib(option):

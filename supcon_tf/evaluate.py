@@ -10,7 +10,8 @@ corrupted images. With --baseline another encoder is measured the same way, and
 the mean corruption error is relative to it.
 
 Prints a table and writes it to DIR/evaluation.json, with --figures PNG files
-beside it.
+beside it, with --page one HTML file, page.html, in which a person looks at the
+images, and with --projector a folder for TensorBoard's projector.
 """
 
 import sys
@@ -50,7 +51,8 @@ def evaluate(config):
       `relative_mean_corruption_error`, percent of the baseline's, None without
       a baseline or corruptions; `notes`, a list of strings; `left_out`, the
       kinds of CIFAR-10-C that are not made, with reasons; `figures`, names of
-      files; `config`, `num_train_images`, `num_test_images`, `class_names`,
+      files; `page` and `projector`, the name of the file and of the folder, or
+      None; `config`, `num_train_images`, `num_test_images`, `class_names`,
       `seconds`.
 
     Raises:

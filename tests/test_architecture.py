@@ -18,6 +18,7 @@ FLOORS = [
     ["evaluation"],
     ["callbacks"],
     ["training"],
+    ["photographs"],
     ["runs"],
     ["pretrain", "linear_eval", "evaluate"],
     ["studies", "photographs", "sweep"],

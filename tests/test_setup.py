@@ -45,8 +45,9 @@ def test_everything_that_is_imported_is_declared():
     assert "tensorflow" in third_party
     for module in third_party:
         name = DISTRIBUTIONS.get(module, module).replace("_", "-")
-        # matplotlib only where figures are asked for, pyarrow where Parquet is.
-        optional = required("figures") | required("parquet")
+        # These only where figures, Parquet or a page are asked for.
+        extras = ("figures", "parquet", "page")
+        optional = set().union(*map(required, extras))
         assert name in required() | optional
 
 
@@ -66,6 +67,7 @@ def test_the_extras_hold_what_only_some_need():
     assert required("publish") == {"kagglehub"}
     assert required("figures") == {"matplotlib"}
     assert required("parquet") == {"pyarrow"}
+    assert required("page") == {"bokeh", "jinja2", "markupsafe"}
     assert required("torch") == {"torch", "pytorch-metric-learning"}
 
 

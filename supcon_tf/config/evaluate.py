@@ -42,7 +42,7 @@ class EvaluateConfig(Checked):
         False, "Let tensorflow-datasets download what is not in data_dir."
     )
     output: str | None = setting(
-        None, "Folder to write evaluation.json and figures to."
+        None, "Folder to write evaluation.json, figures and page to."
     )
     overwrite: bool = setting(False, "Replace an earlier evaluation.json.")
     figures: bool = setting(
@@ -50,6 +50,17 @@ class EvaluateConfig(Checked):
         "Draw, too: embedding_map.png, similarities.png and corruptions.png, "
         "with the baseline beside the encoder, and training.png of a folder "
         "that supcon-pretrain wrote. Needs matplotlib.",
+    )
+    page: bool = setting(
+        False,
+        "Write page.html, too, one file to look at what the encoder has "
+        "learnt: numbers, a map of the test images, confusions, the worst "
+        "errors. Needs Bokeh.",
+    )
+    projector: bool = setting(
+        False,
+        "Write the folder projector, too, which tensorboard "
+        "--logdir=OUTPUT/projector shows.",
     )
     image_size: int | None = setting(
         None,

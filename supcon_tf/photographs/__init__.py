@@ -1,1 +1,1 @@
-"""Asks a trained encoder about one's own photographs."""
+"""Asks a trained encoder about photographs, and shows what it answers."""

@@ -5,6 +5,8 @@ import json
 import pathlib
 import time
 
+from keras import ops
+
 from supcon_tf.config import PretrainConfig
 from supcon_tf.config.settings import read_json
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
@@ -28,6 +30,12 @@ from supcon_tf.files import (
     check_folder,
     only_writer,
     written_whole,
+)
+from supcon_tf.photographs.page import check_bokeh
+from supcon_tf.runs.evaluation_to_look_at import (
+    remove_page_and_projector,
+    write_page_of,
+    write_projector_of,
 )
 
 _RESULTS = "evaluation.json"
@@ -66,14 +74,18 @@ def prepare(config):
                 )
             results |= _facts(config, results, train, test, kinds)
             results["seconds"] = round(time.perf_counter() - start, 2)
-            _report(config, output, results, representations, train)
+            _report(config, output, results, representations, train, test)
         return json.loads(_text(results))
 
     return run
 
 
 def _measured(name, encoder, size, parts, transfer, kinds, config):
-    """What is measured of one encoder, and its test representations."""
+    """What is measured of one encoder, and what it says of the test images.
+
+    The latter are representations `[n, R]`, labels `[n]` and, if they are to
+    be shown, the probabilities `[n, C]` of the linear probe.
+    """
     arguments = {
         "image_size": size,
         "l2": config.l2,
@@ -111,7 +123,10 @@ def _measured(name, encoder, size, parts, transfer, kinds, config):
             published=config.dataset if is_published else None,
             data_dir=config.data_dir,
         )
-    return results, (x, labels)
+    scores = None
+    if config.page or config.projector:
+        scores = ops.convert_to_numpy(classifier.dense(x))
+    return results, (x, labels, scores)
 
 
 def _facts(config, results, train, test, kinds):
@@ -128,15 +143,18 @@ def _facts(config, results, train, test, kinds):
         "num_test_images": len(test),
         "class_names": list(train.class_names),
         "figures": [],
+        "page": None,
+        "projector": None,
         "config": dataclasses.asdict(config),
     }
 
 
-def _report(config, output, results, representations, train):
-    """Writes and prints the results; draws figures if they are asked for."""
+def _report(config, output, results, representations, train, test):
+    """Writes and prints the results, and what else is asked for."""
     if (output / _RESULTS).exists():  # whose figures these are
         for name in FILES:
             (output / name).unlink(missing_ok=True)
+        remove_page_and_projector(output)
     # Before the figures: what was measured is not lost with them.
     _write(results, output)
     print(evaluation_table(results))
@@ -147,7 +165,7 @@ def _report(config, output, results, representations, train):
         }
         results["figures"] = draw_evaluation(
             output,
-            {titles[name]: x for name, (x, _) in representations.items()},
+            {titles[name]: x for name, (x, *_) in representations.items()},
             representations["encoder"][1],
             train.class_names,
             errors={
@@ -155,10 +173,25 @@ def _report(config, output, results, representations, train):
                 for name, found in corruption.items()
                 if found
             },
-            history=_history(config),
+            history=_history(config.encoder),
         )
         _write(results, output)
-    for name in [*results["figures"], _RESULTS]:
+    for key, write in (
+        ("projector", write_projector_of),
+        ("page", write_page_of),
+    ):
+        if getattr(config, key):
+            histories = {
+                name: history
+                for name in representations
+                if (history := _history(getattr(config, name))) is not None
+            }
+            results[key] = write(
+                config, output, results, representations, test, histories
+            )
+            _write(results, output)
+    written = [*results["figures"], results["projector"], results["page"]]
+    for name in [*filter(None, written), _RESULTS]:
         print(f"Wrote {output / name}")
 
 
@@ -186,14 +219,19 @@ def _checked_output(config):
         )
     if config.figures:
         check_matplotlib("figures")
-        if (history := _history(config)) is not None:
+    if config.page:
+        check_bokeh("page")
+    for name in ("encoder", "baseline"):
+        history = _history(getattr(config, name))
+        is_drawn = config.page or (config.figures and name == "encoder")
+        if is_drawn and history is not None:
             figures.read_history(history)
     return output
 
 
-def _history(config):
+def _history(where):
     """The history.csv of an encoder that is a workdir; None if it is not."""
-    path = pathlib.Path(config.encoder or "").expanduser() / "history.csv"
+    path = pathlib.Path(where or "").expanduser() / "history.csv"
     return path if path.is_file() else None
 
 

@@ -5,19 +5,12 @@ import math
 
 import numpy as np
 
-from supcon_tf.drawing import GREY, new_figure, write_figure
+from supcon_tf.drawing import COLORS, GREY, new_figure, write_figure
 from supcon_tf.evaluation.representations import (
     of_unit_length,
     pair_similarities,
 )
 
-# These are the ten colours of Petroff, "Accessible Color Sequences for Data
-# Visualization", 2021, https://arxiv.org/abs/2107.02270. The colour-blind can
-# tell them apart, too.
-_COLORS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
 _MARKERS = "os^"  # with ten colours, each of 30 classes has its own pair
 _MAX_NAMED = 20
 
@@ -63,7 +56,7 @@ def embedding_maps(
                 *places[labels == label].T,
                 s=12 if len(labels) >= 1000 else 24,
                 marker=_MARKERS[index % len(_MARKERS)],
-                color=_COLORS[index % len(_COLORS)],
+                color=COLORS[index % len(COLORS)],
                 alpha=0.8,
                 linewidths=0,
                 label=str(class_names[label]),
@@ -135,7 +128,7 @@ def similarity_histograms(
         panels, similarities.items(), strict=True
     ):
         for (name, values), color in zip(
-            of_pairs.items(), (_COLORS[0], _COLORS[6]), strict=True
+            of_pairs.items(), (COLORS[0], COLORS[6]), strict=True
         ):
             panel.hist(
                 values,
@@ -171,7 +164,7 @@ def corruption_bars(errors, path):
             rows - 0.4 + height * (index + 0.5),
             means,
             height,
-            color=_COLORS[index % len(_COLORS)],
+            color=COLORS[index % len(COLORS)],
             label=f"{name}, mean {np.mean(means):.1f} %",
         )
     axes.set_yticks(rows, [kind.replace("_", " ") for kind in kinds])
@@ -206,7 +199,7 @@ def training_curves(history, path):
             panel.plot(
                 epochs,
                 values,
-                color=_COLORS[index % len(_COLORS)],
+                color=COLORS[index % len(COLORS)],
                 linestyle=("-", "--", ":", "-.")[index % 4],
                 marker="o" if len(epochs) <= 20 else None,
                 markersize=4,
