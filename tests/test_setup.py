@@ -100,6 +100,8 @@ def test_the_wheel_holds_both_packages_and_the_commands(tmp_path):
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             assert str(path.relative_to(ROOT)) in names
+    for file in ("page.html", "page.css", "page.js"):
+        assert f"supcon_tf/photographs/page/{file}" in names
     assert any(n.endswith("licenses/LICENSE") for n in names)
     _check_commands_of(wheel, tmp_path / "elsewhere")
     assert text.count("supcon-") == len(COMMANDS)

@@ -254,7 +254,7 @@ def similarity_histogram(k, representations, labels, *, seed=0):
             hatch_alpha=0.6,
             legend_label=f"{name}, median {np.median(values):.2f}",
         )
-    _legend_above(plot)
+    _legend_above(plot, columns=1)
     return plot
 
 
@@ -304,15 +304,15 @@ def _curves(name, epochs, series, unit):
         plot.add_tools(
             HoverTool(renderers=[line], tooltips=text, visible=False)
         )
-    _legend_above(plot)
+    _legend_above(plot, columns=2)
     return plot
 
 
-def _legend_above(plot):
+def _legend_above(plot, columns):
     legend = plot.legend[0]
     plot.add_layout(legend, "above")
     legend.orientation = "horizontal"
-    legend.ncols = 2
+    legend.ncols = columns
     legend.padding = 0
     legend.margin = 4
     legend.border_line_color = None
