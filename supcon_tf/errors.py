@@ -93,3 +93,37 @@ def check_number(name, value, *, above=None, at_least=None, below=math.inf):
     ]
     allowed = " ".join(["a finite number", " and ".join(limits)]).strip()
     raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
+
+
+def refuse_endless(batches, name, steps):
+    """Refuses batches that never end, unless the number of steps is known.
+
+    Args:
+      batches: what a method of a Keras model is given, such as a
+        `tf.data.Dataset`. Arrays end.
+      name: of the argument that says how many steps an epoch has.
+      steps: what was given for it, or None.
+
+    Raises:
+      ValueError: if `batches` are endless and `steps` is None.
+    """
+    if steps is not None or not _is_endless(batches):
+        return
+    own = getattr(batches, "steps_per_epoch", None)
+    number = f"{name}=" + (
+        "number of images // batch_size" if own is None else str(own)
+    )
+    raise ValueError(
+        f"`{name}` must be given with endless batches: {number} is one pass. "
+        f"Received: {name}=None, and a {type(batches).__name__} without end"
+    )
+
+
+def _is_endless(batches):
+    """Whether it is a `tf.data.Dataset` or a `PyDataset` without end."""
+    cardinality = getattr(batches, "cardinality", None)
+    if callable(cardinality):
+        return int(cardinality()) == -1  # tf.data.INFINITE_CARDINALITY
+    if hasattr(batches, "on_epoch_end"):
+        return getattr(batches, "num_batches", 0) is None
+    return False

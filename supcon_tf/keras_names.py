@@ -25,6 +25,7 @@ _OTHERS = {
     "GaussianKernel": "losses.similarities",
     "Haversine": "losses.similarities",
     "HubEncoder": "encoders.hub_encoder",
+    "HubModel": "encoders.hub_encoder",
     "Jaccard": "losses.similarities",
     "LARS": "optimizers.lars",
     "LabelledQueue": "models.labelled_queue",

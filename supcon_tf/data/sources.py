@@ -10,10 +10,18 @@ from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.labels import refuse_names
+from supcon_tf.pixels import (
+    check_pixel_dtype,
+    check_pixel_range,
+    check_pixels,
+)
 
 # The number of images that are augmented in one call. It is large enough to
 # spread the cost of an op and small enough for a core's cache.
 _CHUNK = 64
+# The number of images whose pixels are checked, at least, where it takes time
+# to read them all.
+_CHECKED = 32
 
 
 def checked(source):
@@ -65,9 +73,7 @@ def image_reader(source, augmentation):
     """
     if getattr(source, "decode", None) is not None:
         return lambda string: source.decode(string)[None]
-    while isinstance(augmentation, functools.partial):
-        augmentation = augmentation.func
-    takes_files = augmentation in AUGMENTATIONS.values()
+    takes_files = is_own_augmentation(augmentation)
     # A stream has no `read`, since it yields contents already.
     read = getattr(source, "read", tf.identity)
 
@@ -76,6 +82,13 @@ def image_reader(source, augmentation):
         return file if takes_files else file.decode()[None]
 
     return image
+
+
+def is_own_augmentation(augmentation):
+    """Whether it is in `AUGMENTATIONS`, also inside a `functools.partial`."""
+    while isinstance(augmentation, functools.partial):
+        augmentation = augmentation.func
+    return augmentation in AUGMENTATIONS.values()
 
 
 def chunks(source, order, *, rows, first_epoch):
@@ -132,8 +145,27 @@ def check_dataset(dataset):
             "labels: leave out .batch(). Received: shapes "
             f"{image.shape} and {label.shape}"
         )
+    check_pixel_dtype(image.dtype)
     refuse_names(label)
     _check_integers(label.dtype.as_numpy_dtype)
+
+
+def check_first_images(images, count):
+    """Refuses single images that leave their range.
+
+    Args:
+      images: `tf.data.Dataset` of images `[H, W, C]`.
+      count: int, how many of them are looked at; 32 at least. None are if they
+        are uint8.
+
+    Raises:
+      ValueError: if one is neither uint8 nor of floats in [0, 1].
+    """
+    dtype = images.element_spec.dtype
+    check_pixel_dtype(dtype)
+    if dtype.is_floating:
+        for image in images.take(max(count, _CHECKED)):
+            check_pixels(image)
 
 
 def _in_memory(dataset):
@@ -143,7 +175,11 @@ def _in_memory(dataset):
     decode = None
     if not spec.shape.is_fully_defined():
         dataset = dataset.map(
-            lambda image, label: (tf.io.serialize_tensor(image), label)
+            lambda image, label: (
+                tf.io.serialize_tensor(image),
+                label,
+                _range_of(image),
+            )
         )
 
         def decode(string):
@@ -156,10 +192,23 @@ def _in_memory(dataset):
             "A tf.data.Dataset must yield (image, label) pairs. "
             "Received: an empty one"
         )
-    images, labels = (
+    images, labels, *ranges = (
         np.concatenate(part) for part in zip(*batches, strict=True)
     )
+    if ranges:
+        lows, highs = ranges[0].T
+        check_pixel_range(lows.min(), highs.max())
     return LabelledImages(images, labels, (), decode)
+
+
+def _range_of(image):
+    """The lowest and the highest pixel, `[2]`; of uint8 as floats in [0, 1]."""
+    if not image.dtype.is_floating:
+        return tf.constant([0.0, 1.0])
+    values = tf.cast(image, tf.float32)
+    is_known = tf.reduce_all(tf.math.is_finite(values))
+    found = tf.stack([tf.reduce_min(values), tf.reduce_max(values)])
+    return tf.where(is_known, found, np.nan)
 
 
 def _checked_images(source):
@@ -176,13 +225,11 @@ def _checked_images(source):
             "Images that are strings need LabelledImages with `read` or "
             f"`decode`. Received: {images.dtype} of shape {images.shape}"
         )
-    if images.dtype.kind == "f" and not (
-        images.min() >= 0 and images.max() <= 1
-    ):
-        raise ValueError(
-            "Float images must lie in [0, 1]; uint8 ones in 0 to 255. "
-            f"Received: floats from {images.min():g} to {images.max():g}"
-        )
+    if images.ndim > 1:
+        check_pixels(images)
+    elif source.decode is not None and len(images):
+        strings = tf.data.Dataset.from_tensor_slices(images[:_CHECKED])
+        check_first_images(strings.map(source.decode), _CHECKED)
     if labels is None:
         return dataclasses.replace(source, images=images)
     refuse_names(labels)

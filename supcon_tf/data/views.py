@@ -7,9 +7,17 @@ import tensorflow as tf
 
 from supcon_tf import augmentations
 from supcon_tf.data.orders import balanced_order, shuffled_order
-from supcon_tf.data.sources import check_dataset, checked, chunks, image_reader
+from supcon_tf.data.sources import (
+    check_dataset,
+    check_first_images,
+    checked,
+    chunks,
+    image_reader,
+    is_own_augmentation,
+)
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.errors import check_int
+from supcon_tf.pixels import mark_as_checked
 
 
 def view_batches(
@@ -78,7 +86,8 @@ def view_batches(
     Returns:
       An infinite `tf.data.Dataset` of `([B / S, V, h, w, C] float32 in [0, 1],
       [B / S] integers)`. With small views, the first is a dict of such `views`
-      and of `small_views`, `[B / S, W, ...]`.
+      and of `small_views`, `[B / S, W, ...]`. Its attribute `steps_per_epoch`
+      is the number of batches of an epoch, for `fit`.
 
     Raises:
       ValueError: if an argument is out of its range, labels are not integers,
@@ -139,7 +148,7 @@ def view_batches(
         dataset = source.epochs(batch_size=batch_size, seed=seed, **own)
         dataset = dataset.map(views_of_record, **parallel)
         dataset = dataset.batch(rows, drop_remainder=True).repeat()
-        return _prefetched(dataset)
+        return _finished(dataset, augmentation, size // batch_size)
     order = _order(source, batch_size, samples_per_class, seed)
     dataset = chunks(source, order, **own)
     if source.images.ndim > 1:
@@ -153,7 +162,7 @@ def view_batches(
         dataset = dataset.batch(rows, drop_remainder=True).repeat()
     if source.labels is None:
         dataset = dataset.map(lambda images, label: images)
-    return _prefetched(dataset)
+    return _finished(dataset, augmentation, size // batch_size)
 
 
 def image_batches(source, *, image_size, batch_size=256, augmentation=None):
@@ -188,6 +197,7 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
     augmentation = augmentation or augmentations.center_crop
     if isinstance(source, tf.data.Dataset):
         check_dataset(source)
+        check_first_images(source.map(lambda image, label: image), batch_size)
         dataset, to_image = source, lambda image: image[None]
         is_batched = source.element_spec[0].shape.is_fully_defined()
     else:
@@ -220,15 +230,19 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def _prefetched(dataset):
+def _finished(dataset, augmentation, steps_per_epoch):
     """Prefetches, with one thread for each of the many parallel map calls.
 
     With more threads, the calls wait for each other: views of 224 pixels took
-    twice the time.
+    twice the time. The models read the attributes that are set here.
     """
     options = tf.data.Options()
     options.threading.max_intra_op_parallelism = 1
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    dataset.steps_per_epoch = steps_per_epoch
+    if is_own_augmentation(augmentation):
+        mark_as_checked(dataset)
+    return dataset
 
 
 def _in_order(source):

@@ -12,6 +12,7 @@ from supcon_tf.encoders.pretrained import (
     unpacked,
 )
 from supcon_tf.keras_internals import in_safe_mode
+from supcon_tf.pixels import in_unit_range
 
 _OWN = "supcon_tf:"
 
@@ -123,6 +124,37 @@ class HubEncoder(keras.layers.Layer):
         return cls(**config)
 
 
+@keras.saving.register_keras_serializable("supcon_tf")
+class HubModel(keras.Model):
+    """A functional model around a `HubEncoder` that takes uint8 images, too.
+
+    Keras casts what a functional model gets to the dtype of its input. Integers
+    from 0 to 255 would then pass for floats in [0, 1].
+
+    Args:
+      *args: as for `keras.Model(inputs, outputs)`.
+      **kwargs: likewise.
+
+    Call arguments:
+      inputs: `[B, H, W, 3]`, floats in [0, 1] or uint8.
+
+    Example:
+      >>> encoder = load_pretrained("cifar10_resnet18_w025")
+      >>> pixels = np.uint8(255 * images)
+      >>> bool(np.allclose(encoder(pixels), encoder(pixels / 255), atol=1e-5))
+      True
+    """
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        """As in Keras, on images in [0, 1]."""
+        return super().call(
+            keras.tree.map_structure(in_unit_range, inputs),
+            training=training,
+            mask=mask,
+            **kwargs,
+        )
+
+
 def load_pretrained(name, *, image_size=None, trainable=False):
     """Loads an encoder that was trained with this package.
 
@@ -137,8 +169,8 @@ def load_pretrained(name, *, image_size=None, trainable=False):
 
     Returns:
       A `keras.Model` like the package's other encoders: float32 RGB images
-      `[B, image_size, image_size, 3]` in [0, 1] -> features `[B, R]`. Its one
-      layer is a `HubEncoder`.
+      `[B, image_size, image_size, 3]` in [0, 1], or uint8 ones -> features
+      `[B, R]`. Its one layer is a `HubEncoder`.
 
     Raises:
       ValueError: if the name is unknown, or an encoder that does not come with
@@ -152,7 +184,7 @@ def load_pretrained(name, *, image_size=None, trainable=False):
     layer = HubEncoder(f"{_OWN}{name}", trainable, name="hub_encoder")
     size = image_size or PRETRAINED[name].image_size
     images = keras.Input((size, size, 3), name="images")
-    return keras.Model(images, layer(images), name=name)
+    return HubModel(images, layer(images), name=name)
 
 
 def _load(handle, argument):

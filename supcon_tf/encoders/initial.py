@@ -6,7 +6,7 @@ import keras
 
 from supcon_tf.encoders.from_keras import ImageSizeError, check_image_shape
 from supcon_tf.encoders.from_keras_cv import keras_cv_preset
-from supcon_tf.encoders.hub_encoder import HubEncoder
+from supcon_tf.encoders.hub_encoder import HubEncoder, HubModel
 from supcon_tf.encoders.keras_applications import keras_application
 from supcon_tf.encoders.pretrained import PRETRAINED
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
@@ -122,7 +122,7 @@ def _of_saved_model(handle, input_shape, name):
             f"size. Received: {name}={handle!r}, images of "
             f"{tuple(input_shape)}"
         ) from error
-    return keras.Model(images, features, name="encoder")
+    return HubModel(images, features, name="encoder")
 
 
 def _check(encoder, where, input_shape, name):

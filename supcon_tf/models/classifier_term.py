@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 from supcon_tf.errors import check_int
@@ -32,12 +33,6 @@ class ClassifierTerm:
             name="classifier",
         )
         self.accuracy_tracker = keras.metrics.Mean("top_1_accuracy")
-
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """As in Keras, but it first checks labels that are given as a whole."""
-        if y is not None:
-            self._check_classes(y)
-        return super().fit(x, y, *args, **kwargs)
 
     def linear_classifier(self, class_names=None):
         """Encoder and classifier as a model of single images, without views.
@@ -97,6 +92,11 @@ class ClassifierTerm:
         # cross-entropy on a GPU.
         is_class = ops.any(one_hot > 0, axis=1, keepdims=True)
         return ops.where(is_class, one_hot, np.nan)
+
+    def _check_labels(self, labels):
+        """As in `CheckedInputs`."""
+        if labels is not None and not isinstance(labels, tf.TypeSpec):
+            self._check_classes(labels)
 
     def _check_classes(self, labels):
         """Refuses integers that are no class, outside of a compiled step."""

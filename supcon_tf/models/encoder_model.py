@@ -13,10 +13,12 @@ from supcon_tf.distribution.collectives import (
 from supcon_tf.errors import check_int
 from supcon_tf.keras_internals import BuiltFromSpecs
 from supcon_tf.losses.pairs.projections import unit_length
+from supcon_tf.models.checked_inputs import CheckedInputs
+from supcon_tf.models.folded_views import FoldedViews
 from supcon_tf.models.gradient_cache import cached_gradients
 
 
-class EncoderModel(BuiltFromSpecs):
+class EncoderModel(CheckedInputs, FoldedViews, BuiltFromSpecs):
     """An encoder, and heads on it, applied to every view of every image.
 
     `SupConModel`, `ClassificationModel` and `JointModel` share this class. It
@@ -94,6 +96,8 @@ class EncoderModel(BuiltFromSpecs):
 
     def call(self, images, training=None):
         """Applies encoder and heads to views: `[B, V, ...]` -> `[B, V, D]`."""
+        if not training:  # a training step must not be slower
+            self._check_known_images(images)
         return keras.tree.map_structure(
             lambda *sizes: ops.concatenate(sizes, axis=1),
             *[self._outputs(x, training) for x in self._by_size(images)],
@@ -103,14 +107,18 @@ class EncoderModel(BuiltFromSpecs):
         """Representations of images, without views and without the head.
 
         Args:
-          images: `[B, ...]` as the encoder takes them.
+          images: `[B, ...]` as the encoder takes them; images `[B, H, W, C]`
+            may be uint8 (0 to 255), too.
           training: whether layers such as BatchNormalization are in their
             training mode.
 
         Returns:
           `[B, R]` floats, of unit length if `normalize_representation`.
         """
-        return self._represent(ops.convert_to_tensor(images), training)
+        images = ops.convert_to_tensor(images)
+        self._check_single(images.shape)
+        self._check_known_images(images)
+        return self._represent(self._in_unit_range(images), training)
 
     def representation_model(self):
         """The encoder to keep, a Keras model that computes what `encode` does.
@@ -135,7 +143,7 @@ class EncoderModel(BuiltFromSpecs):
         if keras.backend.backend() != "tensorflow":
             return super().train_step(*args)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
-        x = keras.tree.map_structure(ops.convert_to_tensor, x)
+        x = self._stacked(keras.tree.map_structure(ops.convert_to_tensor, x))
         images = self._by_size(x)[0]
 
         def loss_of(outputs):
@@ -315,67 +323,6 @@ class EncoderModel(BuiltFromSpecs):
                 f"{added} such losses, {num_replicas()} replicas, "
                 f"num_microbatches={self.num_microbatches}"
             )
-
-    def _by_size(self, images):
-        """The views of each size, or their shapes; those of full size first."""
-        if not isinstance(images, dict):
-            return [images]
-        if images.keys() != {"views", "small_views"}:
-            raise ValueError(
-                "Views of two sizes must be a dict of views and small_views. "
-                f"Received: a dict of {sorted(images)}"
-            )
-        by_size = [images["views"], images["small_views"]]
-        own = getattr(self.encoder, "input_shape", None)
-        for x in by_size:
-            shape = tuple(getattr(x, "shape", x))
-            if own is not None and (
-                len(shape) != len(own) + 1
-                or any(
-                    None not in (a, b) and a != b
-                    for a, b in zip(own[1:], shape[2:], strict=True)
-                )
-            ):
-                raise ValueError(
-                    "The encoder of small views must take images of any size, "
-                    "input_shape=(None, None, None, 3). Received: an encoder "
-                    f"of input_shape={own}, views of shape {shape}"
-                )
-        return by_size
-
-    def _check_takes(self, shape):
-        """Refuses small views `[B, V, ...]` that nothing would be left of."""
-        try:
-            self.encoder(keras.KerasTensor((None, *shape[2:])))
-        except ValueError as error:
-            raise ValueError(
-                "Small views must be large enough for the encoder. "
-                f"Received: views of shape {shape}"
-            ) from error
-
-    def _folded(self, images):
-        """Folds views: `[B, V, ...]` or `[B, ...]` -> `[B * V, ...]`, and V."""
-        if not self._has_views(len(images.shape)):
-            return images, 1
-        views = images.shape[1]
-        if views is None:
-            raise ValueError(
-                "The number of views must be known. "
-                f"Received: images of shape {tuple(images.shape)}"
-            )
-        return ops.reshape(images, (-1, *ops.shape(images)[2:])), views
-
-    def _has_views(self, rank):
-        shape = getattr(self.encoder, "input_shape", None)
-        if shape is None:
-            return True
-        if rank not in (len(shape), len(shape) + 1):
-            raise ValueError(
-                "Images must have the encoder's shape "
-                f"{tuple(shape)}, or that with a views axis after the first. "
-                f"Received: rank {rank}"
-            )
-        return rank == len(shape) + 1
 
 
 def state_of(layers):

@@ -3,9 +3,12 @@
 import keras
 from keras import layers
 
+from supcon_tf.models.checked_inputs import CheckedInputs
+from supcon_tf.pixels import in_unit_range
+
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class LinearClassifier(keras.Model):
+class LinearClassifier(CheckedInputs, keras.Model):
     """One dense layer on a frozen encoder: images in, class scores out.
 
     Args:
@@ -19,13 +22,15 @@ class LinearClassifier(keras.Model):
         `AUGMENTATIONS`, such as `"center_crop"`, or None.
 
     Call arguments:
-      images: `[B, ...]` as the encoder takes them.
+      images: `[B, ...]` as the encoder takes them. Images `[B, H, W, C]` are
+        uint8 (0 to 255) or, with 1 or 3 channels, floats in [0, 1].
 
     Returns:
       `[B, num_classes]` float32 scores, which are softmax probabilities.
 
     Raises:
-      ValueError: if the number of names is not `num_classes`.
+      ValueError: if the number of names is not `num_classes`, or if images
+        whose values are known leave their range.
 
     Example:
       >>> classifier = LinearClassifier(encoder, 2, class_names=["cat", "ship"])
@@ -74,7 +79,14 @@ class LinearClassifier(keras.Model):
 
     def call(self, images):
         """Classifies images: `[B, ...]` -> `[B, num_classes]`."""
+        self._check_known_images(images)
+        if self._is_image(images.shape):
+            images = in_unit_range(images)
         return self.dense(self.encoder(images, training=False))
+
+    def _image_shape(self, shape):
+        """As in `CheckedInputs`."""
+        return tuple(shape)[1:]
 
     @property
     def trainable_weights(self):

@@ -76,7 +76,11 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         `input_shape` tells the two apart. An encoder without one (a subclassed
         model) must be given the views axis. Or, for an encoder of images of any
         size, a dict of `views`, such an array `[B, V, ...]`, and `small_views`,
-        `[B, W, ...]`, as `view_batches` makes it (multi-crop).
+        `[B, W, ...]`, as `view_batches` makes it (multi-crop). V arrays of
+        one shape `[B, ...]` in a list or tuple are V views, too. If one image
+        has three axes `[H, W, C]` or more, uint8 is divided by 255, and floats
+        must lie in [0, 1] if C is 1 or 3. Vectors and images of other
+        channels, which may be no pictures, have any values.
 
     Returns:
       `[B, V, D]` float projections; `[B, V + W, D]` with small views, which
@@ -85,7 +89,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
 
     Raises:
       ValueError: if an argument is out of its range; if the input has neither
-        the encoder's rank nor one more; if the model is compiled with a loss
+        the encoder's rank nor one more, or is of images that leave [0, 1]; if
+        the model is compiled with a loss
         that is not a `keras.losses.Loss`, or, with a queue, not a
         `ContrastiveLoss` such as `SupConLoss`, or, with `learn_temperature`,
         has no temperature; if `queue_label_size` does not fit loss and labels;

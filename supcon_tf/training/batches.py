@@ -10,6 +10,7 @@ from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import view_batches
 from supcon_tf.distribution.workers import num_workers
+from supcon_tf.pixels import mark_as_checked
 from supcon_tf.training.build import make_augmentation
 from supcon_tf.training.unused_settings import unused_settings
 
@@ -130,7 +131,7 @@ def distributed(
       What `fit` takes.
     """
     if num_workers(strategy) == 1:
-        return finished(of_one_process, first_step).repeat()
+        return mark_as_checked(finished(of_one_process, first_step).repeat())
 
     def of_worker(context):
         own = views(

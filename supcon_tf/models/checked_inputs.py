@@ -1,0 +1,208 @@
+"""CheckedInputs: what `fit`, `evaluate` and `predict` are given, is checked."""
+
+import inspect
+import itertools
+import types
+
+import keras
+import tensorflow as tf
+
+from supcon_tf.errors import refuse_endless
+from supcon_tf.labels import known_values
+from supcon_tf.pixels import (
+    check_pixel_dtype,
+    check_pixels,
+    is_marked_as_checked,
+)
+
+_ADVICE = (
+    "An encoder that takes other floats goes into encoders.from_keras, which "
+    "scales images in [0, 1] for it"
+)
+
+
+class CheckedInputs:
+    """Checks images and labels where their values are known: before the graph.
+
+    Arrays are checked whole. Of a `tf.data.Dataset`, a `PyDataset` or a
+    generator the first batch is read, and only if its images or labels are
+    such that their values matter. A step has no check.
+
+    A model has `_image_shape`, which makes of the shape of a batch that of one
+    image without views, and may have a `_check_labels` of its own.
+    """
+
+    _ranks = None
+
+    def fit(self, *args, **kwargs):
+        """As in Keras, after a check of images, labels and their number."""
+        given = _named(keras.Model.fit, args, kwargs)
+        given["x"] = self._checked(given, "steps_per_epoch")
+        if given.get("validation_data") is not None:
+            given["validation_data"] = self._checked_validation(given)
+        return super().fit(**given)
+
+    def evaluate(self, *args, **kwargs):
+        """As in Keras, after a check of images, labels and their number."""
+        if "_use_cached_eval_dataset" not in kwargs:  # in a fit, which checked
+            kwargs = _named(keras.Model.evaluate, args, kwargs)
+            kwargs["x"] = self._checked(kwargs, "steps")
+            args = ()
+        return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        """As in Keras, after a check of images and of their number."""
+        given = _named(keras.Model.predict, args, kwargs)
+        given["x"] = self._checked(given, "steps", has_labels=False)
+        return super().predict(**given)
+
+    def train_on_batch(self, *args, **kwargs):
+        """As in Keras, after a check of images and labels."""
+        self._check_batch(_named(keras.Model.train_on_batch, args, kwargs))
+        return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args, **kwargs):
+        """As in Keras, after a check of images and labels."""
+        self._check_batch(_named(keras.Model.test_on_batch, args, kwargs))
+        return super().test_on_batch(*args, **kwargs)
+
+    def predict_on_batch(self, *args, **kwargs):
+        """As in Keras, after a check of images."""
+        given = _named(keras.Model.predict_on_batch, args, kwargs)
+        self._check_batch(given, has_labels=False)
+        return super().predict_on_batch(*args, **kwargs)
+
+    def _check_labels(self, labels):
+        """Refuses labels; they are known, a `tf.TensorSpec`, or None."""
+
+    def _is_image(self, shape):
+        """Whether a batch of `shape` is of images [H, W, C], or of films."""
+        return shape is not None and len(self._image_shape(shape)) >= 3
+
+    def _check_images(self, images):
+        """Refuses images out of their range; vectors may have any values.
+
+        Images of 1 or 3 channels are such that a probe or an export would be
+        given them in [0, 1]. What has other channels may be no picture.
+        """
+        for x in keras.tree.flatten(images):
+            shape = _shape(x)
+            if not self._is_image(shape) or _dtype(x) in ("bool", "string"):
+                continue
+            check_pixel_dtype(_dtype(x))
+            values = _values(x)
+            if values is not None and self._image_shape(shape)[-1] in (1, 3):
+                check_pixels(values, _ADVICE)
+
+    def _check_known_images(self, images):
+        """As `_check_images`, for a call: inside of a graph it does nothing."""
+        if tf.executing_eagerly():
+            self._check_images(images)
+
+    def _check_batch(self, given, *, has_labels=True):
+        self._check_images(given.get("x"))
+        if has_labels:
+            self._check_labels(given.get("y"))
+        self._forget_other_ranks(given.get("x"))
+
+    def _checked_validation(self, given):
+        """The `validation_data` of `fit`, checked."""
+        data, steps = given["validation_data"], given.get("validation_steps")
+        if isinstance(data, (tuple, list)):
+            x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
+            validation = {"x": x, "y": y, "validation_steps": steps}
+            x = self._checked(validation, "validation_steps")
+            return keras.utils.pack_x_y_sample_weight(x, y, weights)
+        validation = {"x": data, "validation_steps": steps}
+        return self._checked(validation, "validation_steps")
+
+    def _checked(self, given, steps_name, *, has_labels=True):
+        """`x` of a method's arguments, checked; a generator starts anew."""
+        x, y = given.get("x"), given.get("y")
+        refuse_endless(x, steps_name, given.get(steps_name))
+        batch, x = _first_batch(x, self._has_values_to_check)
+        if batch is None:
+            self._check_batch({"x": x, "y": y}, has_labels=has_labels)
+        elif isinstance(batch, tuple):
+            images, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
+            self._check_batch({"x": images, "y": labels}, has_labels=has_labels)
+        else:
+            self._check_batch({"x": batch}, has_labels=has_labels)
+        return x
+
+    def _has_values_to_check(self, spec):
+        """Whether a batch with this `element_spec` has to be read."""
+        if not isinstance(spec, tuple):
+            spec = (spec,)
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(spec)
+        return any(
+            _shape(x) is None or (_is_floating(x) and self._is_image(_shape(x)))
+            for x in keras.tree.flatten(images)
+        ) or any(
+            _shape(y) is None or _is_floating(y) or len(_shape(y)) > 1
+            for y in keras.tree.flatten(labels)
+            if y is not None
+        )
+
+    def _forget_other_ranks(self, images):
+        """Has the steps traced anew for images of another rank.
+
+        TensorFlow would make one graph for both, with images of unknown rank.
+        """
+        ranks = keras.tree.map_structure(
+            lambda x: None if _shape(x) is None else len(_shape(x)), images
+        )
+        if self._ranks is not None and ranks != self._ranks:
+            self.train_function = None
+            self.test_function = None
+            self.predict_function = None
+        self._ranks = ranks
+
+
+def _named(method, args, kwargs):
+    """The arguments of a method of Keras by name, those that were given."""
+    bound = inspect.signature(method).bind_partial(None, *args, **kwargs)
+    given = dict(bound.arguments)
+    del given["self"]
+    return given | given.pop("kwargs", {})
+
+
+def _first_batch(x, has_values_to_check):
+    """The first batch of what yields batches, or its spec, and `x` itself.
+
+    The batch is None for arrays, and for what yields batches elsewhere.
+    """
+    if isinstance(x, tf.data.Dataset):
+        if is_marked_as_checked(x) or not has_values_to_check(x.element_spec):
+            return x.element_spec, x
+        return next(iter(x), None), x
+    if isinstance(x, keras.utils.PyDataset):
+        return x[0], x
+    if isinstance(x, types.GeneratorType):
+        first = next(x, None)
+        if first is None:
+            return None, x
+        return first, (batch for batch in itertools.chain([first], x))
+    return None, x
+
+
+def _shape(x):
+    """The shape as a tuple, or None for an unknown rank or what has none."""
+    shape = getattr(x, "shape", None)
+    if shape is None or getattr(shape, "rank", 0) is None:
+        return None
+    return tuple(shape)
+
+
+def _dtype(x):
+    dtype = getattr(x, "dtype", None)
+    return getattr(dtype, "name", str(dtype))
+
+
+def _is_floating(x):
+    return "float" in _dtype(x)
+
+
+def _values(x):
+    """The values, or None of a spec and inside of a graph."""
+    return None if isinstance(x, tf.TypeSpec) else known_values(x)
