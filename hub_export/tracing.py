@@ -5,6 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from supcon_tf.encoders import encoder_check
 from supcon_tf.keras_internals import all_layers
 
 _HALF = ("float16", "bfloat16")
@@ -100,6 +101,7 @@ def check_encoder(encoder):
             "The backend of Keras must be tensorflow, whose format a SavedModel"
             f" is. Received: {keras.backend.backend()}"
         )
+    encoder_check.check_encoder(encoder)
     if not isinstance(encoder, keras.Model) or not encoder.built:
         raise ValueError(
             "`encoder` must be a built keras.Model. Received: "

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 
 from supcon_tf.data.views import image_batches
+from supcon_tf.distribution import keras_steps
+from supcon_tf.encoders.encoder_check import check_encoder
 from supcon_tf.errors import check_int
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.neighbors import check_neighbors, knn_accuracy
@@ -96,8 +98,10 @@ class KNNCallback(keras.callbacks.Callback):
         encoder = self.model
         if isinstance(encoder, EncoderModel):
             encoder = encoder.representation_model()
-        if not isinstance(encoder, keras.Model):
-            encoder = keras.Sequential([encoder])
+        check_encoder(encoder, "model", has_rows=False)
+        if not _returns_rows(encoder):
+            with keras_steps.scope_of(self.model):
+                encoder = keras.Sequential([encoder, keras.layers.Flatten()])
         self._encoder = encoder
         self._measured = None
 
@@ -139,7 +143,13 @@ class KNNCallback(keras.callbacks.Callback):
         representations, labels = encode_all(
             self._encoder, data, batch_size=self.batch_size
         )
-        return representations.reshape(len(labels), -1), labels
+        return representations, labels
+
+
+def _returns_rows(encoder):
+    """Whether it is a model that is known to return `[B, R]`."""
+    shape = getattr(encoder, "output_shape", None)
+    return isinstance(shape, tuple) and len(shape) == 2
 
 
 def _num_images(name, data):

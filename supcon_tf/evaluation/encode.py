@@ -1,10 +1,16 @@
 """Computes the representations of whole data sets."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from supcon_tf.data.views import image_batches
+from supcon_tf.encoders.encoder_check import (
+    check_encoder,
+    check_representations,
+    refuse_own_scaling,
+)
 from supcon_tf.errors import RunStoppedError
 
 BATCH_SIZE = 256  # images that are encoded at once
@@ -65,18 +71,28 @@ def encode_function(encoder, *, batch_size):
       batch_size: int >= 1, the largest number of images in a batch.
 
     Returns:
-      A function, images `[b, H, W, C]` -> `[b, R]` float32 array.
+      A function, images `[b, H, W, C]` -> `[b, R]` float32 array. It raises a
+      ValueError if the encoder returns anything else.
 
     Example:
       >>> encode_function(encoder, batch_size=8)(images).shape
       (8, 8)
     """
+    check_encoder(encoder)
+    if not isinstance(encoder, keras.Model):  # a layer
+        encoder = keras.Sequential([encoder])
     # Keras models have this attribute only on TensorFlow.
     strategy = getattr(encoder, "distribute_strategy", None)
     encode = encoder.predict_on_batch
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         encode = _encode_on_replicas(encoder, strategy, batch_size)
-    return lambda images: encode(images).astype(np.float32)
+
+    def checked(images):
+        representations = encode(images)
+        check_representations(representations)
+        return representations.astype(np.float32)
+
+    return checked
 
 
 def batches_for(
@@ -127,12 +143,15 @@ def image_size_of(encoder, image_size=None):
       None.
 
     Raises:
-      ValueError: if the encoder has a fixed size and `image_size` is another.
+      ValueError: if the encoder is none, as in `check_encoder`, or has a fixed
+        size and `image_size` is another.
 
     Example:
       >>> image_size_of(encoder)
       (32, 32)
     """
+    check_encoder(encoder)
+    refuse_own_scaling(encoder)
     input_shape = getattr(encoder, "input_shape", (None, None, None, None))
     own = None if None in input_shape[1:3] else tuple(input_shape[1:3])
     if image_size is None:

@@ -7,11 +7,13 @@ import types
 import keras
 import tensorflow as tf
 
+from supcon_tf.encoders.encoder_check import refuse_own_scaling
 from supcon_tf.errors import refuse_endless
 from supcon_tf.labels import known_values
 from supcon_tf.pixels import (
     check_pixel_dtype,
     check_pixels,
+    in_unit_range,
     is_marked_as_checked,
 )
 
@@ -78,6 +80,13 @@ class CheckedInputs:
     def _is_image(self, shape):
         """Whether a batch of `shape` is of images [H, W, C], or of films."""
         return shape is not None and len(self._image_shape(shape)) >= 3
+
+    def _in_unit_range(self, images):
+        """Divides images of uint8 by 255; vectors of uint8 stay as they are."""
+        if _dtype(images) != "uint8" or not self._is_image(images.shape):
+            return images
+        refuse_own_scaling(self.encoder)
+        return in_unit_range(images)
 
     def _check_images(self, images):
         """Refuses images out of their range; vectors may have any values.

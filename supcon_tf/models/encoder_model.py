@@ -10,6 +10,10 @@ from supcon_tf.distribution.collectives import (
     part_of_sum,
     sum_over_replicas,
 )
+from supcon_tf.encoders.encoder_check import (
+    check_encoder,
+    check_representations,
+)
 from supcon_tf.errors import check_int
 from supcon_tf.keras_internals import BuiltFromSpecs
 from supcon_tf.losses.pairs.projections import unit_length
@@ -43,8 +47,9 @@ class EncoderModel(CheckedInputs, FoldedViews, BuiltFromSpecs):
         training step. More than 1 needs TensorFlow.
 
     Raises:
-      ValueError: if an argument is out of its range; if the input has neither
-        the encoder's rank nor one more; or if the model is compiled with
+      ValueError: if an argument is out of its range, such as an encoder that
+        returns maps; if the input has neither the encoder's rank nor one more;
+        if images leave their range; or if the model is compiled with
         something that several replicas cannot do.
     """
 
@@ -58,6 +63,7 @@ class EncoderModel(CheckedInputs, FoldedViews, BuiltFromSpecs):
         num_microbatches=1,
         **kwargs,
     ):
+        check_encoder(encoder)
         check_tensorflow_int("num_microbatches", num_microbatches, 1)
         # The encoder gets the images uncast, in float32, even under a mixed
         # policy. It casts them once it has normalised them.
@@ -84,6 +90,7 @@ class EncoderModel(CheckedInputs, FoldedViews, BuiltFromSpecs):
             representations = self.encoder(
                 keras.KerasTensor((None, *image_shape))
             )
+            check_representations(representations)
             for shape in shapes[1:]:
                 self._check_takes(shape)
             for head in self._head_layers():

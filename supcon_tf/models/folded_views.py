@@ -3,8 +3,6 @@
 import keras
 from keras import ops
 
-from supcon_tf.pixels import in_unit_range
-
 
 class FoldedViews:
     """What an `EncoderModel` knows of the shape of what it is given.
@@ -105,14 +103,6 @@ class FoldedViews:
                 f"Received: images of shape {tuple(images.shape)}"
             )
         return ops.reshape(images, (-1, *ops.shape(images)[2:])), views
-
-    def _in_unit_range(self, images):
-        """Divides images of uint8 by 255; vectors of uint8 stay as they are."""
-        if keras.backend.standardize_dtype(images.dtype) != "uint8" or (
-            not self._is_image(images.shape)
-        ):
-            return images
-        return in_unit_range(images)
 
     def _has_views(self, rank):
         shape = getattr(self.encoder, "input_shape", None)

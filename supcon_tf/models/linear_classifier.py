@@ -3,8 +3,11 @@
 import keras
 from keras import layers
 
+from supcon_tf.encoders.encoder_check import (
+    check_encoder,
+    check_representations,
+)
 from supcon_tf.models.checked_inputs import CheckedInputs
-from supcon_tf.pixels import in_unit_range
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
@@ -52,6 +55,7 @@ class LinearClassifier(CheckedInputs, keras.Model):
         resizing=None,
         **kwargs,
     ):
+        check_encoder(encoder)
         super().__init__(autocast=False, **kwargs)  # as in SupConModel
         if class_names is not None and len(class_names) != num_classes:
             raise ValueError(
@@ -74,14 +78,15 @@ class LinearClassifier(CheckedInputs, keras.Model):
         """Builds the dense layer for the encoder's representations."""
         images = keras.KerasTensor((None, *input_shape[1:]))
         if not self.dense.built:
-            self.dense.build(self.encoder(images).shape)
+            representations = self.encoder(images)
+            check_representations(representations)
+            self.dense.build(representations.shape)
         self.built = True
 
     def call(self, images):
         """Classifies images: `[B, ...]` -> `[B, num_classes]`."""
         self._check_known_images(images)
-        if self._is_image(images.shape):
-            images = in_unit_range(images)
+        images = self._in_unit_range(images)
         return self.dense(self.encoder(images, training=False))
 
     def _image_shape(self, shape):
