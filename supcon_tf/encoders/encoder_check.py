@@ -48,11 +48,8 @@ def check_encoder(encoder, name="encoder", *, has_rows=True):
             f"{[tuple(x.shape) for x in encoder.inputs]}"
         )
     if getattr(encoder, "outputs", None):  # it is functional
-        # A Sequential has no `output` before it is called. Keras returns the
-        # one tensor of a list.
-        output = getattr(encoder, "output", encoder.outputs)
-        if isinstance(output, (list, tuple)) and len(output) == 1:
-            (output,) = output
+        # A Sequential has no `output` before it is called.
+        output = getattr(encoder, "output", encoder.outputs[0])
         if has_rows or not hasattr(output, "shape"):
             check_representations(output, name)
 

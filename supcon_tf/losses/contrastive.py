@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from supcon_tf.distribution.collectives import sum_over_replicas
+from supcon_tf.labels import as_ids
 from supcon_tf.losses.pairs.contrasts import as_queue
 from supcon_tf.losses.pairs.positives import class_sizes
 from supcon_tf.losses.pairs.projections import as_views
@@ -125,6 +126,25 @@ class ContrastiveLoss(keras.losses.Loss):
                     f"does not take it. Received: {type(more[name]).__name__}"
                 )
         return self.losses_of_images(y_true, y_pred, **more)
+
+    def check_labels(self, labels):
+        """Refuses labels as the loss does outside of a graph, and trains none.
+
+        A model asks this before its first step, since a compiled step does not
+        know the values.
+
+        Args:
+          labels: the labels of some or all images, of known values; or None.
+
+        Raises:
+          ValueError: if the loss would refuse them.
+        """
+        if labels is None:
+            return
+        if self.features_of is None:
+            as_ids(labels, len(labels))
+        else:
+            self.features_of(labels, len(labels))
 
     def get_config(self):
         """Returns every argument of the constructor."""

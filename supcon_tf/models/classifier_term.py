@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from supcon_tf.errors import check_int
-from supcon_tf.labels import known_values
+from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.models.heads import CosineSimilarities
 from supcon_tf.models.linear_classifier import LinearClassifier
@@ -94,9 +94,21 @@ class ClassifierTerm:
         return ops.where(is_class, one_hot, np.nan)
 
     def _check_labels(self, labels):
-        """As in `CheckedInputs`."""
-        if labels is not None and not isinstance(labels, tf.TypeSpec):
-            self._check_classes(labels)
+        """As in `CheckedInputs`; rows of targets must be finite."""
+        super()._check_labels(labels)
+        if labels is None:
+            return
+        refuse_names(labels)
+        if isinstance(labels, tf.TypeSpec):
+            return
+        self._check_classes(labels)
+        values = known_values(labels)
+        is_float = values is not None and values.dtype.kind == "f"
+        if is_float and not np.isfinite(values).all():
+            raise ValueError(
+                "Labels must be finite. Received: "
+                f"{values[~np.isfinite(values)][0]}"
+            )
 
     def _check_classes(self, labels):
         """Refuses integers that are no class, outside of a compiled step."""

@@ -3,10 +3,12 @@
 import math
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from supcon_tf import keras_internals
 from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
+from supcon_tf.labels import refuse_names
 from supcon_tf.losses.arguments import check_flags, plain_number
 from supcon_tf.losses.contrastive import ContrastiveLoss
 
@@ -70,6 +72,19 @@ class ContrastiveTerm:
         """As in Keras, once a trained temperature has its first value."""
         self._start_temperature()
         return super().make_test_function(*args, **kwargs)
+
+    def _check_labels(self, labels):
+        """As in `CheckedInputs`, by the rules of the compiled loss."""
+        super()._check_labels(labels)
+        if labels is None:
+            return
+        if isinstance(labels, tf.TypeSpec):
+            refuse_names(labels)
+            return
+        loss = self._loss_of("projections")
+        if isinstance(loss, ContrastiveLoss):
+            with tf.device("CPU"):
+                loss.check_labels(labels)
 
     def get_config(self):
         """Returns every argument of the constructor."""

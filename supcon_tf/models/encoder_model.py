@@ -22,7 +22,7 @@ from supcon_tf.models.folded_views import FoldedViews
 from supcon_tf.models.gradient_cache import cached_gradients
 
 
-class EncoderModel(CheckedInputs, FoldedViews, BuiltFromSpecs):
+class EncoderModel(FoldedViews, CheckedInputs, BuiltFromSpecs):
     """An encoder, and heads on it, applied to every view of every image.
 
     `SupConModel`, `ClassificationModel` and `JointModel` share this class. It

@@ -24,6 +24,11 @@ class FoldedViews:
         shape = getattr(self.encoder, "input_shape", None)
         return shape if isinstance(shape, tuple) else None
 
+    def _check_form(self, shapes):
+        """Refuses shapes of images in another form than those of the class."""
+        for shape in self._by_size(shapes):
+            self._has_views(len(shape))
+
     def _stacked(self, images):
         """Stacks views that are given one by one; or does so with shapes."""
         if isinstance(images, dict):

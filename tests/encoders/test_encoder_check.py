@@ -102,7 +102,7 @@ def test_what_is_one_is_taken_whatever_its_class():
     functional_one = functional()
     for encoder in (
         functional_one,
-        keras.Model(functional_one.inputs, functional_one.outputs),
+        keras.Model(functional_one.inputs, functional_one.outputs[0]),
         keras.Sequential([layers.Conv2D(4, 3), pooled]),
         Subclassed(means),
         pooled,
