@@ -2,9 +2,11 @@
 
 import inspect
 import itertools
+import numbers
 import types
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from supcon_tf.encoders.encoder_check import refuse_own_scaling
@@ -39,7 +41,9 @@ class CheckedInputs:
     def fit(self, *args, **kwargs):
         """As in Keras, after a check of images, labels and their number."""
         given = _named(keras.Model.fit, args, kwargs)
-        given["x"] = self._checked(given, "steps_per_epoch")
+        given["x"] = self._checked(
+            given, "steps_per_epoch", then=self._warn_before_fit
+        )
         if given.get("validation_data") is not None:
             given["validation_data"] = self._checked_validation(given)
         return super().fit(**given)
@@ -80,6 +84,9 @@ class CheckedInputs:
     def _is_image(self, shape):
         """Whether a batch of `shape` is of images [H, W, C], or of films."""
         return shape is not None and len(self._image_shape(shape)) >= 3
+
+    def _warn_before_fit(self, images, labels, batch_size):
+        """Warns of what no step can learn from; B is None if unknown."""
 
     def _in_unit_range(self, images):
         """Divides images of uint8 by 255; vectors of uint8 stay as they are."""
@@ -131,18 +138,28 @@ class CheckedInputs:
         validation = {"x": data, "validation_steps": steps}
         return self._checked(validation, "validation_steps")
 
-    def _checked(self, given, steps_name, *, has_labels=True):
-        """`x` of a method's arguments, checked; a generator starts anew."""
+    def _checked(self, given, steps_name, *, has_labels=True, then=None):
+        """`x` of a method's arguments, checked; a generator starts anew.
+
+        `then` is called with images, labels and the batch size, where there is
+        something to know of them.
+        """
         x, y = given.get("x"), given.get("y")
         refuse_endless(x, steps_name, given.get(steps_name))
         batch, x = _first_batch(x, self._has_values_to_check)
         if batch is None:
-            self._check_batch({"x": x, "y": y}, has_labels=has_labels)
+            images, labels = x, y
         elif isinstance(batch, tuple):
             images, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
-            self._check_batch({"x": images, "y": labels}, has_labels=has_labels)
         else:
-            self._check_batch({"x": batch}, has_labels=has_labels)
+            images, labels = batch, None
+        self._check_batch({"x": images, "y": labels}, has_labels=has_labels)
+        shapes = [_shape(leaf) for leaf in keras.tree.flatten(images)]
+        if then is not None and None not in shapes:
+            size = shapes[0][0]
+            if batch is None:
+                size = min(size, given.get("batch_size") or 32)
+            then(images, labels, size)
         return x
 
     def _has_values_to_check(self, spec):
@@ -179,7 +196,13 @@ def _named(method, args, kwargs):
     bound = inspect.signature(method).bind_partial(None, *args, **kwargs)
     given = dict(bound.arguments)
     del given["self"]
+    if isinstance(given.get("y"), list) and _are_numbers(given["y"]):
+        given["y"] = np.asarray(given["y"])  # Keras takes no list of numbers
     return given | given.pop("kwargs", {})
+
+
+def _are_numbers(values):
+    return all(isinstance(value, numbers.Number) for value in values)
 
 
 def _first_batch(x, has_values_to_check):

@@ -1,14 +1,16 @@
 """ContrastiveTerm: a projection head, the loss of its outputs, their logs."""
 
 import math
+import warnings
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from supcon_tf import keras_internals
 from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
-from supcon_tf.labels import refuse_names
+from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.arguments import check_flags, plain_number
 from supcon_tf.losses.contrastive import ContrastiveLoss
 
@@ -85,6 +87,44 @@ class ContrastiveTerm:
         if isinstance(loss, ContrastiveLoss):
             with tf.device("CPU"):
                 loss.check_labels(labels)
+
+    def _warn_before_fit(self, images, labels, batch_size):
+        """Warns of batches of which the loss is 0, whatever the projections.
+
+        They are known before the first step if there are no labels, if all of
+        them differ, or if a batch is one image.
+        """
+        loss = self._loss_of("projections")
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if (
+            not isinstance(loss, ContrastiveLoss)
+            or loss.features_of is not None
+            or max(replicas, num_replicas()) > 1
+        ):
+            return
+        has_queue = getattr(self, "queue_size", 0) > 0
+        size = min(batch_size or 4, 4)
+        if labels is None:
+            trial, what = None, "no labels"
+        elif not has_queue and _all_differ(labels):
+            trial, what = np.arange(size), "labels that all differ"
+        elif not has_queue and size == 1:
+            trial, what = np.zeros(1, int), "one image"
+        else:
+            return
+        shapes = keras.tree.map_structure(lambda x: tuple(x.shape), images)
+        views = sum(
+            shape[1] if self._has_views(len(shape)) else 1
+            for shape in self._by_size(shapes)
+        )
+        if _is_zero(loss, trial, size, views):
+            warnings.warn(
+                f"{type(loss).__name__} is 0 and trains nothing with {what} "
+                f"and {views} view{'s' * (views > 1)} of each image, "
+                f"batch_size={batch_size}: give several views, labels that "
+                "images share, and batches of several images",
+                stacklevel=4,
+            )
 
     def get_config(self):
         """Returns every argument of the constructor."""
@@ -171,6 +211,26 @@ class ContrastiveTerm:
                 )
                 self.loss_position_tracker.update_state(position, images)
         return loss
+
+
+def _all_differ(labels):
+    """Whether each image has a class of its own; False if it is not known."""
+    if isinstance(labels, tf.TypeSpec):
+        return False
+    values = known_values(labels)
+    if values is None or len(values) < 2:
+        return False
+    return len(np.unique(values, axis=0)) == len(values)
+
+
+def _is_zero(loss, labels, batch, views):
+    """Whether the loss of some random projections `[B, V, 4]` is 0."""
+    rows = np.random.default_rng(0).normal(size=(batch, views, 4))
+    try:
+        losses = loss.call(labels, ops.convert_to_tensor(rows, "float32"))
+    except (ValueError, TypeError):  # it will refuse them itself, and say why
+        return False
+    return bool(np.all(np.abs(ops.convert_to_numpy(losses)) < 1e-6))
 
 
 def _has_reference_values(loss):

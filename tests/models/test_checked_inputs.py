@@ -1,0 +1,196 @@
+"""What fit, evaluate and predict refuse or warn of before the first step."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_models import images, small_encoder
+
+import supcon_tf
+from supcon_tf import SupConLoss, SupConModel
+
+X, Y = images(8, 2, 4, 4, 3), np.arange(8) % 4
+NAMES = np.array(list("abcd"))[Y]
+
+
+def compiled(loss=None, **options):
+    model = SupConModel(small_encoder(), **options)
+    model.compile("sgd", loss or SupConLoss(), run_eagerly=True)
+    return model
+
+
+def batches(x, y, size=4):
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(size)
+
+
+def views(**options):
+    return supcon_tf.view_batches(
+        (X[:, 0], Y),
+        supcon_tf.augmentations.crop_flip,
+        num_views=2,
+        batch_size=4,
+        image_size=4,
+        seed=0,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.stack([Y, Y], 1), "must be one-hot"),
+        (Y + 0.5, "must be whole numbers"),
+        (np.where(Y == 1, np.nan, Y), "must be whole numbers"),
+        (0.9 * np.eye(4)[Y] + 0.025, "must be whole numbers"),
+        (np.zeros((8, 4)), "must be one-hot"),
+        (NAMES, "np.unique(names, return_inverse=True)"),
+        (NAMES.astype("S"), "np.unique(names, return_inverse=True)"),
+        (NAMES.astype(object), "np.unique(names, return_inverse=True)"),
+    ],
+    ids=range(8),
+)
+def test_labels_that_are_no_classes_are_refused_as_the_loss_does(
+    labels, message
+):
+    model = compiled()
+    doors = [
+        lambda: model.fit(X, labels),
+        lambda: model.evaluate(X, labels),
+        lambda: model.fit(X, Y, validation_data=(X, labels)),
+        lambda: model.train_on_batch(X, labels),
+    ]
+    if labels.dtype != object:
+        doors.append(lambda: model.fit(batches(X, labels)))
+    for door in doors:
+        with pytest.raises(ValueError) as error:
+            door()
+        assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_labels_in_every_legal_form_train_alike():
+    losses = set()
+    for labels in (
+        Y, Y[:, None], -Y, Y * 1.0, np.float16(Y), Y + 10**15, np.uint64(Y),
+        np.eye(4)[Y], np.eye(4, dtype=int)[Y], np.eye(4, dtype=bool)[Y],
+        tf.constant(Y), Y.tolist(),
+    ):  # fmt: skip
+        keras.utils.set_random_seed(0)
+        model = compiled()
+        fits = [model.fit(X, labels, shuffle=False, verbose=0)]
+        keras.utils.set_random_seed(0)
+        fits.append(compiled().fit(batches(X, labels, 8), verbose=0))
+        losses |= {round(fit.history["loss"][0], 5) for fit in fits}
+    assert len(losses) == 1
+
+
+def test_rows_and_targets_are_legal_for_their_losses():
+    for loss, labels in (
+        (supcon_tf.SoftSupConLoss(supcon_tf.similarities.Cosine()), None),
+        (supcon_tf.RankNContrastLoss(), Y + 0.5),
+        (supcon_tf.RankNContrastLoss(), np.stack([Y, Y + 0.25], 1)),
+        (keras.losses.MeanSquaredError(), np.zeros((8, 2, 6))),
+    ):
+        labels = 0.9 * np.eye(4)[Y] if labels is None else labels
+        compiled(loss)._check_labels(labels)
+    with pytest.raises(ValueError, match="must be finite numbers"):
+        compiled(supcon_tf.RankNContrastLoss()).fit(X, Y * np.nan)
+
+
+def test_a_classifier_refuses_names_and_rows_with_nan():
+    model = supcon_tf.ClassificationModel(small_encoder(), 4)
+    model.compile("sgd", keras.losses.CategoricalCrossentropy())
+    for labels, message in (
+        (NAMES, "np.unique"),
+        (np.eye(4)[Y] * np.nan, "must be finite"),
+        (Y + 1, r"must be in \[0, num_classes\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, labels)
+
+
+@pytest.mark.parametrize(
+    ("make", "number"),
+    [
+        (views, "steps_per_epoch=2"),
+        (lambda: batches(X, Y).repeat(), "number of images // batch_size"),
+    ],
+)
+def test_batches_without_end_need_the_number_of_steps(make, number):
+    endless, model = make(), compiled()
+    steps = number.removeprefix("steps_per_epoch=")
+    for door, name in (
+        (lambda: model.fit(endless), "steps_per_epoch"),
+        (
+            lambda: model.fit(X, Y, validation_data=endless),
+            "validation_steps",
+        ),
+        (lambda: model.evaluate(endless), "steps"),
+        (lambda: model.predict(endless), "steps"),
+    ):
+        with pytest.raises(ValueError) as error:
+            door()
+        assert f"`{name}` must be given with endless" in str(error.value)
+        assert f"{name}={steps} is one pass" in str(error.value)
+
+
+@pytest.mark.slow
+def test_with_a_number_of_steps_they_are_taken():
+    model = compiled()
+    model.fit(
+        views(),
+        steps_per_epoch=1,
+        validation_data=views(),
+        validation_steps=1,
+        verbose=0,
+    )
+    assert len(model.evaluate(views(), steps=1, verbose=0)) == 4
+    assert model.predict(views(), steps=2, verbose=0).shape == (8, 2, 6)
+
+
+ONE_VIEW = X[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "what"),
+    [
+        (ONE_VIEW, None, {}, "no labels and 1 view"),
+        (X[:, 0], None, {}, "no labels and 1 view"),
+        (X[:, 0], np.arange(8), {}, "labels that all differ and 1 view"),
+        (X[:, 0], np.eye(8), {}, "labels that all differ and 1 view"),
+        (X, Y, {"batch_size": 1}, "one image and 2 views"),
+        (X, None, {"batch_size": 1}, "no labels and 2 views"),
+        (batches(X, Y, 1), None, {}, "one image and 2 views"),
+    ],
+    ids=range(7),
+)
+def test_a_fit_that_cannot_train_says_so_once(x, y, options, what):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        history = compiled().fit(x, y, verbose=0, **options)
+    told = [str(w.message) for w in seen if "trains nothing" in str(w.message)]
+    assert abs(history.history["loss"][0]) < 1e-6
+    assert len(told) == 1 and what in told[0]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options"),
+    [
+        (X, None, {}),
+        (X[:, 0], Y, {}),
+        (X, np.arange(8), {}),
+        ([X[:, 0]] * 3, None, {"batch_size": 1}),
+    ],
+    ids=range(4),
+)
+def test_a_fit_that_trains_says_nothing(x, y, options, recwarn):
+    compiled().fit(x, y, verbose=0, **options)
+    assert not [w for w in recwarn if "trains nothing" in str(w.message)]
+
+
+def test_a_loss_without_positives_that_still_trains_says_nothing(recwarn):
+    loss = supcon_tf.AlignmentUniformityLoss()
+    compiled(loss).fit(X, np.arange(8), verbose=0)
+    assert not [w for w in recwarn if "trains nothing" in str(w.message)]
