@@ -12,6 +12,7 @@ import sklearn.datasets
 import tensorflow as tf
 
 from supcon_tf.data import image_folder
+from supcon_tf.data.held_out import split_by_name, with_held_out
 from supcon_tf.data.labelled_images import LabelledImages, noisy_labels
 from supcon_tf.data.photograph_reader import photograph_reader
 from supcon_tf.data.splits import TEST_FRACTION, split
@@ -33,6 +34,7 @@ def load_dataset(
     label_noise=0.0,
     test_fraction=TEST_FRACTION,
     max_pixels=None,
+    held_out=None,
 ):
     """Loads the training and test images of a data set by its name.
 
@@ -85,6 +87,8 @@ def load_dataset(
         folder it is at least one image a class.
       max_pixels: int >= 1, with `folder`: larger images are left out, and never
         decoded. None takes `PIL.Image.MAX_IMAGE_PIXELS`, 89 million.
+      held_out: None or, with `folder`, what `held_out.record_of` returned: the
+        files that a run held out, which are the test images again.
 
     Returns:
       `(train, test)`, two `LabelledImages`, or two `StreamedImages` if a data
@@ -126,10 +130,13 @@ def load_dataset(
     train, test = load(data_dir=data_dir, download=download)
     if validation_fraction is None and test is None:
         validation_fraction = test_fraction
-        if name == "folder":  # which may be small
-            one_each = (len(train.class_names) - 0.5) / len(train)
-            validation_fraction = max(validation_fraction, one_each)
-    if validation_fraction is not None:
+    if held_out is not None:
+        train, test = with_held_out(train, held_out, data_dir)
+    elif validation_fraction is not None and name == "folder":
+        train, test = split_by_name(
+            train, validation_fraction, seed=seed, folder=data_dir
+        )
+    elif validation_fraction is not None:
         train, test = split(train, validation_fraction, seed=seed)
     if max_samples is not None:
         train = _first(train, max_samples, name == "folder", seed)

@@ -20,6 +20,8 @@ class LabelledImages:
       class_names: names of the classes. Label i is `class_names[i]`.
       decode: None, or a TensorFlow function from one string to an image
         `[H, W, C]`. The images may differ in size.
+      held_out_of: None, or the folder from whose files these were held out,
+        because it has no test images of its own.
       read: None, or a TensorFlow function from one string to the contents of a
         JPEG, PNG, GIF or BMP file. It is `tf.io.read_file` for paths and
         `tf.identity` for contents. This package's augmentations decode only
@@ -39,6 +41,7 @@ class LabelledImages:
     class_names: Sequence[str]
     decode: Callable | None = None
     read: Callable | None = None
+    held_out_of: str | None = None
 
     def __post_init__(self):
         if self.decode is not None and self.read is not None:

@@ -26,7 +26,7 @@ from supcon_tf.training.build import (
     make_augmentation,
 )
 from supcon_tf.training.objectives import CLASSIFIER_FILES
-from supcon_tf.training.workdir import encoder_of_run
+from supcon_tf.training.workdir import encoder_of_run, read_held_out
 
 
 def prepare(config, workdir):
@@ -50,6 +50,7 @@ def prepare(config, workdir):
         max_samples=pretraining.max_samples,
         label_noise=pretraining.label_noise,
         seed=pretraining.seed,
+        held_out=read_held_out(workdir),
     )
     own = _own_classifier(workdir, strategy, config.safe_mode)
     train_classifier = _classifier_trainer(config, pretraining, train)

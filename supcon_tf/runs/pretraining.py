@@ -45,8 +45,10 @@ from supcon_tf.training.objectives import for_objective, is_contrastive
 from supcon_tf.training.workdir import (
     finished_encoder,
     look_at,
+    read_held_out,
     write_config,
     write_example_views,
+    write_held_out,
     write_models,
 )
 
@@ -78,9 +80,10 @@ def prepare(config, workdir):
 
 
 def _prepare(config, workdir, strategy):
-    images, watched = None, None
+    recorded = read_held_out(workdir)
+    images = None
     if config.few_images:  # what they are decides on the batch
-        images, watched = training_images(config)
+        images, watched, held_out = training_images(config, recorded)
         config = with_fitting_batch(config, images)
         _check_batch(config, strategy.num_replicas_in_sync)
     found = from_chief(strategy, lambda: look_at(workdir, config))
@@ -89,7 +92,7 @@ def _prepare(config, workdir, strategy):
         return lambda: _finished(workdir, encoder, strategy)
 
     if images is None:
-        images, watched = training_images(config)
+        images, watched, held_out = training_images(config, recorded)
     views = views_of(config, images)
     num_classes = len(images.class_names)
     first_views = views()  # refuses what it cannot do
@@ -137,6 +140,7 @@ def _prepare(config, workdir, strategy):
             if not found["is_as_described"]:  # such as a longer run
                 (workdir / "encoder.keras").unlink(missing_ok=True)
             write_config(config, workdir)
+            write_held_out(held_out, workdir)
             print_facts(config, len(images), first_epoch, workdir, strategy)
             if first_epoch == 0:
                 write_example_views(first_views, workdir)

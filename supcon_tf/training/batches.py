@@ -6,6 +6,7 @@ import functools
 import numpy as np
 
 from supcon_tf.data.datasets import load_dataset
+from supcon_tf.data.held_out import record_of
 from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import view_batches
@@ -15,20 +16,22 @@ from supcon_tf.training.build import make_augmentation
 from supcon_tf.training.unused_settings import unused_settings
 
 
-def training_images(config):
+def training_images(config, held_out=None):
     """The images that a run trains on, and those that tell when it ends.
 
     Args:
       config: `PretrainConfig`.
+      held_out: None, or what the run recorded of the files that it held out.
 
     Returns:
-      `(images, watched)`, two `LabelledImages` or `StreamedImages`; `watched`
-      is None without `stop_fraction`.
+      `(images, watched, held_out)`: two `LabelledImages` or `StreamedImages`,
+      and what is to be recorded. `watched` is None without `stop_fraction`, and
+      `held_out` if the data set has test images of its own.
 
     Raises:
       ValueError: if the data set is not as described, or too small.
     """
-    train, _ = load_dataset(
+    train, test = load_dataset(
         config.dataset,
         data_dir=config.data_dir,
         download=config.download,
@@ -36,15 +39,17 @@ def training_images(config):
         max_samples=config.max_samples,
         label_noise=config.label_noise,
         seed=config.seed,
+        held_out=held_out,
     )
+    held_out = record_of(test)
     fraction = config.stop_fraction
     if config.few_images and fraction is not None:
         fraction = max(fraction, len(train.class_names) / len(train))
         if fraction > 0.5:  # a part without one image a class
             fraction = None
     if fraction is None:
-        return train, None
-    return split(train, fraction, seed=config.seed)
+        return train, None, held_out
+    return *split(train, fraction, seed=config.seed), held_out
 
 
 def with_fitting_batch(config, images):

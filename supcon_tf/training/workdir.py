@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import pathlib
 
 import tensorflow as tf
@@ -10,7 +11,7 @@ from supcon_tf.callbacks.history import EpochHistory
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.encoders.saved import load_encoder
-from supcon_tf.files import check_folder, written_whole
+from supcon_tf.files import check_folder, write_json, written_whole
 from supcon_tf.training.build import build_encoder
 from supcon_tf.training.objectives import OBJECTIVES
 
@@ -133,6 +134,51 @@ def write_config(config, workdir):
     """
     with written_whole(workdir / "config.json") as path:
         path.write_text(to_json(config), encoding="utf-8")
+
+
+def write_held_out(held_out, workdir):
+    """Writes held_out.json: which files of a folder a run did not train on.
+
+    Args:
+      held_out: what `held_out.record_of` returned. None writes nothing.
+      workdir: as for `look_at`.
+    """
+    if held_out is not None:
+        write_json(workdir / _HELD_OUT, held_out)
+
+
+def read_held_out(workdir):
+    """What `write_held_out` wrote, or None.
+
+    Args:
+      workdir: path of the folder.
+
+    Returns:
+      Dict from names to SHA-256 sums, for `load_dataset`.
+
+    Raises:
+      ValueError: if the file is damaged.
+    """
+    path = pathlib.Path(workdir).expanduser() / _HELD_OUT
+    if not path.exists():
+        return None
+    try:
+        held_out = json.loads(path.read_text(encoding="utf-8"))
+        if not held_out or not all(map(_is_sum, held_out.values())):
+            raise ValueError("no names with SHA-256 sums")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} must hold the names of the photographs that the run held "
+            f"out. Received: {error}"
+        ) from error
+    return held_out
+
+
+def _is_sum(value):
+    return isinstance(value, str) and len(value) == 64
+
+
+_HELD_OUT = "held_out.json"
 
 
 def write_example_views(views, workdir):

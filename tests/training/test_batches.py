@@ -23,7 +23,7 @@ def made(config):
 
 @pytest.mark.slow
 def test_the_views_are_those_of_the_config_and_go_on_at_an_epoch():
-    images, watched = training_images(CONFIG)
+    images, watched, _ = training_images(CONFIG)
     assert (len(images), watched) == (100, None)
     views = views_of(CONFIG, images)
     first, later = views(), views(first_epoch=1)
@@ -124,7 +124,7 @@ def test_a_batch_is_what_few_images_can_fill(counts, each, expected):
 
 def test_images_to_stop_by_are_of_each_class_and_not_trained_on():
     config = dataclasses.replace(CONFIG, max_samples=None, stop_fraction=0.1)
-    images, watched = training_images(config)
+    images, watched, _ = training_images(config)
     assert (len(images), len(watched)) == (1293, 144)
     assert set(watched.labels) == set(range(10))
     rows = {image.tobytes() for image in images.images}
@@ -136,6 +136,6 @@ def test_few_images_to_stop_by_are_one_a_class_or_none(size, held_out):
     config = dataclasses.replace(
         CONFIG, max_samples=size, stop_fraction=0.02, few_images=True
     )
-    images, watched = training_images(config)
+    images, watched, _ = training_images(config)
     assert len(watched or ()) == held_out
     assert len(images) == size - held_out
