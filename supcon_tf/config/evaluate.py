@@ -22,18 +22,19 @@ class EvaluateConfig(Checked):
         "Another encoder, of the same forms, to compare with: one trained by "
         "cross-entropy, say.",
     )
-    dataset: str = setting(
-        "digits",
+    dataset: str | None = setting(
+        None,
         "Data set, by its name in DATASETS, or tfds:NAME, any of "
-        "tensorflow-datasets with image and label.",
+        "tensorflow-datasets with image and label; by default the one that "
+        "the encoder's folder was trained on, else digits.",
     )
     transfer_dataset: str | None = setting(
         None, "A second data set: linear probe, k-NN and retrieval on it, too."
     )
     data_dir: str | None = setting(
         None,
-        "Folder of the images; for tensorflow-datasets its data_dir (default: "
-        "$TFDS_DATA_DIR).",
+        "Folder of the images, by default that of the training; for "
+        "tensorflow-datasets its data_dir (default: $TFDS_DATA_DIR).",
     )
     transfer_data_dir: str | None = setting(
         None, "Folder of the second data set; by default data_dir."

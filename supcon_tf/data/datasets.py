@@ -147,7 +147,13 @@ def load_dataset(
 
 def _digits(*, data_dir, download):
     """Loads 1,797 scanned 8 x 8 digits (UCI, from scikit-learn) as RGB."""
-    del data_dir, download
+    del download
+    if data_dir is not None:
+        raise ValueError(
+            "`data_dir` must be None with 'digits', which need no folder; "
+            "your own images are the data set 'folder'. "
+            f"Received: data_dir={str(data_dir)!r}"
+        )
     digits = sklearn.datasets.load_digits()
     grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
     images = np.repeat(grey[..., None], 3, axis=-1)

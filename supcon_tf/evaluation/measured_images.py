@@ -33,9 +33,10 @@ def parts_of(
       max_samples: as in `load_dataset`.
       max_test_images: int >= 1, the most test images, or None for all. They
         are drawn at random; from a stream, the first ones are taken.
-      held_out: pairs (seed, fraction) with which the encoders' own training
-        held out test images. It is `()`, the default, if the encoders were not
-        trained on this data set.
+      held_out: for each encoder that was trained on this data set, a dict of
+        how its training held out test images: `seed`, `test_fraction` and
+        perhaps `held_out`, as for `load_dataset`. `()`, the default, if none
+        was.
       validation_fraction: float in (0, 1), the share of the training images
         that will be held out to choose k.
       neighbors: ints >= 1, the k to choose from.
@@ -53,23 +54,27 @@ def parts_of(
       >>> len(train), len(test)
       (1437, 100)
     """
-    loaded = {
-        (split_seed, fraction): load_dataset(
+    held_out = held_out or [{"seed": seed, "test_fraction": TEST_FRACTION}]
+    loaded = [
+        load_dataset(
             name,
             data_dir=data_dir,
             download=download,
-            seed=split_seed,
             max_samples=max_samples,
-            test_fraction=fraction,
+            **how,
         )
-        for split_seed, fraction in held_out or [(seed, TEST_FRACTION)]
-    }
-    (train, test), *others = loaded.values()
+        for how in held_out
+    ]
+    (train, test), *others = loaded
     if not all(_are_same(test, other) for _, other in others):
         raise ValueError(
             "`baseline` must be trained without the images that `encoder` is "
             f"tested on, of {name!r}: with the same seed and "
-            f"validation_fraction. Received: {' and '.join(map(str, loaded))}"
+            "validation_fraction. Received: "
+            + " and ".join(
+                f"seed={how['seed']}, {how['test_fraction']:g}"
+                for how in held_out
+            )
         )
     limit = min(max_test_images or len(test), len(test))
     if isinstance(test, LabelledImages):

@@ -37,12 +37,14 @@ from supcon_tf.runs.evaluation_to_look_at import (
     write_page_of,
     write_projector_of,
 )
+from supcon_tf.training.workdir import read_held_out
 
 _RESULTS = "evaluation.json"
 
 
 def prepare(config):
     """Checks everything and writes nothing; returns the run as a function."""
+    config = _with_dataset(config)
     output = _checked_output(config)
     kinds = _checked_kinds(config)
     encoders = {
@@ -204,6 +206,30 @@ def _write(results, output):
         path.write_text(_text(results), encoding="utf-8")
 
 
+def _with_dataset(config):
+    """The config with the data set that the encoder was trained on, if none is.
+
+    Without a run's folder it is the digits, where no data_dir says otherwise.
+    """
+    if config.dataset is not None:
+        return config
+    path = pathlib.Path(config.encoder or "").expanduser() / "config.json"
+    if config.encoder and path.is_file():
+        run = read_json(PretrainConfig, path, required=("dataset",))
+        return dataclasses.replace(
+            config,
+            dataset=run.dataset,
+            data_dir=config.data_dir or run.data_dir,
+        )
+    if config.data_dir is not None:
+        raise ValueError(
+            "`dataset` must be given with data_dir, such as --dataset=folder, "
+            "for an encoder that is no folder of supcon-pretrain. "
+            f"Received: data_dir={config.data_dir!r}"
+        )
+    return dataclasses.replace(config, dataset="digits")
+
+
 def _checked_output(config):
     if not config.output:
         raise ValueError(
@@ -281,8 +307,13 @@ def _parts_of(config, prefix=""):
         if where and path.is_file():
             run = read_json(PretrainConfig, path, required=("dataset",))
             if run.dataset == name:
-                fraction = run.validation_fraction or TEST_FRACTION
-                held_out.append((run.seed, fraction))
+                how = {
+                    "seed": run.seed,
+                    "test_fraction": run.validation_fraction or TEST_FRACTION,
+                    "held_out": read_held_out(path.parent),
+                }
+                if how not in held_out:
+                    held_out.append(how)
     return parts_of(
         name,
         data_dir=getattr(config, f"{prefix}data_dir") or config.data_dir,

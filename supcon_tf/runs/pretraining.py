@@ -67,6 +67,9 @@ def prepare(config, workdir):
             config = dataclasses.replace(
                 config, initial_encoder=str(path.absolute())
             )
+    if config.data_dir is not None:
+        path = pathlib.Path(config.data_dir).expanduser()
+        config = dataclasses.replace(config, data_dir=str(path.absolute()))
     strategy = make_strategy(config.strategy)  # first of all of TensorFlow
     num_replicas = strategy.num_replicas_in_sync
     _check_batch(config, num_replicas)

@@ -12,6 +12,11 @@ from supcon_tf.evaluation import measured_images
 from supcon_tf.evaluation.measured_images import parts_of
 
 
+def how(seed, fraction):
+    """How a training held out test images."""
+    return {"seed": seed, "test_fraction": fraction}
+
+
 @pytest.fixture
 def own(monkeypatch):
     """A data set without test images of its own, 60 images of three classes."""
@@ -24,7 +29,7 @@ def own(monkeypatch):
 
 
 def test_the_test_images_are_the_data_sets_own():
-    train, test = parts_of("digits", held_out=[(3, 0.5), (4, 0.1)])
+    train, test = parts_of("digits", held_out=[how(3, 0.5), how(4, 0.1)])
     for part, expected in zip(
         (train, test), load_dataset("digits"), strict=True
     ):
@@ -34,8 +39,8 @@ def test_the_test_images_are_the_data_sets_own():
 def test_what_training_held_out_is_what_is_tested_on(own):
     for held_out, (seed, fraction) in (
         ((), (7, 0.2)),
-        ([(3, 0.5)], (3, 0.5)),
-        ([(3, 0.5), (3, 0.5)], (3, 0.5)),
+        ([how(3, 0.5)], (3, 0.5)),
+        ([how(3, 0.5), how(3, 0.5)], (3, 0.5)),
     ):
         train, test = parts_of("own", held_out=held_out, seed=7)
         expected = split(own, fraction, seed=seed)
@@ -46,7 +51,7 @@ def test_what_training_held_out_is_what_is_tested_on(own):
 @pytest.mark.parametrize("other", [(4, 0.5), (3, 0.4)])
 def test_encoders_that_held_out_different_images_are_not_compared(own, other):
     with pytest.raises(ValueError, match="`baseline` must be trained without"):
-        parts_of("own", held_out=[(3, 0.5), other])
+        parts_of("own", held_out=[how(3, 0.5), how(*other)])
 
 
 def test_of_many_test_images_some_are_drawn_by_the_seed():

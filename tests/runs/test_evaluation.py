@@ -519,3 +519,26 @@ def test_the_pretrained_encoder_is_as_good_as_its_card_says(tmp_path):
     # 0.8743 on all test images; 4 standard deviations of 1000 are 0.042.
     assert 0.83 < results["encoder"]["linear_probe"]["top_1_accuracy"] < 0.92
     assert 0.82 < results["encoder"]["knn"]["top_1_accuracy"] < 0.92
+
+
+def test_a_run_is_evaluated_on_what_it_was_trained_on(tmp_path, capsys):
+    save_encoder(tmp_path / "encoder.keras", 2, seed=0)
+    (tmp_path / "config.json").write_text(
+        json.dumps({"dataset": "folder", "data_dir": str(tmp_path / "gone")})
+    )
+    flags = [f"--encoder={tmp_path}", f"--output={tmp_path / 'out'}"]
+    assert evaluate.main(flags) == 2
+    assert str(tmp_path / "gone") in capsys.readouterr().err
+
+
+def test_a_folder_of_images_is_not_taken_for_the_digits(tmp_path, capsys):
+    save_encoder(tmp_path / "encoder.keras", 2, seed=0)
+    flags = [
+        f"--encoder={tmp_path / 'encoder.keras'}",
+        f"--output={tmp_path / 'out'}",
+        f"--data_dir={tmp_path}",
+    ]
+    assert evaluate.main(flags) == 2
+    assert "`dataset` must be given with data_dir" in capsys.readouterr().err
+    assert evaluate.main([*flags, "--dataset=digits"]) == 2
+    assert "`data_dir` must be None with 'digits'" in capsys.readouterr().err
