@@ -3,6 +3,8 @@
 import hashlib
 from typing import NamedTuple
 
+from supcon_tf.data.left_out import some_of
+
 # What two equal files say, the gravest first.
 LEAK = "in the training and in the test part, a leak"
 WRONG_LABEL = "in two classes, of which one must be wrong"
@@ -57,6 +59,29 @@ def find_equal_files(files):
     ]
     grave = (LEAK, WRONG_LABEL, COPY)
     return sorted(found, key=lambda equal: (grave.index(equal.kind), equal))
+
+
+def equal_lines(equal, *, names=None):
+    """A line for each kind: how many groups, what they say, and which.
+
+    Args:
+      equal: list of `EqualFiles`.
+      names: int >= 1, how many groups of each are given; None gives all.
+
+    Returns:
+      List of str.
+
+    Example:
+      >>> equal_lines([EqualFiles(("cat/1.jpg", "cat/2.jpg"), COPY)])
+      ['     1  twice in a class: cat/1.jpg = cat/2.jpg']
+    """
+    lines = []
+    for kind in (LEAK, WRONG_LABEL, COPY):
+        groups = [" = ".join(e.paths) for e in equal if e.kind == kind]
+        if groups:
+            some = some_of(groups, names)
+            lines.append(f"{len(groups):6,}  {kind}: {some}")
+    return lines
 
 
 def _kind(group):

@@ -6,13 +6,14 @@ This needs no TensorFlow.
 import concurrent.futures
 import dataclasses
 import os
+import sys
 import warnings
 from typing import NamedTuple
 
 from absl import logging
 from tqdm import tqdm
 
-from supcon_tf.data.equal_files import COPY, find_equal_files
+from supcon_tf.data.equal_files import COPY, equal_lines, find_equal_files
 from supcon_tf.data.folder_files import files_below
 from supcon_tf.data.folder_layout import LayoutError, class_name, lay_out
 from supcon_tf.data.left_out import (
@@ -214,11 +215,15 @@ def find_images(folder, *, max_pixels=None):
             printable(found.folder),
             "\n".join(left_out_lines(found.left_out, names=10)),
         )
-    for equal in found.equal_files():
-        if equal.kind != COPY or found.test is None:
-            logging.warning(
-                "Equal files %s: %s", equal.kind, ", ".join(equal.paths)
-            )
+    equal = found.equal_files()
+    if found.test is not None:  # else one copy may be held out to test on
+        equal = [files for files in equal if files.kind != COPY]
+    if equal:
+        logging.warning(
+            "Equal files in %s\n%s",
+            printable(found.folder),
+            "\n".join(equal_lines(equal, names=10)),
+        )
     return found
 
 
@@ -295,6 +300,7 @@ def _tried(folder, files, function, max_pixels):
             unit="file",
             delay=2,
             leave=False,
+            file=sys.stdout,  # a command looks through its errors first
             disable=None,  # where nobody looks
         ):
             if isinstance(result, LeftOut):

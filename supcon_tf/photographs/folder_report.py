@@ -4,9 +4,9 @@ import collections
 import statistics
 import unicodedata
 
-from supcon_tf.data.equal_files import COPY, LEAK, WRONG_LABEL
+from supcon_tf.data.equal_files import EqualFiles, equal_lines
 from supcon_tf.data.image_folder import MAX_DAMAGED
-from supcon_tf.data.left_out import count_of, left_out_lines, some_of
+from supcon_tf.data.left_out import count_of, left_out_lines
 from supcon_tf.data.photograph_files import printable
 
 # As many names of each kind are printed unless all are asked for.
@@ -177,17 +177,8 @@ def _equal_files(report, names):
     """Equal files, by what they say."""
     if not report["equal_files"]:
         return ["", "No two images are equal."]
-    lines = ["", "Equal files:"]
-    for kind in (LEAK, WRONG_LABEL, COPY):
-        groups = [
-            " = ".join(equal["paths"])
-            for equal in report["equal_files"]
-            if equal["kind"] == kind
-        ]
-        if groups:
-            some = some_of(groups, names)
-            lines.append(f"{len(groups):6,}  {kind}: {some}")
-    return lines
+    equal = [EqualFiles(**files) for files in report["equal_files"]]
+    return ["", "Equal files:", *equal_lines(equal, names=names)]
 
 
 def _notes(report, found):

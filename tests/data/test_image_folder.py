@@ -156,8 +156,8 @@ def test_equal_files_are_named(tmp_path, logged):
         (("train/cat/001.png", "train/heron/c.png"), WRONG_LABEL),
         (("train/heron/001.png", "train/heron/d.png"), COPY),
     ]
-    assert f"{LEAK}: train/cat/000.png, test/cat/b.png" in logged.text
-    assert f"{WRONG_LABEL}: train/cat/001.png, train/heron/c" in logged.text
+    assert f"1  {LEAK}: train/cat/000.png = test/cat/b.png" in logged.text
+    assert f"1  {WRONG_LABEL}: train/cat/001.png = train/her" in logged.text
     assert COPY not in logged.text  # no test images are drawn of them
 
 
