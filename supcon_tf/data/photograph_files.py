@@ -237,7 +237,10 @@ def _stream(file, name):
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise PhotographError(
-            name, "file that cannot be opened", why, is_damaged=True
+            name,
+            "file that cannot be opened",
+            why,
+            is_damaged=is_named_as_image(name),
         ) from None
     if not stat.S_ISREG(mode):
         if descriptor is not None:

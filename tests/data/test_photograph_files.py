@@ -283,6 +283,21 @@ def test_grey_values_of_unknown_range_are_not_guessed():
         assert not error.value.is_damaged
 
 
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(*args):  # root may read all files
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("a.jpg", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    monkeypatch.setattr(os, "open", refuse)
+    for name, is_damaged in (("a.jpg", True), ("notes.txt", False)):
+        with pytest.raises(
+            PhotographError, match=r"not be opened \(Permission denied\)$"
+        ) as error:
+            look_at_photograph(tmp_path / name)
+        assert error.value.is_damaged == is_damaged
+
+
 def test_names_that_are_not_utf_8_are_opened_and_printed(tmp_path):
     path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.png")
     with open(path, "wb") as file:

@@ -22,7 +22,7 @@ def decoded(read, path):
 
 def test_plain_files_are_read_by_tensorflow_alone(tmp_path):
     paths = [tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "c.webp"]
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
     for path in paths:
         Image.fromarray(pixels).save(path)
     plain = [file(path) for path in paths[:2]]
