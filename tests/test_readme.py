@@ -103,6 +103,7 @@ def test_every_flag_of_the_pages_is_a_flag():
         known |= {field.name for field in fields}
         known |= {f"no{field.name}" for field in fields if field.type is bool}
     known |= {"torch_python"}  # of a benchmark
+    known |= {"logdir"}  # of tensorboard
     pages = "".join(page.read_text() for page in PAGES[:3])
     flags = set(re.findall(r"--(\w+)", pages))
     assert {"epochs", "temperature", "data_dir"} <= flags <= known

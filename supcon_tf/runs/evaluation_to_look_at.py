@@ -34,28 +34,29 @@ def write_page_of(config, output, results, representations, test, histories):
     Returns:
       The name of the file.
     """
-    titles = titles_of(config)
     _, labels, _ = representations["encoder"]
-    where = " and ".join(results[name]["where"] for name in representations)
+    where = " ".join(
+        f"{name.capitalize()}: {results[name]['where']}."
+        for name in representations
+    )
     write_page(
         output / _PAGE,
         lambda positions: _images_at(test, positions),
         labels,
-        {titles[name]: x for name, (x, *_) in representations.items()},
+        {name: x for name, (x, *_) in representations.items()},
         class_names=test.class_names,
         predictions={
-            titles[name]: scores
-            for name, (*_, scores) in representations.items()
+            name: scores for name, (*_, scores) in representations.items()
         },
         names=_names(config, test),
-        title=f"Evaluation on {config.dataset}",
+        title=f"Evaluation on {_data_of(config)}",
         subtitle=(
-            f"{where}: {results['num_test_images']:,} test images, and "
+            f"{results['num_test_images']:,} test images, and "
             f"{results['num_train_images']:,} training images for the linear "
-            "probe."
+            f"probe. {where}"
         ),
-        numbers={titles[name]: results[name] for name in representations},
-        histories={titles[name]: path for name, path in histories.items()},
+        numbers={name: results[name] for name in representations},
+        histories=histories,
         seed=config.seed,
     )
     return _PAGE
@@ -95,6 +96,13 @@ def remove_page_and_projector(output):
     for path in (output / _PROJECTOR).glob("*"):
         if path.is_file():
             path.unlink()
+
+
+def _data_of(config):
+    """What the data are called: a folder by its name."""
+    if config.dataset != "folder":
+        return config.dataset
+    return pathlib.Path(config.data_dir).expanduser().resolve().name
 
 
 def _images_at(source, positions):

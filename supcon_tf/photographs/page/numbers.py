@@ -141,8 +141,9 @@ def _accuracies(models, labels):
         (
             "nearest neighbours, top-1",
             _percents(neighbors, "top_1_accuracy"),
-            f"How many test images get their class by a vote of the {chosen} "
-            "most similar training images. Nothing is trained for it.",
+            "How many test images get their class by a vote of the k most "
+            "similar training images. Nothing is trained for it, but k is "
+            f"chosen on held-out images: {chosen}.",
         )
     )
     return rows

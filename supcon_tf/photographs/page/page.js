@@ -17,7 +17,7 @@ const supconPage = (() => {
 
   // No prediction is shown as wholly sure.
   const percent = (x) =>
-    `${(100 * Math.min(x, 0.999)).toFixed(x > 0.994 ? 1 : 0)} %`;
+    `${(100 * Math.min(x, 0.999)).toFixed(x > 0.994 ? 1 : 0)}\u00a0%`;
 
   function element(tag, { text, parent, ...attributes } = {}) {
     const made = document.createElement(tag);

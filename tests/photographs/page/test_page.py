@@ -93,8 +93,8 @@ def test_pointing_at_a_mark_shows_its_image_and_what_is_known_of_it(page):
     assert lines == [
         NAMES[4],
         CLASSES[0],
-        f"✓ a<i>: {CLASSES[0]}, 70 %",
-        f"✗ b: {CLASSES[1]}, 70 %",
+        f"✓ a<i>: {CLASSES[0]}, 70\u00a0%",
+        f"✗ b: {CLASSES[1]}, 70\u00a0%",
     ]
     assert page.run('document.querySelector("#tip img").naturalWidth') == 16
     page.move(5, 5)
