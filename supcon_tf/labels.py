@@ -95,6 +95,48 @@ def refuse_names(labels):
         )
 
 
+def as_names(names):
+    """Converts names of classes of any form to a tuple of plain values.
+
+    Args:
+      names: list, tuple, array, pandas Index or tensor of strings, bytes or
+        numbers; or None.
+
+    Returns:
+      A tuple of strings (bytes are decoded as UTF-8) and numbers, which a file
+      of JSON can hold; it is empty for None.
+
+    Raises:
+      ValueError: if `names` have no order, or are no sequence.
+
+    Example:
+      >>> as_names(np.array([b"cat", b"dog"]))
+      ('cat', 'dog')
+    """
+    if names is None:
+        return ()
+    is_ordered = hasattr(names, "__iter__") and not isinstance(
+        names, (set, frozenset, dict)
+    )
+    if not is_ordered or len(getattr(names, "shape", (0,))) != 1:
+        raise ValueError(
+            "`class_names` must be a list of names in the order of the labels. "
+            f"Received: {type(names).__name__}"
+        )
+    if keras.ops.is_tensor(names):
+        names = np.asarray(names)
+    return tuple(_plain_name(name) for name in names)
+
+
+def _plain_name(name):
+    """A name as a string or a number of Python."""
+    if isinstance(name, dict):  # bytes in a .keras file of 0.1.0
+        name = keras.saving.deserialize_keras_object(name)
+    if isinstance(name, bytes):
+        return name.decode("utf-8", "replace")
+    return name.item() if isinstance(name, np.generic) else name
+
+
 def known_values(labels):
     """Returns the labels as an array, or None inside a compiled step.
 

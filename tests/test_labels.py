@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf.labels import as_ids, known_values, refuse_names
+from supcon_tf.labels import as_ids, as_names, known_values, refuse_names
 
 INT64 = np.iinfo(np.int64)
 
@@ -124,3 +124,30 @@ def test_values_are_known_outside_of_a_compiled_step():
     step(tf.constant([1, 2]))
     assert seen == [None]
     assert known_values(keras.KerasTensor((2,), "int64")) is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["cat", "dog"],
+        np.unique(["dog", "cat"]),
+        np.array(["cat", "dog"], object),
+        np.array([b"cat", b"dog"]),
+        [b"cat", b"dog"],
+        tf.constant(["cat", "dog"]),
+        (name for name in ("cat", "dog")),
+        {"cat": 0, "dog": 1}.keys(),
+    ],
+    ids=range(8),
+)
+def test_names_of_any_form_become_strings(names):
+    names = as_names(names)
+    assert names == ("cat", "dog") and {type(n) for n in names} == {str}
+
+
+def test_names_may_be_numbers_and_must_have_an_order():
+    assert as_names(np.arange(2)) == (0, 1) and as_names(None) == ()
+    assert type(as_names(np.arange(2))[0]) is int
+    for names in ({"cat", "dog"}, {"cat": 0}, 7, np.array([["cat"]])):
+        with pytest.raises(ValueError, match="in the order of the labels"):
+            as_names(names)

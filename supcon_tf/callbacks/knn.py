@@ -1,5 +1,7 @@
 """KNNCallback: k-NN accuracy and retrieval of the encoder as it trains."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -83,6 +85,7 @@ class KNNCallback(keras.callbacks.Callback):
         if num_images is not None:
             check_neighbors(neighbors, num_images)
         _num_images("validation_data", validation_data)
+        _warn_of_shared_images(train_data, validation_data)
         self.train_data = train_data
         self.validation_data = validation_data
         self.neighbors = neighbors
@@ -144,6 +147,25 @@ class KNNCallback(keras.callbacks.Callback):
             self._encoder, data, batch_size=self.batch_size
         )
         return representations, labels
+
+
+def _warn_of_shared_images(train, validation):
+    """Warns of validation images, in memory, that are training images, too."""
+    sets = []
+    for data in (train, validation):
+        images = getattr(data, "images", ())
+        if isinstance(data, (tuple, list)):
+            images = data[0]
+        sets.append([hash(np.asarray(image).tobytes()) for image in images])
+    known = set(sets[0])
+    shared = sum(image in known for image in sets[1])
+    if shared:
+        warnings.warn(
+            f"{shared} of {len(sets[1])} images of `validation_data` are in "
+            "`train_data`, too: each of them finds itself, and its label is "
+            "right. Hold images out",
+            stacklevel=3,
+        )
 
 
 def _returns_rows(encoder):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from supcon_tf.augmentations.planes import uniform
+from supcon_tf.labels import as_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +18,8 @@ class LabelledImages:
       images: `[n, H, W, C]` uint8 (0 to 255) or float (0 to 1), or `[n]`
         strings that `decode` turns into images or `read` into image files.
       labels: `[n]` integers.
-      class_names: names of the classes. Label i is `class_names[i]`.
+      class_names: names of the classes, kept as a tuple. Label i is
+        `class_names[i]`.
       decode: None, or a TensorFlow function from one string to an image
         `[H, W, C]`. The images may differ in size.
       held_out_of: None, or the folder from whose files these were held out,
@@ -44,6 +46,7 @@ class LabelledImages:
     held_out_of: str | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "class_names", as_names(self.class_names))
         if self.decode is not None and self.read is not None:
             raise ValueError(
                 "`decode` and `read` are two ways to make images of strings: "

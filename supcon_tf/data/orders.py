@@ -9,6 +9,8 @@ epoch 0, and seed 256 that of seed 0.
 import numpy as np
 import tensorflow as tf
 
+from supcon_tf.labels import as_names
+
 
 def permutation(size, seed):
     """The numbers below `size` in random order. All orders are equally likely.
@@ -91,9 +93,10 @@ def balanced_order(
             f"Received: batch_size={batch_size}"
         )
     if counts.min() < samples_per_class:
+        names = as_names(class_names)
         few = [
             f"{count} images of class "
-            f"{(class_names[label] if class_names else int(label))!r}"
+            f"{(names[label] if names else int(label))!r}"
             for label, count in zip(present, counts, strict=True)
             if count < samples_per_class
         ]

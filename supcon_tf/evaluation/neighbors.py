@@ -1,5 +1,7 @@
 """Classifies images by their nearest neighbours, without any training."""
 
+import warnings
+
 import numpy as np
 import tensorflow as tf
 from sklearn.neighbors import NearestNeighbors
@@ -23,7 +25,9 @@ def knn_accuracy(
 
     The neighbours of a test image are the training representations with the
     highest cosine similarity s to its own. Each of the k nearest votes for its
-    label with the weight `exp(s / 0.07)`. Nothing is trained.
+    label with the weight `exp(s / 0.07)`. Nothing is trained. If the test
+    images are the training images, each is left out of its own neighbours, and
+    there is a warning.
 
     Args:
       train_representations: `[n, R]` finite floats, of any length.
@@ -84,8 +88,11 @@ def knn_accuracies(
     Returns:
       A list of Python floats in [0, 1], one for each k.
     """
+    is_same = _are_same(train_representations, test_representations)
+    if is_same:
+        check_neighbors(max(neighbors), len(train_labels) - 1)
     search = NearestNeighbors(
-        n_neighbors=max(neighbors),
+        n_neighbors=max(neighbors) + is_same,
         metric="cosine",  # the distance 1 - s
     ).fit(train_representations)
     classes, answers = np.unique(train_labels, return_inverse=True)
@@ -100,6 +107,8 @@ def knn_accuracies(
             part = slice(first, first + _SEARCHED)
             expected = np.asarray(test_labels[part])
             distances, nearest = search.kneighbors(test_representations[part])
+            if is_same:
+                distances, nearest = _without_itself(distances, nearest, first)
             votes = np.exp(-distances / 0.07)
             rows = np.arange(len(expected))[:, None]
             for index, k in enumerate(neighbors):
@@ -109,6 +118,43 @@ def knn_accuracies(
                 num_right[index] += np.sum(given == expected)
             bar.update(len(expected))
     return [float(number) for number in num_right / len(test_labels)]
+
+
+def _are_same(train, test):
+    """Whether both are the same images; warns if the test is among the train.
+
+    The nearest neighbour of such an image is itself, and its label is right.
+    """
+    train, test = np.asarray(train), np.asarray(test)
+    is_same = train.shape == test.shape and np.array_equal(train, test)
+    if is_same:
+        warnings.warn(
+            "The test images are the training images: each is left out of its "
+            "own neighbours",
+            stacklevel=4,
+        )
+        return True
+    known = {row.tobytes() for row in train}
+    rows = [row.tobytes() for row in test]
+    if len(set(rows)) > 1 and all(row in known for row in rows):
+        warnings.warn(
+            f"All {len(rows)} test images are among the training images: each "
+            "finds itself, and its label is right",
+            stacklevel=4,
+        )
+    return False
+
+
+def _without_itself(distances, nearest, first):
+    """Leaves each image out of its k + 1 neighbours: `[b, k + 1]` -> `[b, k]`.
+
+    `first` is the number of the first image.
+    """
+    own = nearest == first + np.arange(len(nearest))[:, None]
+    # Among many equal ones an image may not be found itself.
+    own[~own.any(axis=1), -1] = True
+    shape = (len(nearest), -1)
+    return distances[~own].reshape(shape), nearest[~own].reshape(shape)
 
 
 def check_neighbors(neighbors, num_images):

@@ -7,6 +7,7 @@ from supcon_tf.encoders.encoder_check import (
     check_encoder,
     check_representations,
 )
+from supcon_tf.labels import as_names
 from supcon_tf.models.checked_inputs import CheckedInputs
 
 
@@ -18,7 +19,8 @@ class LinearClassifier(CheckedInputs, keras.Model):
       encoder: Keras model, `[B, ...]` -> representations `[B, R]`. It is
         frozen: it runs in inference mode and its weights never change.
       num_classes: int >= 1.
-      class_names: names of the classes in the order of the scores, or None.
+      class_names: names of the classes in the order of the scores, or None. A
+        list or an array of strings; bytes are decoded.
       image_size: (height, width) of the images that it was trained on, in
         pixels, or None. `supcon_tf.predict` brings photographs to it.
       resizing: how the images were brought to that size, by its name in
@@ -57,14 +59,15 @@ class LinearClassifier(CheckedInputs, keras.Model):
     ):
         check_encoder(encoder)
         super().__init__(autocast=False, **kwargs)  # as in SupConModel
-        if class_names is not None and len(class_names) != num_classes:
+        names = as_names(class_names)
+        if class_names is not None and len(names) != num_classes:
             raise ValueError(
                 f"`class_names` must be {num_classes} names, one a class. "
-                f"Received: {len(class_names)} names"
+                f"Received: {len(names)} names"
             )
         self.encoder = encoder
         self.num_classes = num_classes
-        self.class_names = None if class_names is None else tuple(class_names)
+        self.class_names = None if class_names is None else names
         self.image_size = None if image_size is None else tuple(image_size)
         self.resizing = resizing
         self.dense = layers.Dense(

@@ -246,3 +246,9 @@ def test_images_without_their_labels_are_refused_at_once(name):
 def test_numbers_below_1_are_refused(name):
     with pytest.raises(ValueError, match=f"`{name}` must be an int >= 1"):
         KNNCallback(bright_rows(60), bright_rows(40), **{name: 0})
+
+
+def test_validation_images_that_are_training_images_are_told():
+    x, y = np.random.default_rng(0).random((9, 4, 4, 3)), np.arange(9) % 3
+    with pytest.warns(UserWarning, match="3 of 3 images of `validation_data`"):
+        KNNCallback((x, y), (x[:3], y[:3]), neighbors=1)

@@ -144,3 +144,14 @@ def test_a_class_of_too_few_images_is_named():
             seed=0,
             class_names=("cat", "dog"),
         )
+
+
+def test_names_of_a_numpy_array_are_taken():
+    with pytest.raises(ValueError, match="and 1 images of class 'b'"):
+        balanced_order(
+            np.array([0, 0, 1]),
+            batch_size=2,
+            samples_per_class=2,
+            seed=0,
+            class_names=np.array(["a", "b"]),
+        )

@@ -115,3 +115,32 @@ def test_a_k_must_fit():
         choose_neighbors(
             np.eye(20), np.arange(20) % 2, candidates=(19, 50), fraction=0.1
         )
+
+
+def test_the_same_images_on_both_sides_are_left_out_of_their_own_neighbors():
+    random = np.random.default_rng(0)
+    x, labels = random.normal(size=(40, 3)), random.integers(0, 3, 40)
+    with pytest.warns(UserWarning, match="left out of its own neighbours"):
+        accuracy = knn_accuracy(x, labels, x.copy(), labels, neighbors=5)
+    rest = [np.delete(np.arange(40), i) for i in range(40)]
+    one_by_one = [
+        knn_accuracy(
+            x[r], labels[r], x[i : i + 1], labels[i : i + 1], neighbors=5
+        )
+        for i, r in enumerate(rest)
+    ]
+    assert accuracy == pytest.approx(np.mean(one_by_one)) and accuracy < 0.7
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(ValueError, match=r"from 1 to .* 39"),
+    ):
+        knn_accuracy(x, labels, x, labels, neighbors=40)
+    with pytest.warns(UserWarning, match="All 10 test images are among"):
+        knn_accuracy(x, labels, x[:10], labels[:10], neighbors=5)
+
+
+def test_equal_images_are_left_out_one_by_one():
+    x, labels = np.ones((6, 2)), np.array([0, 0, 0, 0, 1, 1])
+    with pytest.warns(UserWarning):
+        accuracy = knn_accuracy(x, labels, x, labels, neighbors=5)
+    assert accuracy == pytest.approx(4 / 6)

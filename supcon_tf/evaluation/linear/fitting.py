@@ -11,6 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from supcon_tf.data.splits import split_labels
 from supcon_tf.evaluation.encode import batches_for, encode_all
+from supcon_tf.labels import as_names
+from supcon_tf.metrics.accuracy import ABSENT
 from supcon_tf.models.linear_classifier import LinearClassifier
 
 
@@ -87,7 +89,7 @@ def fit_linear_classifier(
     sizes = {"augmentation": augmentation, "image_size": image_size}
     features, labels = encode_all(encoder, train, **sizes)
     images, _ = next(iter(batches_for(encoder, train, batch_size=1, **sizes)))
-    class_names = class_names or getattr(train, "class_names", None)
+    class_names = names_of(class_names, train)
     classifier = new_classifier(encoder, images, labels, class_names)
     chosen = _fit(
         classifier,
@@ -120,10 +122,12 @@ def _fit(
     num_classes = classifier.num_classes
     chosen, accuracies = candidates[0], []
     if len(candidates) > 1:
+        present, ids = np.unique(labels, return_inverse=True)
+        names = as_names(class_names) or range(num_classes)
         fitted, held_out = split_labels(
-            labels,
+            ids,
             validation_fraction,
-            class_names=class_names or range(num_classes),
+            class_names=[names[label] for label in present],
             seed=seed,
         )
         for value in candidates:
@@ -166,7 +170,7 @@ def _fit_dense(features, labels, num_classes, l2, max_iterations):
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
     kernel = np.zeros((features.shape[1], num_classes))
     # A class without training images must never be the answer.
-    bias = np.full(num_classes, -1e9)
+    bias = np.full(num_classes, ABSENT)
     kernel[:, regression.classes_] = coefficients.T / scaler.scale_[:, None]
     bias[regression.classes_] = intercepts
     bias -= scaler.mean_ @ kernel
@@ -195,7 +199,8 @@ def new_classifier(encoder, images, labels, class_names):
       >>> new_classifier(encoder, images, labels, None).num_classes
       4
     """
-    if labels is None and not class_names:
+    class_names = as_names(class_names) or None
+    if labels is None and class_names is None:
         raise ValueError(
             "`class_names` must name all classes of images whose labels are "
             f"not in memory. Received: class_names={class_names}"
@@ -207,7 +212,8 @@ def new_classifier(encoder, images, labels, class_names):
             "`labels` must be integers >= 0 of two or more classes. "
             f"Received: labels from {labels.min()} to {labels.max()}"
         )
-    class_names = class_names or None
+    if labels is not None and class_names is None:
+        _refuse_ids(labels)
     num_classes = len(class_names) if class_names else int(labels.max()) + 1
     if labels is not None and labels.max() >= num_classes:
         raise ValueError(
@@ -222,6 +228,38 @@ def new_classifier(encoder, images, labels, class_names):
         metrics=["accuracy"],
     )
     return classifier
+
+
+def names_of(class_names, source):
+    """Returns the names of the classes, as given or of a source.
+
+    Args:
+      class_names: names in any form, or None.
+      source: labelled images, which may have `class_names`.
+
+    Returns:
+      A tuple of names, or None without any.
+
+    Example:
+      >>> names_of(np.array(["cat", "dog"]), train)
+      ('cat', 'dog')
+    """
+    return (
+        as_names(class_names)
+        or as_names(getattr(source, "class_names", None))
+        or None
+    )
+
+
+def _refuse_ids(labels):
+    """Refuses labels that number things in a far wider range than classes."""
+    most, present = int(labels.max()), len(np.unique(labels))
+    if most > 100_000 and most > 10 * present:
+        raise ValueError(
+            "`labels` must be the numbers of classes, from 0 on: "
+            "`ids, labels = np.unique(labels, return_inverse=True)` makes them."
+            f" Received: {present} classes with labels up to {most}"
+        )
 
 
 def as_candidates(name, values):

@@ -6,6 +6,7 @@ from keras import ops
 from supcon_tf import metrics
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
+from supcon_tf.metrics.accuracy import num_answers
 
 
 def linear_probe(
@@ -92,8 +93,8 @@ def classification_accuracy(
 
     Returns:
       A dict of `top_1_accuracy`, a Python float in [0, 1]; `top_5_accuracy`,
-      how often the label is among the five highest scores, or None if there are
-      five classes or fewer; and `num_test_images`, an int.
+      how often the label is among the five highest scores, or None if five
+      classes or fewer had training images; and `num_test_images`, an int.
 
     Example:
       >>> accuracies = classification_accuracy(classifier, (images, labels))
@@ -108,7 +109,7 @@ def classification_accuracy(
     )
     scores = classifier.dense(features)
     top_5_accuracy = None
-    if classifier.num_classes > 5:
+    if num_answers(classifier) > 5:
         _, answers = ops.top_k(scores, 5)
         is_right = ops.convert_to_numpy(answers) == labels[:, None]
         top_5_accuracy = float(np.mean(is_right.any(axis=1)))

@@ -20,7 +20,12 @@ from supcon_tf.evaluation.encode import (
     encode_function,
     image_size_of,
 )
-from supcon_tf.evaluation.linear.fitting import as_candidates, new_classifier
+from supcon_tf.evaluation.linear.fitting import (
+    as_candidates,
+    names_of,
+    new_classifier,
+)
+from supcon_tf.metrics.accuracy import ABSENT
 
 KERNEL_INITIALIZERS = ("glorot_uniform", "zeros")
 
@@ -122,7 +127,7 @@ def train_linear_classifier(
     size = _checked_size(encoder, image_size)
     one = batches_for(encoder, train, batch_size=1, image_size=size)
     labels = _labels_of(train)
-    class_names = class_names or getattr(train, "class_names", None)
+    class_names = names_of(class_names, train)
     classifier = new_classifier(
         encoder, next(iter(one))[0], labels, class_names
     )
@@ -171,7 +176,7 @@ def train_linear_classifier(
             )
     (head,) = trained(train, [chosen])
     _check_converged(head, chosen)
-    classifier.dense.set_weights(head.get_weights())
+    classifier.dense.set_weights(_without_absent(head.get_weights(), labels))
     return classifier, {
         "learning_rate": chosen,
         "held_out_top_1_accuracies": accuracies,
@@ -223,6 +228,15 @@ def _labels_of(source):
     else:
         labels = getattr(source, "labels", None)
     return None if labels is None else np.asarray(labels, int).reshape(-1)
+
+
+def _without_absent(weights, labels):
+    """Kernel and bias, so that a class without images is never the answer."""
+    kernel, bias = weights
+    if labels is not None:
+        is_absent = ~np.isin(np.arange(len(bias)), labels)
+        bias = np.where(is_absent, ABSENT, bias)
+    return kernel, bias
 
 
 def _hold_out(train, labels, classifier, fraction, seed):

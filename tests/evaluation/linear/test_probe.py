@@ -6,6 +6,7 @@ from small_models import blobs, flatten_encoder
 
 from supcon_tf import augmentations
 from supcon_tf.data.datasets import load_dataset
+from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.splits import split
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.linear.probe import (
@@ -184,3 +185,34 @@ def test_of_five_classes_there_is_no_top_5(classes, top_5):
     classifier = LinearClassifier(flatten_encoder(2), classes)
     accuracies = classification_accuracy(classifier, (images, labels))
     assert accuracies["top_5_accuracy"] == top_5
+
+
+NAMES = np.array(["a", "b", "c", "d"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "names", [np.unique(NAMES), NAMES.astype("S"), NAMES.astype(object)]
+)
+def test_names_of_any_form_come_back_from_a_file(names, tmp_path):
+    x, y = blobs(40, 0)
+    for source, given in (((x, y), names), (LabelledImages(x, y, names), None)):
+        classifier = linear_probe(
+            flatten_encoder(4), source, class_names=given, l2=(1, 10), verbose=0
+        )
+        classifier.save(tmp_path / "classifier.keras")
+        loaded = keras.saving.load_model(tmp_path / "classifier.keras")
+        assert loaded.class_names == ("a", "b", "c", "d")
+
+
+def test_top_5_counts_the_classes_that_can_be_the_answer(capsys):
+    x, y = blobs(60, 0)
+    linear_probe(flatten_encoder(4), (x, 10 * y), (x, 10 * y))
+    assert "top-5" not in capsys.readouterr().out
+    linear_probe(flatten_encoder(4), (x, 10 * y), l2=(1, 10), verbose=0)
+
+
+def test_labels_that_are_ids_are_refused_before_they_take_the_memory():
+    x, y = blobs(20, 0)
+    with pytest.raises(ValueError, match=r"np\.unique\(labels, return_inverse"):
+        linear_probe(flatten_encoder(4), (x, y + 10**9))
