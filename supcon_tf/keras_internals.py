@@ -91,6 +91,18 @@ def variable_index(optimizer, variable):
     return optimizer._get_variable_index(variable)
 
 
+def uses_weight_decay(optimizer, variable):
+    """Whether `exclude_from_weight_decay` has not left a variable out.
+
+    Keras has no public way to ask.
+
+    Args:
+      optimizer: a Keras optimizer.
+      variable: `keras.Variable`, or its variable of TensorFlow.
+    """
+    return optimizer._use_weight_decay(variable)
+
+
 def has_value(variable):
     """Whether a variable has a value, or will have one with its copy's.
 

@@ -194,3 +194,11 @@ def test_exclude_from_weight_decay_has_no_public_way():
         optimizer.exclude_from_weight_decay([weight])
     optimizer.apply([tf.zeros(1)] * 2, weights)
     assert [float(weight[0]) for weight in weights] == [1, 2]
+
+
+def test_whether_a_variable_is_decayed_is_told():
+    weights = [keras.Variable([2.0], name=n) for n in ("a", "b", "c")]
+    optimizer = keras.optimizers.AdamW(1.0, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(weights[:1], ["b"])
+    told = [keras_internals.uses_weight_decay(optimizer, w) for w in weights]
+    assert told == [False, False, True]

@@ -117,7 +117,7 @@ class FeatureTransformation(layers.Layer):
             return labels, vectors, is_filled
         size = vectors.shape[0]
         random = keras.random.uniform((size,), seed=self.seed_generator)
-        here, there = ops.arange(size), ops.argsort(random)
+        here, there = ops.arange(size, dtype="int32"), ops.argsort(random)
         # Each sort keeps the order of what is equal. Entries of one class, or
         # unfilled ones, take the same places in both.
         for key in (labels, is_filled):

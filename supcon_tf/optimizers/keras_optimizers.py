@@ -5,6 +5,7 @@ None of them decays vectors (biases, BatchNormalization).
 
 import keras
 
+from supcon_tf import keras_internals
 from supcon_tf.optimizers.lower_rates import LowerRates
 from supcon_tf.optimizers.weight_decay import (
     L2InGradient,
@@ -130,8 +131,8 @@ class AdamW(LowerRates, keras.optimizers.AdamW):
 
     Args:
       learning_rate: float or `LearningRateSchedule`.
-      weight_decay: float >= 0; vectors are not decayed. They replace what
-        `exclude_from_weight_decay` was told before.
+      weight_decay: float >= 0; vectors are not decayed, nor is what
+        `exclude_from_weight_decay` is told.
       **kwargs: as for `keras.optimizers.AdamW`.
 
     Raises:
@@ -152,5 +153,6 @@ class AdamW(LowerRates, keras.optimizers.AdamW):
     def build(self, variables):
         """Makes the optimizer's variables, and excludes vectors from decay."""
         if not self.built:
-            self.exclude_from_weight_decay(filter(is_vector, variables))
+            for variable in filter(is_vector, variables):
+                keras_internals.exclude_from_weight_decay(self, variable)
         super().build(variables)

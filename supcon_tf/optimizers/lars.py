@@ -29,7 +29,8 @@ class LARS(LowerRates, L2InGradient, keras.optimizers.SGD):
       learning_rate: float or `LearningRateSchedule`.
       momentum: float in [0, 1].
       trust_coefficient: float > 0; eta in the paper. 0.001 in the recipes.
-      l2: float >= 0, the weight decay; it counts in |g|.
+      l2: float >= 0, the weight decay; it counts in |g|. Kernels that
+        `exclude_from_weight_decay` is told keep their trust.
       **kwargs: as for `keras.optimizers.Optimizer`.
 
     Raises:
@@ -70,7 +71,10 @@ class LARS(LowerRates, L2InGradient, keras.optimizers.SGD):
         # The squares of small float16 gradients would be 0.
         dtype = keras.backend.result_type(variable.dtype, "float32")
         weight = ops.cast(variable, dtype)
-        gradient = super().effective_gradient(ops.cast(gradient, dtype), weight)
+        gradient = ops.add(
+            ops.cast(gradient, dtype),
+            ops.multiply(weight, self.l2_of(variable)),
+        )
         weight_norm, gradient_norm = _norm(weight), _norm(gradient)
         has_trust = ops.logical_and(weight_norm > 0, gradient_norm > 0)
         # This avoids a division by 0, whose NaN the last `where` would hide.

@@ -4,6 +4,8 @@ import math
 
 from keras import ops
 
+from supcon_tf import keras_internals
+
 
 class L2InGradient:
     """Adds `l2 * variable` to the gradients of variables that are no vectors.
@@ -16,11 +18,12 @@ class L2InGradient:
 
     Args:
       learning_rate: float or `LearningRateSchedule`.
-      l2: float >= 0, the weight decay.
-      **kwargs: as for the optimizer.
+      l2: float >= 0, the weight decay. It leaves out what
+        `exclude_from_weight_decay` is told, too.
+      **kwargs: as for the optimizer, without its `weight_decay`.
 
     Raises:
-      ValueError: if `l2` is negative.
+      ValueError: if `l2` is negative, or `weight_decay` is given.
 
     Example:
       >>> class Adamax(L2InGradient, keras.optimizers.Adamax):
@@ -31,6 +34,13 @@ class L2InGradient:
 
     def __init__(self, learning_rate, *, l2=0.0, **kwargs):
         check_not_negative("l2", l2)
+        decay = kwargs.get("weight_decay")
+        if decay:
+            raise ValueError(
+                "`weight_decay` must be None: `l2` is the weight decay of "
+                f"{type(self).__name__}, and AdamW has a decoupled one. "
+                f"Received: weight_decay={decay!r}"
+            )
         super().__init__(learning_rate, **kwargs)
         self.l2 = l2
 
@@ -52,7 +62,11 @@ class L2InGradient:
         """
         # The sum is taken even without L2, since it is dense. Keras would
         # square the repeated rows of an Embedding's sparse gradient one by one.
-        return ops.add(gradient, ops.multiply(variable, self.l2))
+        return ops.add(gradient, ops.multiply(variable, self.l2_of(variable)))
+
+    def l2_of(self, variable):
+        """`l2`, or 0 for what `exclude_from_weight_decay` was told."""
+        return self.l2 * keras_internals.uses_weight_decay(self, variable)
 
     def get_config(self):
         """Returns every argument of the constructor."""

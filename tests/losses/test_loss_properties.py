@@ -3,6 +3,7 @@
 import itertools
 
 import hypothesis
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,7 +16,7 @@ from equations import (
 from hypothesis import strategies as st
 from pairwise import pairwise
 
-from supcon_tf import supcon_loss
+from supcon_tf import SupConLoss, supcon_loss
 from supcon_tf.losses.pairs import tiles
 
 SUMMATIONS = ["outside", "inside"]
@@ -396,3 +397,27 @@ def test_float32_is_exact_at_every_temperature(implementation, temperature):
     np.testing.assert_allclose(
         losses, expected, rtol=1e-5, atol=1e-5 / temperature * 0.1
     )
+
+
+@pytest.mark.parametrize("floatx", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"implementation": "dense"},
+        {"implementation": "tiled"},
+        {"positives_cap": 2},
+        {"anchors": "first"},
+    ],
+    ids=str,
+)
+def test_a_half_precision_floatx_changes_no_value(options, floatx):
+    z = np.random.default_rng(0).normal(size=(8, 2, 4)).astype("float32")
+    labels = np.arange(8) % 3
+    expected = SupConLoss(**options)(labels, z)
+    keras.config.set_floatx(floatx)
+    try:
+        value = SupConLoss(**options)(labels, z)
+    finally:
+        keras.config.set_floatx("float32")
+    assert keras.backend.standardize_dtype(value.dtype) == "float32"
+    assert float(value) == pytest.approx(float(expected), rel=1e-6)

@@ -108,3 +108,36 @@ def test_another_optimizer_gets_l2_by_one_line():
     optimizer = Adamax(0.5, l2=0.1)
     assert (moved(optimizer, [[1.0, 2.0]], zero) < [[1.0, 2.0]]).all()
     assert optimizer.get_config()["l2"] == 0.1
+
+
+@pytest.mark.parametrize("make", [*WITH_L2, AdamW])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_what_is_excluded_from_weight_decay_is_not_decayed(make, by_name):
+    option = "weight_decay" if make is AdamW else "l2"
+    gradient = tf.constant([[0.3, 0.1]])
+    values = {}
+    for decay in (0.1, 0.0):
+        kernels = [
+            keras.Variable([[1.0, -2.0]], name=name)
+            for name in ("kernel", "embeddings")
+        ]
+        bias = keras.Variable([1.0, 2.0], name="bias")
+        optimizer = make(0.5, **{option: decay})
+        if by_name:
+            optimizer.exclude_from_weight_decay(var_names=["embedding"])
+        else:
+            optimizer.exclude_from_weight_decay(var_list=kernels[1:])
+        for _ in range(2):
+            optimizer.apply([gradient, gradient, tf.zeros(2)], [*kernels, bias])
+        values[decay] = [kernel.numpy() for kernel in kernels]
+        np.testing.assert_array_equal(bias, [1.0, 2.0])
+    np.testing.assert_allclose(values[0.1][1], values[0.0][1], rtol=1e-6)
+    assert np.abs(values[0.1][0] - values[0.0][0]).max() > 1e-5
+
+
+@pytest.mark.parametrize("make", WITH_L2)
+def test_a_second_weight_decay_is_refused(make):
+    with pytest.raises(ValueError, match="`l2` is the weight decay"):
+        make(0.5, weight_decay=0.1)
+    assert make(0.5, weight_decay=None).weight_decay is None
+    assert type(make.from_config(make(0.5).get_config())) is make

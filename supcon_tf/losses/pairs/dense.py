@@ -51,8 +51,8 @@ def others_of(pairs, stride, is_real=None):
     Returns:
       `[M, C]` bool.
     """
-    rows = ops.arange(ops.shape(pairs)[0]) * stride
-    columns = ops.arange(ops.shape(pairs)[1])
+    rows = ops.arange(ops.shape(pairs)[0], dtype="int32") * stride
+    columns = ops.arange(ops.shape(pairs)[1], dtype="int32")
     is_other = rows[:, None] != columns[None, :]
     if is_real is not None:
         is_other = ops.logical_and(is_other, is_real[None, :] > 0)

@@ -133,8 +133,8 @@ def pair_masks(
     Returns:
       Two masks `[M, C]` bool, the positives and the negatives.
     """
-    columns = ops.arange(ops.shape(is_same)[1]) // views
-    rows = ops.arange(ops.shape(is_same)[0]) * stride // views
+    columns = ops.arange(ops.shape(is_same)[1], dtype="int32") // views
+    rows = ops.arange(ops.shape(is_same)[0], dtype="int32") * stride // views
     is_own = rows[:, None] == columns[None, :]  # views of the anchor's image
     is_same = ops.logical_or(is_same, is_own)
     is_positive = is_same
@@ -236,7 +236,7 @@ def class_sizes(labels, projections, *, unlabeled_label=None, queue=None):
             ids = ops.concatenate([ids, ops.cast(queue_ids, ids.dtype)])
     groups = group_by_class(ids, size, unlabeled_label=unlabeled_label)
 
-    is_image = ops.cast(ops.arange(size) < batch, "float32")
+    is_image = ops.cast(ops.arange(size, dtype="int32") < batch, "float32")
     images = of_groups(is_image, groups, size)
     members = of_groups(counted, groups, size)
     return ClassSizes(

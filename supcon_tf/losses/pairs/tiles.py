@@ -138,7 +138,7 @@ class Tile:
         )
         self._is_self = None
         if diagonal:
-            index = ops.arange(ops.shape(self.products)[0])
+            index = ops.arange(ops.shape(self.products)[0], dtype="int32")
             self._is_self = index[:, None] == index[None, :]
         self._weights = kinds.in_both_orders(rows, columns)
         self.is_symmetric = kinds.is_symmetric and "scales" not in rows
