@@ -88,17 +88,18 @@ def test_every_flag_of_the_pages_is_a_flag():
         LinearEvalConfig,
         PretrainConfig,
     )
+    from supcon_tf.photographs.embed import EmbedConfig
     from supcon_tf.photographs.images import ImagesConfig
+    from supcon_tf.photographs.predict import PredictConfig
+    from supcon_tf.photographs.search import SearchConfig
 
     known = {"recipe", "list_recipes", "list_losses", "workdir", "output"}
     known |= {"help"}
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}
     known |= {"include_projection", "include_classifier"}
     known |= {"study", "values", "seeds", "objectives", "list"}
-    for config in (
-        *(PretrainConfig, LinearEvalConfig, EvaluateConfig),
-        *(ImagesConfig,),
-    ):
+    asking = (EmbedConfig, ImagesConfig, PredictConfig, SearchConfig)
+    for config in (PretrainConfig, LinearEvalConfig, EvaluateConfig, *asking):
         fields = dataclasses.fields(config)
         known |= {field.name for field in fields}
         known |= {f"no{field.name}" for field in fields if field.type is bool}
