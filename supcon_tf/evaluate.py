@@ -5,9 +5,10 @@
 The encoder is frozen: a linear probe and nearest neighbours of the training
 images on its representations, retrieval among the test images (precision@1,
 R-precision, MAP@R), how the representations lie (alignment, uniformity,
-effective rank); if asked for, the same on another data set and the errors on
-corrupted images. With --baseline another encoder is measured the same way, and
-the mean corruption error is relative to it.
+effective rank); if asked for, the same on another data set, how well images of
+other classes are told from the known ones, and the errors on corrupted images.
+With --baseline another encoder is measured the same way, and the mean
+corruption error is relative to it.
 
 Prints a table and writes it to DIR/evaluation.json, with --figures PNG files
 beside it, with --page one HTML file, page.html, in which a person looks at the
@@ -42,6 +43,8 @@ def evaluate(config):
           representations.
         transfer: None, or a dict of `dataset`, `linear_probe`, `knn`,
           `retrieval`.
+        open_set: None, or a dict of `auroc`, `fpr_at_95_tpr`, `neighbors` and
+          `num_unknown_images`, as from `open_set_scores`.
         corruption: None, or a dict of `clean_error`, `errors` (kind -> list by
           severity) and `mean_error`.
 

@@ -31,6 +31,12 @@ class EvaluateConfig(Checked):
     transfer_dataset: str | None = setting(
         None, "A second data set: linear probe, k-NN and retrieval on it, too."
     )
+    unknown_dataset: str | None = setting(
+        None,
+        "A data set of other classes: how well its test images are told from "
+        "the known ones by the distance to the nearest training images (AUROC, "
+        "FPR at 95 % TPR).",
+    )
     data_dir: str | None = setting(
         None,
         "Folder of the images, by default that of the training; for "
@@ -38,6 +44,9 @@ class EvaluateConfig(Checked):
     )
     transfer_data_dir: str | None = setting(
         None, "Folder of the second data set; by default data_dir."
+    )
+    unknown_data_dir: str | None = setting(
+        None, "Folder of the data set of other classes; by default data_dir."
     )
     download: bool = setting(
         False, "Let tensorflow-datasets download what is not in data_dir."
@@ -143,6 +152,7 @@ class EvaluateConfig(Checked):
         for setting_name, names in (
             ("corruptions", ("severities", "corrupted")),
             ("transfer_dataset", ("transfer_data_dir", "transfer_max_samples")),
+            ("unknown_dataset", ("unknown_data_dir",)),
         ):
             if getattr(self, setting_name) is None:
                 reason = f"{setting_name}=None"

@@ -222,6 +222,8 @@ def _with_noise(source, probability, seed):
     return dataclasses.replace(source, labels=labels.numpy())
 
 
+# These come with a package, so that a `data_dir` has no effect on them.
+WITHOUT_FOLDER = ("digits",)
 DATASETS = {
     "digits": _digits,
     "cifar10": functools.partial(load_tfds, "cifar10"),

@@ -99,6 +99,61 @@ def parts_of(
     return train, test
 
 
+def unknown_images(
+    name,
+    known,
+    *,
+    data_dir=None,
+    download=False,
+    max_test_images=None,
+    seed=0,
+):
+    """Loads test images of classes that are not among the known ones.
+
+    Args:
+      name: as in `load_dataset`.
+      known: names of the known classes. Images of a class of such a name are
+        left out.
+      data_dir: as in `load_dataset`.
+      download: as in `load_dataset`.
+      max_test_images: as in `parts_of`.
+      seed: as in `parts_of`.
+
+    Returns:
+      The images, as `load_dataset` returns test images, and the sorted names of
+      the classes that were left out.
+
+    Raises:
+      ValueError: if there is no such data set, or no image is left. And if a
+        class of a stream is known, since its labels are not known beforehand.
+
+    Example:
+      >>> unknown, left_out = unknown_images("digits", ("0", "cat"))
+      >>> left_out, 0 in unknown.labels
+      (['0'], False)
+    """
+    _, test = load_dataset(
+        name, data_dir=data_dir, download=download, seed=seed
+    )
+    left_out = sorted(set(test.class_names) & set(known))
+    if not isinstance(test, LabelledImages):
+        if left_out:
+            raise ValueError(
+                "`dataset` must have no known class if it is streamed. "
+                f"Received: dataset={name!r} with {left_out}"
+            )
+        return test.part(0, min(max_test_images or len(test), len(test))), []
+    is_known = np.isin(np.array(test.class_names), left_out)
+    (kept,) = np.nonzero(~is_known[test.labels])
+    if not len(kept):
+        raise ValueError(
+            "`dataset` must have images of classes that are not known. "
+            f"Received: dataset={name!r} with {left_out} alone"
+        )
+    order = np.random.default_rng(seed).permutation(len(kept))
+    return test.take(kept[np.sort(order[:max_test_images])]), left_out
+
+
 def _are_same(test, other):
     if isinstance(test, LabelledImages):
         return np.array_equal(test.images, other.images)

@@ -6,6 +6,7 @@ from supcon_tf import metrics
 from supcon_tf.evaluation.encode import encode_with_progress
 from supcon_tf.evaluation.linear.fitting import probe_representations
 from supcon_tf.evaluation.neighbors import choose_neighbors, knn_accuracies
+from supcon_tf.evaluation.open_set import open_set_scores
 from supcon_tf.evaluation.representations import effective_rank
 from supcon_tf.evaluation.retrieval import retrieval_scores
 from supcon_tf.metrics.accuracy import top_accuracies
@@ -22,6 +23,7 @@ def measure(
     validation_fraction=0.1,
     seed=0,
     title="encode",
+    unknown=None,
 ):
     """Measures an encoder by a linear probe, k-NN, retrieval and geometry.
 
@@ -39,6 +41,8 @@ def measure(
         that is held out to choose k and l2; 0.1 by default.
       seed: integer that decides which part is held out, 0 by default.
       title: string before the progress bars, `"encode"` by default.
+      unknown: images of other classes, of the same kind. None, the default,
+        measures nothing on them.
 
     Returns:
       A `LinearClassifier` on the encoder, the test representations `[n, R]`,
@@ -53,6 +57,7 @@ def measure(
           The positives of an image are the other images of its class.
         effective_rank: that of the test representations.
         num_features: R.
+        open_set: with `unknown` alone, a dict as from `open_set_scores`.
 
     Raises:
       ValueError: as in `fit_linear_classifier` and `choose_neighbors`.
@@ -71,6 +76,12 @@ def measure(
     x_test, y_test = encode_with_progress(
         encoder, test, image_size=image_size, title=f"{title}, test images"
     )
+    open_set = {}
+    if unknown is not None:
+        x_unknown, _ = encode_with_progress(
+            encoder, unknown, image_size=image_size, title=f"{title}, unknown"
+        )
+        open_set["open_set"] = open_set_scores(x_train, x_test, x_unknown)
     knn = _knn(
         (x_train, y_train),
         (x_test, y_test),
@@ -118,6 +129,7 @@ def measure(
             "uniformity": float(uniformity),
             "effective_rank": rank,
             "num_features": x_test.shape[1],
+            **open_set,
         },
     )
 

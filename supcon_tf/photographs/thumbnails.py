@@ -6,11 +6,12 @@ import pathlib
 
 import numpy as np
 from PIL import Image, ImageOps
+from tqdm import tqdm
 
 _QUALITY = 70  # of WebP: at 64 pixels there is no difference to see from 90
 
 
-def webp_thumbnails(images, size):
+def webp_thumbnails(images, size, *, title=None):
     """Makes a small WebP copy of each image.
 
     Args:
@@ -19,6 +20,8 @@ def webp_thumbnails(images, size):
         a file is honoured, and what is transparent is put on white.
       size: int >= 1, in pixels. The copy fits into a square of this side. An
         image is never made larger.
+      title: string before a progress bar, which is only shown on a terminal.
+        None, the default, shows none.
 
     Returns:
       A list of n `bytes`, the contents of WebP files.
@@ -32,7 +35,13 @@ def webp_thumbnails(images, size):
       (8, b'WEBP')
     """
     thumbnails = []
-    for picture in pictures(images):
+    for picture in tqdm(
+        pictures(images, size),
+        total=len(images),
+        desc=title,
+        unit="img",
+        disable=True if title is None else None,
+    ):
         picture.thumbnail((size, size), reducing_gap=2)
         file = io.BytesIO()
         picture.save(file, "WEBP", quality=_QUALITY, method=4)
@@ -58,7 +67,7 @@ def sprite(images, size):
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     whole = Image.new("RGB", (columns * size, rows * size), "white")
-    for index, picture in enumerate(pictures(images)):
+    for index, picture in enumerate(pictures(images, size)):
         picture.thumbnail((size, size))
         row, column = divmod(index, columns)
         left = column * size + (size - picture.width) // 2
@@ -67,11 +76,13 @@ def sprite(images, size):
     return whole
 
 
-def pictures(images):
+def pictures(images, size=None):
     """Yields images or image files one by one, as RGB pictures of Pillow.
 
     Args:
       images: as in `webp_thumbnails`.
+      size: int >= 1, the side in pixels that is needed, so that a JPEG file is
+        decoded at a fraction of its size; None decodes all of it.
 
     Yields:
       `PIL.Image` in the mode RGB.
@@ -84,7 +95,8 @@ def pictures(images):
       [(32, 32), (32, 32)]
     """
     if not isinstance(images, np.ndarray) or images.dtype.kind in "UO":
-        yield from map(_picture_of_file, images)
+        for path in images:
+            yield _picture_of_file(path, size)
         return
     if images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(
@@ -98,11 +110,18 @@ def pictures(images):
         yield Image.fromarray(np.repeat(image, 3 // image.shape[2], axis=2))
 
 
-def _picture_of_file(path):
+def _picture_of_file(path, size):
     """The picture in a file, upright, in RGB."""
     try:
         with Image.open(pathlib.Path(path)) as file:
+            if size is not None:
+                file.draft("RGB", (2 * size, 2 * size))  # of JPEG alone
             picture = ImageOps.exif_transpose(file)
+            if picture.mode.startswith("I;16"):
+                # Pillow would clip what is above 255.
+                return Image.fromarray(
+                    (np.asarray(picture) // 256).astype(np.uint8)
+                ).convert("RGB")
             if picture.has_transparency_data:
                 picture = picture.convert("RGBA")
                 white = Image.new("RGBA", picture.size, "white")

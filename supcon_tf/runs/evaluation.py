@@ -7,13 +7,9 @@ import time
 
 from keras import ops
 
-from supcon_tf.config import PretrainConfig
-from supcon_tf.config.settings import read_json
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
-from supcon_tf.data.splits import TEST_FRACTION
 from supcon_tf.drawing import check_matplotlib
 from supcon_tf.encoders.frozen import frozen_encoder
-from supcon_tf.evaluation.measured_images import parts_of
 from supcon_tf.evaluation.measures import measure
 from supcon_tf.evaluation.report import figures
 from supcon_tf.evaluation.report.files import FILES, draw_evaluation, titles_of
@@ -32,19 +28,19 @@ from supcon_tf.files import (
     written_whole,
 )
 from supcon_tf.photographs.page import check_bokeh
+from supcon_tf.runs.evaluation_images import images_of, with_own_dataset
 from supcon_tf.runs.evaluation_to_look_at import (
     remove_page_and_projector,
     write_page_of,
     write_projector_of,
 )
-from supcon_tf.training.workdir import read_held_out
 
 _RESULTS = "evaluation.json"
 
 
 def prepare(config):
     """Checks everything and writes nothing; returns the run as a function."""
-    config = _with_dataset(config)
+    config = with_own_dataset(config)
     output = _checked_output(config)
     kinds = _checked_kinds(config)
     encoders = {
@@ -57,13 +53,7 @@ def prepare(config):
         for name in ("encoder", "baseline")
         if name == "encoder" or config.baseline is not None
     }
-    train, test = _parts_of(config)
-    transfer = None
-    if config.transfer_dataset is not None:
-        try:
-            transfer = _parts_of(config, "transfer_")
-        except ValueError as error:
-            raise ValueError(f"transfer_dataset: {error}") from error
+    (train, test), transfer, (unknown, left_out) = images_of(config)
 
     def run():
         start = time.perf_counter()
@@ -72,9 +62,22 @@ def prepare(config):
             representations = {}
             for name, (encoder, size) in encoders.items():
                 results[name], representations[name] = _measured(
-                    name, encoder, size, (train, test), transfer, kinds, config
+                    name,
+                    encoder,
+                    size,
+                    (train, test),
+                    transfer,
+                    unknown,
+                    kinds,
+                    config,
                 )
             results |= _facts(config, results, train, test, kinds)
+            if left_out:
+                results["notes"] = [
+                    *results["notes"],
+                    f"{config.unknown_dataset}: images of {', '.join(left_out)}"
+                    " are left out of the unknown, as these classes are known.",
+                ]
             results["seconds"] = round(time.perf_counter() - start, 2)
             _report(config, output, results, representations, train, test)
         return json.loads(_text(results))
@@ -82,7 +85,7 @@ def prepare(config):
     return run
 
 
-def _measured(name, encoder, size, parts, transfer, kinds, config):
+def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
     """What is measured of one encoder, and what it says of the test images.
 
     The latter are representations `[n, R]`, labels `[n]` and, if they are to
@@ -96,8 +99,9 @@ def _measured(name, encoder, size, parts, transfer, kinds, config):
         "seed": config.seed,
     }
     classifier, x, labels, results = measure(
-        encoder, *parts, title=name, **arguments
+        encoder, *parts, title=name, unknown=unknown, **arguments
     )
+    results = {"open_set": None} | results
     results |= {
         "where": getattr(config, name),
         "image_size": list(size),
@@ -206,30 +210,6 @@ def _write(results, output):
         path.write_text(_text(results), encoding="utf-8")
 
 
-def _with_dataset(config):
-    """The config with the data set that the encoder was trained on, if none is.
-
-    Without a run's folder it is the digits, where no data_dir says otherwise.
-    """
-    if config.dataset is not None:
-        return config
-    path = pathlib.Path(config.encoder or "").expanduser() / "config.json"
-    if config.encoder and path.is_file():
-        run = read_json(PretrainConfig, path, required=("dataset",))
-        return dataclasses.replace(
-            config,
-            dataset=run.dataset,
-            data_dir=config.data_dir or run.data_dir,
-        )
-    if config.data_dir is not None:
-        raise ValueError(
-            "`dataset` must be given with data_dir, such as --dataset=folder, "
-            "for an encoder that is no folder of supcon-pretrain. "
-            f"Received: data_dir={config.data_dir!r}"
-        )
-    return dataclasses.replace(config, dataset="digits")
-
-
 def _checked_output(config):
     if not config.output:
         raise ValueError(
@@ -293,35 +273,3 @@ def _checked_kinds(config):
                 + (f", which is left out: it {why}" if why else "")
             )
     return kinds
-
-
-def _parts_of(config, prefix=""):
-    """Training and test images of the data set, or of the transfer one.
-
-    The settings of the second data set are those of the first with a prefix.
-    """
-    name = getattr(config, f"{prefix}dataset")
-    held_out = []
-    for where in (config.encoder, config.baseline):
-        path = pathlib.Path(where or "").expanduser() / "config.json"
-        if where and path.is_file():
-            run = read_json(PretrainConfig, path, required=("dataset",))
-            if run.dataset == name:
-                how = {
-                    "seed": run.seed,
-                    "test_fraction": run.validation_fraction or TEST_FRACTION,
-                    "held_out": read_held_out(path.parent),
-                }
-                if how not in held_out:
-                    held_out.append(how)
-    return parts_of(
-        name,
-        data_dir=getattr(config, f"{prefix}data_dir") or config.data_dir,
-        download=config.download,
-        max_samples=getattr(config, f"{prefix}max_samples"),
-        max_test_images=config.max_test_images,
-        held_out=held_out,
-        validation_fraction=config.validation_fraction,
-        neighbors=config.neighbors,
-        seed=config.seed,
-    )

@@ -8,8 +8,9 @@ from supcon_tf.data import datasets
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.splits import split
+from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.evaluation import measured_images
-from supcon_tf.evaluation.measured_images import parts_of
+from supcon_tf.evaluation.measured_images import parts_of, unknown_images
 
 
 def how(seed, fraction):
@@ -104,3 +105,14 @@ def test_of_many_streamed_test_images_the_first_are_taken(monkeypatch):
 def test_too_few_images_are_refused(own, arguments, message):
     with pytest.raises(ValueError, match=message):
         parts_of("own", **arguments)
+
+
+def test_a_stream_with_a_known_class_is_no_unknown_data_set(monkeypatch):
+    stream = StreamedImages(["a"], [8], lambda record: (record, 0), ("a", "b"))
+    monkeypatch.setattr(
+        measured_images, "load_dataset", lambda *_, **__: (stream, stream)
+    )
+    unknown, left_out = unknown_images("x", ("c",), max_test_images=5)
+    assert (len(unknown), left_out) == (5, [])
+    with pytest.raises(ValueError, match=r"if it is streamed.*\['b'\]"):
+        unknown_images("x", ("b", "c"))

@@ -50,6 +50,21 @@ def test_a_file_is_shown_upright_and_on_white(tmp_path):
     assert white.getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_a_file_of_16_bits_is_not_all_white(tmp_path):
+    deep = np.full((4, 4), 128 * 256, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    (picture,) = pictures([tmp_path / "deep.png"])
+    assert picture.getpixel((0, 0)) == (128, 128, 128)
+
+
+def test_a_large_jpeg_file_is_decoded_at_a_fraction_of_its_size(tmp_path):
+    Image.new("RGB", (800, 400), "red").save(tmp_path / "large.jpg")
+    (picture,) = pictures([tmp_path / "large.jpg"], 20)
+    assert picture.size == (100, 50)  # an eighth, not below twice 20
+    (small,) = webp_thumbnails([tmp_path / "large.jpg"], 20)
+    assert opened(small).shape == (10, 20, 3)
+
+
 def test_a_sprite_has_the_images_row_by_row():
     images = np.arange(5, dtype=np.uint8)[:, None, None, None] * 50
     whole = np.asarray(sprite(np.tile(images, (1, 6, 6, 1)), 3))

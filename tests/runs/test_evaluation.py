@@ -203,6 +203,39 @@ def test_the_command_prints_a_table_of_what_it_writes(
 
 
 @pytest.mark.slow
+def test_images_of_other_classes_are_told_from_the_known_ones(
+    workdir, tmp_path, capsys
+):
+    random = np.random.default_rng(0)
+    for name in ("noise", "3"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(10):
+            keras.utils.save_img(
+                tmp_path / "photos" / name / f"{number}.png",
+                random.integers(256, size=(8, 8, 3)),
+                scale=False,
+            )
+    output = tmp_path / "new"
+    status, out, _ = run(
+        capsys,
+        f"--encoder={workdir}",
+        f"--output={output}",
+        "--unknown_dataset=folder",
+        f"--unknown_data_dir={tmp_path / 'photos'}",
+        *FEW,
+    )
+    assert status == 0
+    results = json.loads((output / "evaluation.json").read_text())
+    scores = results["encoder"]["open_set"]
+    assert scores["num_unknown_images"] == 2  # a fifth of the ten are test ones
+    # Noise is no digit.
+    assert scores["auroc"] == 1
+    assert scores["fpr_at_95_tpr"] == 0
+    assert "unknown classes, AUROC" in out
+    assert "folder: images of 3 are left out of the unknown" in out
+
+
+@pytest.mark.slow
 def test_earlier_results_are_replaced_only_if_asked(workdir, tmp_path, capsys):
     earlier = tmp_path / "evaluation.json"
     earlier.write_text("earlier")
@@ -271,6 +304,18 @@ def test_the_same_seed_gives_the_same_results(workdir, tmp_path):
             ("--severities=3",),
             "`severities` must be left out with corruptions=None, which has no "
             "such thing. Received: severities=(3,)",
+        ),
+        (
+            ("--unknown_data_dir=there",),
+            "`unknown_data_dir` must be left out with unknown_dataset=None",
+        ),
+        (
+            ("--unknown_dataset=mnist",),
+            "unknown_dataset: `dataset` must be one",
+        ),
+        (
+            ("--unknown_dataset=digits",),
+            "unknown_dataset: `dataset` must have images of classes that are ",
         ),
         (("--corrupted=tfds",), "`corrupted` must be left out with corrup"),
         (("--corruptions=all,none",), "`corruptions` must be all, none or of"),

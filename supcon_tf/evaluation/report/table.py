@@ -52,6 +52,13 @@ def _measures(models):
     if models[0]["transfer"]:
         transfers = [m["transfer"] for m in models]
         yield from _accuracies(f"{transfers[0]['dataset']}: ", transfers)
+    if models[0]["open_set"]:
+        scores = [m["open_set"] for m in models]
+        yield "unknown classes, AUROC", _decimals(scores, "auroc")
+        yield (
+            "unknown classes, FPR at 95 % TPR",
+            _decimals(scores, "fpr_at_95_tpr"),
+        )
     yield "alignment (0: classes are points)", _decimals(models, "alignment")
     yield "uniformity (lower: more even)", _decimals(models, "uniformity")
     ranks = [f"{m['effective_rank']:.1f}" for m in models]

@@ -92,7 +92,7 @@ def number_rows(models, labels):
             f"{' or '.join(str(n) for n in _features(models))} features.",
         ),
     ]
-    return rows + _corruption(models)
+    return rows + _open_set(models) + _corruption(models)
 
 
 def _features(models):
@@ -163,6 +163,28 @@ def _retrieval(models):
     return [
         (name, _percents(retrieval, key), _MEANINGS[key] + alone)
         for key, name in SCORES.items()
+    ]
+
+
+def _open_set(models):
+    """Rows of the scores on images of other classes, if there are any."""
+    if not models[0].get("open_set"):
+        return []
+    scores = [model["open_set"] for model in models]
+    count = f"{scores[0]['num_unknown_images']:,}"
+    return [
+        (
+            "unknown classes, AUROC",
+            _percents(scores, "auroc"),
+            f"How often one of {count} images of other classes is farther from "
+            "its nearest training images than a test image is. Chance is 50 %.",
+        ),
+        (
+            "unknown classes, taken for known",
+            _percents(scores, "fpr_at_95_tpr"),
+            "How many images of other classes are as near as 95 % of the test "
+            "images (FPR at 95 % TPR). Lower is better.",
+        ),
     ]
 
 

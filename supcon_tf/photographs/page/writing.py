@@ -106,7 +106,9 @@ def write_page(
         images = images[drawn]
     else:
         images = [images[i] for i in drawn]
-    thumbnails = webp_thumbnails(images, thumbnail_size)
+    thumbnails = webp_thumbnails(
+        images, thumbnail_size, title="page, thumbnails"
+    )
     if len(thumbnails) != len(drawn):
         raise ValueError(
             f"`images` must be as many as `labels`, {len(labels)}. "

@@ -27,6 +27,7 @@ def model(where, accuracy, errors, transfer=None, top_5=0.99, alone=0):
         "alignment": 0.5,
         "uniformity": -2.5,
         "effective_rank": 12.34,
+        "open_set": None,
         "transfer": transfer and {"dataset": transfer, **part},
         "corruption": errors
         and {
@@ -132,3 +133,12 @@ def test_scores_that_are_not_there_are_a_dash():
     text = evaluation_table(results(alone))
     assert cells(text, "retrieval, MAP@R") == ["-"]
     assert cells(text, "retrieval, images alone in class") == ["1,000"]
+
+
+def test_unknown_classes_have_two_rows_if_they_were_measured():
+    scores = {"auroc": 0.875, "fpr_at_95_tpr": 0.25}
+    measured = model("a", 0.9, None) | {"open_set": scores}
+    text = evaluation_table(results(measured))
+    assert cells(text, "unknown classes, AUROC") == ["0.8750"]
+    assert cells(text, "unknown classes, FPR at 95 % TPR") == ["0.2500"]
+    assert "unknown" not in evaluation_table(results(model("a", 0.9, None)))

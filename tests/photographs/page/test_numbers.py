@@ -19,6 +19,12 @@ MEASURED = {
     "uniformity": -2.0,
     "effective_rank": 7.25,
     "num_features": 1280,
+    "open_set": {
+        "auroc": 0.875,
+        "fpr_at_95_tpr": 0.25,
+        "neighbors": 5,
+        "num_unknown_images": 300,
+    },
     "corruption": {"mean_error": 0.4, "errors": {"fog": [0.4]}},
 }
 
@@ -37,6 +43,8 @@ def test_each_row_has_the_value_of_each_encoder_and_a_sentence():
         "alignment": ["0.500", "0.250"],
         "uniformity": ["-2.000"] * 2,
         "effective rank": ["7.2"] * 2,
+        "unknown classes, AUROC": ["87.5 %"] * 2,
+        "unknown classes, taken for known": ["25.0 %"] * 2,
         "error on corrupted images": ["40.0 %"] * 2,
     }
     for _, _, meaning in rows:
@@ -53,6 +61,7 @@ def test_what_was_not_measured_has_no_row():
         **MEASURED,
         "linear_probe": probe,
         "retrieval": retrieval,
+        "open_set": None,
         "corruption": None,
     }
     names = [name for name, _, _ in number_rows([measured], LABELS)]

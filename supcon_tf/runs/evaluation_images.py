@@ -1,0 +1,119 @@
+"""Which images an evaluation measures: known ones, others, unknown ones."""
+
+import dataclasses
+import pathlib
+
+from supcon_tf.config import PretrainConfig
+from supcon_tf.config.settings import read_json
+from supcon_tf.data.datasets import WITHOUT_FOLDER
+from supcon_tf.data.splits import TEST_FRACTION
+from supcon_tf.evaluation.measured_images import parts_of, unknown_images
+from supcon_tf.training.workdir import read_held_out
+
+
+def with_own_dataset(config):
+    """The config, with the data set that the encoder was trained on if none is.
+
+    Without a run's folder it is the digits, where no data_dir says otherwise.
+
+    Args:
+      config: `EvaluateConfig`.
+
+    Returns:
+      An `EvaluateConfig` whose `dataset` is not None.
+
+    Raises:
+      ValueError: if the data set cannot be told.
+    """
+    if config.dataset is not None:
+        return config
+    path = pathlib.Path(config.encoder or "").expanduser() / "config.json"
+    if config.encoder and path.is_file():
+        run = read_json(PretrainConfig, path, required=("dataset",))
+        return dataclasses.replace(
+            config,
+            dataset=run.dataset,
+            data_dir=config.data_dir or run.data_dir,
+        )
+    if config.data_dir is not None:
+        raise ValueError(
+            "`dataset` must be given with data_dir, such as --dataset=folder, "
+            "for an encoder that is no folder of supcon-pretrain. "
+            f"Received: data_dir={config.data_dir!r}"
+        )
+    return dataclasses.replace(config, dataset="digits")
+
+
+def images_of(config):
+    """Loads the images of an evaluation.
+
+    Args:
+      config: `EvaluateConfig`.
+
+    Returns:
+      The training and test images, a pair; a pair of those of the second data
+      set, or None; and a pair of the images of other classes, or None, and the
+      names of the classes that were left out of these.
+
+    Raises:
+      ValueError: if there are no such data, with the name of the setting.
+    """
+    parts = _parts_of(config)
+    transfer = None
+    if config.transfer_dataset is not None:
+        try:
+            transfer = _parts_of(config, "transfer_")
+        except ValueError as error:
+            raise ValueError(f"transfer_dataset: {error}") from error
+    return parts, transfer, _unknown_of(config, parts[0])
+
+
+def _unknown_of(config, train):
+    """Images of other classes, or None, and known classes that they had."""
+    if config.unknown_dataset is None:
+        return None, []
+    try:
+        return unknown_images(
+            config.unknown_dataset,
+            train.class_names,
+            data_dir=config.unknown_data_dir or config.data_dir,
+            download=config.download,
+            max_test_images=config.max_test_images,
+            seed=config.seed,
+        )
+    except ValueError as error:
+        raise ValueError(f"unknown_dataset: {error}") from error
+
+
+def _parts_of(config, prefix=""):
+    """Training and test images of the data set, or of the transfer one.
+
+    The settings of the second data set are those of the first with a prefix.
+    """
+    name = getattr(config, f"{prefix}dataset")
+    held_out = []
+    for where in (config.encoder, config.baseline):
+        path = pathlib.Path(where or "").expanduser() / "config.json"
+        if where and path.is_file():
+            run = read_json(PretrainConfig, path, required=("dataset",))
+            if run.dataset == name:
+                how = {
+                    "seed": run.seed,
+                    "test_fraction": run.validation_fraction or TEST_FRACTION,
+                    "held_out": read_held_out(path.parent),
+                }
+                if how not in held_out:
+                    held_out.append(how)
+    # The folder of the first data set serves the second, if that has one.
+    shared = None if prefix and name in WITHOUT_FOLDER else config.data_dir
+    return parts_of(
+        name,
+        data_dir=getattr(config, f"{prefix}data_dir") or shared,
+        download=config.download,
+        max_samples=getattr(config, f"{prefix}max_samples"),
+        max_test_images=config.max_test_images,
+        held_out=held_out,
+        validation_fraction=config.validation_fraction,
+        neighbors=config.neighbors,
+        seed=config.seed,
+    )
