@@ -76,13 +76,21 @@ def _unknown_of(config, train):
         return unknown_images(
             config.unknown_dataset,
             train.class_names,
-            data_dir=config.unknown_data_dir or config.data_dir,
+            data_dir=_folder_of(config, config.unknown_dataset, "unknown_"),
             download=config.download,
             max_test_images=config.max_test_images,
             seed=config.seed,
         )
     except ValueError as error:
         raise ValueError(f"unknown_dataset: {error}") from error
+
+
+def _folder_of(config, name, prefix):
+    """The folder of a data set: its own or, if it has one, the first one's."""
+    own = getattr(config, f"{prefix}data_dir")
+    if own is not None or (prefix and name in WITHOUT_FOLDER):
+        return own
+    return config.data_dir
 
 
 def _parts_of(config, prefix=""):
@@ -104,11 +112,9 @@ def _parts_of(config, prefix=""):
                 }
                 if how not in held_out:
                     held_out.append(how)
-    # The folder of the first data set serves the second, if that has one.
-    shared = None if prefix and name in WITHOUT_FOLDER else config.data_dir
     return parts_of(
         name,
-        data_dir=getattr(config, f"{prefix}data_dir") or shared,
+        data_dir=_folder_of(config, name, prefix),
         download=config.download,
         max_samples=getattr(config, f"{prefix}max_samples"),
         max_test_images=config.max_test_images,

@@ -26,7 +26,7 @@ def test_the_peak_learning_rate_scales_with_the_images_of_a_batch():
         ("small_views", -1, ">= 0"),
         ("small_view_size", 0, ">= 1"),
         ("small_crop_area", (0.5, 0.1), "two floats, 0 < low <= high <= 1"),
-        ("width", 0.0, "> 0"),
+        ("width", 0.0, "> 0 and <= 16"),
         ("learning_rate", 0.0, "> 0"),
         ("momentum", 1.0, "in [0, 1)"),
         ("validation_fraction", 1.0, "in (0, 1)"),
