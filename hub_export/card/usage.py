@@ -22,6 +22,9 @@ images = {batch}
 features = encoder(images)  # [4, {facts["features"]}]
 ```
 
+Images are float32 or uint8. NumPy makes float64, which a SavedModel does not \
+find a function for: `images.astype("float32")`.
+
 ### Keras 3, with supcon_tf
 
 ```python

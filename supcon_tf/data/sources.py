@@ -225,6 +225,11 @@ def _checked_images(source):
             "Images that are strings need LabelledImages with `read` or "
             f"`decode`. Received: {images.dtype} of shape {images.shape}"
         )
+    if images.ndim not in (1, 4):
+        raise ValueError(
+            "Images must have the shape [n, H, W, C]; images[..., None] makes "
+            f"it of grey ones [n, H, W]. Received: shape {images.shape}"
+        )
     if images.ndim > 1:
         check_pixels(images)
     elif source.decode is not None and len(images):

@@ -57,7 +57,8 @@ def view_batches(
         all of one size or, in a Dataset, of many sizes. The labels are
         integers. `(images, None)` yields views without labels.
       augmentation: function `(images [B, H, W, C], seeds [B, 2], image_size)
-        -> [B, h, w, C]`, such as `augmentations.simclr`. For image files, an
+        -> [B, h, w, C]`, such as `augmentations.simclr`, or the name of one in
+        `AUGMENTATIONS`, such as `"simclr"`. For image files, an
         augmentation in `AUGMENTATIONS`, also inside a `functools.partial`, gets
         an `EncodedImage` and decodes only its crop. Any other gets the decoded
         image.
@@ -104,6 +105,7 @@ def view_batches(
       TensorShape([4, 2, 32, 32, 3])
       >>> history = model.fit(batches, steps_per_epoch=2, verbose=0)
     """
+    augmentation = _checked_augmentation(augmentation)
     _check_numbers(num_views, batch_size, first_epoch, num_shards, shard)
     _check_small(small_views, small_view_size, small_crop_area)
     source = checked(source)
@@ -146,19 +148,20 @@ def view_batches(
     if is_stream:
         _refuse_balance(samples_per_class)
         dataset = source.epochs(batch_size=batch_size, seed=seed, **own)
-        dataset = dataset.map(views_of_record, **parallel)
+        dataset = _mapped(dataset, views_of_record, augmentation, **parallel)
         dataset = dataset.batch(rows, drop_remainder=True).repeat()
         return _finished(dataset, augmentation, size // batch_size)
     order = _order(source, batch_size, samples_per_class, seed)
     dataset = chunks(source, order, **own)
     if source.images.ndim > 1:
-        dataset = dataset.map(views_of_chunk, **parallel)
+        dataset = _mapped(dataset, views_of_chunk, augmentation, **parallel)
         # The dataset never ends, and `repeat` says so. It also protects the
         # rebatch: a strategy undoes one at the end of a pipeline, as if it were
         # its own.
         dataset = dataset.rebatch(rows, drop_remainder=True).repeat()
     else:
-        dataset = dataset.unbatch().map(views_of_one, **parallel)
+        dataset = dataset.unbatch()
+        dataset = _mapped(dataset, views_of_one, augmentation, **parallel)
         dataset = dataset.batch(rows, drop_remainder=True).repeat()
     if source.labels is None:
         dataset = dataset.map(lambda images, label: images)
@@ -194,7 +197,9 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
       >>> [batch.shape[0] for batch, _ in batches]
       [5, 3]
     """
-    augmentation = augmentation or augmentations.center_crop
+    augmentation = _checked_augmentation(
+        augmentation or augmentations.center_crop
+    )
     if isinstance(source, tf.data.Dataset):
         check_dataset(source)
         check_first_images(source.map(lambda image, label: image), batch_size)
@@ -224,10 +229,51 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
 
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE}
     if is_batched:
-        dataset = dataset.batch(batch_size).map(of_batch, **parallel)
+        dataset = dataset.batch(batch_size)
+        dataset = _mapped(dataset, of_batch, augmentation, **parallel)
     else:
-        dataset = dataset.map(of_one, **parallel).batch(batch_size)
+        dataset = _mapped(dataset, of_one, augmentation, **parallel)
+        dataset = dataset.batch(batch_size)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _checked_augmentation(augmentation):
+    """The function of an augmentation, or of the name of one of ours."""
+    if isinstance(augmentation, str) and (
+        augmentation in augmentations.AUGMENTATIONS
+    ):
+        return augmentations.AUGMENTATIONS[augmentation]
+    try:
+        inspect.signature(augmentation).bind(None, None, None)
+    except (TypeError, ValueError):
+        raise _augmentation_error(augmentation, "which is none") from None
+    return augmentation
+
+
+def _augmentation_error(augmentation, what):
+    return ValueError(
+        "`augmentation` must be a function (images [B, H, W, C], seeds [B, 2], "
+        "image_size) -> [B, h, w, C], one of "
+        f"{sorted(augmentations.AUGMENTATIONS)}, or what "
+        "augmentations.from_keras makes of Keras layers. "
+        f"Received: augmentation={augmentation!r}, {what}"
+    )
+
+
+def _mapped(dataset, function, augmentation, **parallel):
+    """Maps a Dataset; what fails is told in one line, without the graph's."""
+    try:
+        return dataset.map(function, **parallel)
+    except Exception as error:  # TensorFlow has a class for each of Python's
+        lines = [x.strip() for x in str(error).splitlines() if x.strip()]
+        kind, _, text = (lines or [type(error).__name__])[-1].partition(": ")
+        if isinstance(error, ValueError) and len(lines) == 1:
+            raise
+        if kind == "ValueError":
+            raise ValueError(text) from error
+        raise _augmentation_error(
+            augmentation, f"which raised {kind}: {text}"
+        ) from error
 
 
 def _finished(dataset, augmentation, steps_per_epoch):
@@ -363,6 +409,11 @@ def _view_maker(augmentation, num_views, image_size, seed, *, is_small=False):
         if not isinstance(images, augmentations.EncodedImage):
             images = tf.repeat(images, num_views, axis=0)  # [B * V, H, W, C]
         augmented = augmentation(images, seeds, image_size)
+        if getattr(getattr(augmented, "shape", None), "rank", 0) != 4:
+            raise _augmentation_error(
+                augmentation,
+                f"which returned {getattr(augmented, 'shape', augmented)}",
+            )
         return tf.reshape(
             augmented, [-1, num_views, *augmented.shape[1:].as_list()]
         )

@@ -115,11 +115,31 @@ class CheckedInputs:
         if tf.executing_eagerly():
             self._check_images(images)
 
+    def _refuse_names(self, images):
+        """Refuses what has no pixels, where the encoder takes images."""
+        own = getattr(self.encoder, "input_shape", None)
+        if not isinstance(own, tuple) or len(own) < 4:
+            return
+        if hasattr(images, "class_names"):  # labelled images
+            raise ValueError(
+                "`x` must be arrays or batches, such as view_batches(images, "
+                "...), or x.images with x.labels where these are in memory. "
+                f"Received: {type(images).__name__}"
+            )
+        for x in keras.tree.flatten(images):
+            if _dtype(x).startswith(("str", "bytes", "object")):
+                raise ValueError(
+                    "Images must be pixels: view_batches(LabelledImages(paths, "
+                    "labels, class_names, read=tf.io.read_file), ...) reads "
+                    f"files. Received: dtype={_dtype(x)}"
+                )
+
     def _check_form(self, shapes):
         """Refuses images in a form that the model does not take."""
 
     def _check_batch(self, given, *, has_labels=True):
         x = given.get("x")
+        self._refuse_names(x)
         if all(_shape(leaf) is not None for leaf in keras.tree.flatten(x)):
             self._check_form(keras.tree.map_structure(_shape, x))
         self._check_images(given.get("x"))

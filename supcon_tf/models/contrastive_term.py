@@ -1,5 +1,6 @@
 """ContrastiveTerm: a projection head, the loss of its outputs, their logs."""
 
+import inspect
 import math
 import warnings
 
@@ -60,6 +61,39 @@ class ContrastiveTerm:
     def temperature(self):
         """The trained temperature, a scalar tensor; None without one."""
         return None if self.log_scale is None else ops.exp(-self.log_scale)
+
+    def compile(self, *args, **kwargs):
+        """As in Keras, without metrics that are of the scores of a classifier.
+
+        `supcon_tf.metrics` has metrics of projections.
+        """
+        given = inspect.signature(keras.Model.compile).bind_partial(
+            self, *args, **kwargs
+        )
+        for name in ("metrics", "weighted_metrics"):
+            metrics = given.arguments.get(name)
+            if isinstance(metrics, dict) and len(self._heads) > 1:
+                metrics = metrics.get("projections")
+            for metric in keras.tree.flatten(metrics):
+                _refuse_accuracy(name, metric)
+        super().compile(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        """Predicts projections, which are no representations: see `encode`.
+
+        The projection head forgets what contrast does not need. What is kept,
+        searched or classified are the representations: `encode(images)` gives
+        those of images, and `supcon_tf.evaluation.encode_all(encoder, source)`
+        those of a whole data set.
+
+        Args:
+          *args: as for `keras.Model.predict`.
+          **kwargs: likewise.
+
+        Returns:
+          What the model returns for a batch, for all batches.
+        """
+        return super().predict(*args, **kwargs)
 
     def make_train_function(self, *args, **kwargs):
         """As in Keras, once a trained temperature has its first value."""
@@ -211,6 +245,17 @@ class ContrastiveTerm:
                 )
                 self.loss_position_tracker.update_state(position, images)
         return loss
+
+
+def _refuse_accuracy(name, metric):
+    """Refuses a metric that compares labels with the scores of classes."""
+    text = metric if isinstance(metric, str) else type(metric).__name__
+    if "accuracy" in text.lower() or text == "acc":
+        raise ValueError(
+            f"`{name}` must be of projections, which are no scores: "
+            "supcon_tf.metrics.contrastive_top_1, or supcon_tf.KNNCallback, "
+            f"which logs an accuracy. Received: {name}={text!r}"
+        )
 
 
 def _all_differ(labels):

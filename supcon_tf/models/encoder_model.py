@@ -20,9 +20,10 @@ from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.models.checked_inputs import CheckedInputs
 from supcon_tf.models.folded_views import FoldedViews
 from supcon_tf.models.gradient_cache import cached_gradients
+from supcon_tf.models.keras_files import KerasFiles
 
 
-class EncoderModel(FoldedViews, CheckedInputs, BuiltFromSpecs):
+class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
     """An encoder, and heads on it, applied to every view of every image.
 
     `SupConModel`, `ClassificationModel` and `JointModel` share this class. It

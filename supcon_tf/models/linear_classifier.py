@@ -9,10 +9,11 @@ from supcon_tf.encoders.encoder_check import (
 )
 from supcon_tf.labels import as_names
 from supcon_tf.models.checked_inputs import CheckedInputs
+from supcon_tf.models.keras_files import KerasFiles
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-class LinearClassifier(CheckedInputs, keras.Model):
+class LinearClassifier(CheckedInputs, KerasFiles, keras.Model):
     """One dense layer on a frozen encoder: images in, class scores out.
 
     Args:
@@ -92,6 +93,17 @@ class LinearClassifier(CheckedInputs, keras.Model):
         images = self._in_unit_range(images)
         return self.dense(self.encoder(images, training=False))
 
+    def _check_form(self, shapes):
+        """As in `CheckedInputs`: single images of the encoder's rank."""
+        own = getattr(self.encoder, "input_shape", None)
+        if isinstance(own, tuple) and not (
+            isinstance(shapes, tuple) and len(shapes) == len(own)
+        ):
+            raise ValueError(
+                f"Images must have the encoder's shape {own}. "
+                f"Received: shape {shapes}"
+            )
+
     def _image_shape(self, shape):
         """As in `CheckedInputs`."""
         return tuple(shape)[1:]
@@ -105,6 +117,16 @@ class LinearClassifier(CheckedInputs, keras.Model):
     def trainable_variables(self):
         """As `trainable_weights`."""
         return self.dense.trainable_variables
+
+    @property
+    def non_trainable_weights(self):
+        """The weights of the encoder, and those of a frozen dense layer."""
+        return _others(self.weights, self.trainable_weights)
+
+    @property
+    def non_trainable_variables(self):
+        """As `non_trainable_weights`, with the state of random layers."""
+        return _others(self.variables, self.trainable_variables)
 
     def get_config(self):
         """Returns every argument of the constructor."""
@@ -125,3 +147,9 @@ class LinearClassifier(CheckedInputs, keras.Model):
             config["encoder"]
         )
         return cls(**config)
+
+
+def _others(variables, trainable):
+    """The variables that are not among the trainable ones."""
+    known = {id(variable) for variable in trainable}
+    return [variable for variable in variables if id(variable) not in known]

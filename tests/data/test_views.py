@@ -63,7 +63,8 @@ def batches(source, count, **kwargs):
         "seed": 7,
         **kwargs,
     }
-    views = view_batches(source, augmentations.crop_flip, **arguments)
+    augmentation = arguments.pop("augmentation", augmentations.crop_flip)
+    views = view_batches(source, augmentation, **arguments)
     return [
         (images.numpy(), labels.numpy())
         for images, labels in itertools.islice(views, count)
@@ -636,3 +637,38 @@ def test_an_augmentation_without_an_area_takes_no_area_of_small_views():
         small_views(
             augmentation=augmentations.center_crop, small_crop_area=(0.1, 0.2)
         )
+
+
+def test_an_augmentation_is_known_by_its_name():
+    by_name, by_function = (
+        next(iter(batches(arrays(), 1, augmentation=augmentation)))[0]
+        for augmentation in ("crop_flip", augmentations.crop_flip)
+    )
+    np.testing.assert_array_equal(by_name, by_function)
+
+
+def failing(images, seeds, image_size):
+    raise KeyError("size")
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        ("simclrr", "'simclr'"),
+        (None, "which is none"),
+        (lambda image: image, "which is none"),
+        (lambda images, seeds, size: images[:, 0], "which returned"),
+        (lambda images, seeds, size: [images], "which returned"),
+        (failing, "which raised KeyError"),
+    ],
+    ids=range(6),
+)
+def test_what_is_no_augmentation_is_refused_in_one_line(augmentation, message):
+    with pytest.raises(ValueError) as error:
+        batches(arrays(), 1, augmentation=augmentation)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_grey_images_without_channels_are_refused():
+    with pytest.raises(ValueError, match=r"images\[\.\.\., None\]"):
+        batches((arrays()[0][..., 0], arrays()[1]), 1)

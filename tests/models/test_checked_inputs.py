@@ -194,3 +194,36 @@ def test_a_loss_without_positives_that_still_trains_says_nothing(recwarn):
     loss = supcon_tf.AlignmentUniformityLoss()
     compiled(loss).fit(X, np.arange(8), verbose=0)
     assert not [w for w in recwarn if "trains nothing" in str(w.message)]
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["accuracy", "acc", keras.metrics.SparseCategoricalAccuracy()],
+    ids=str,
+)
+def test_metrics_of_scores_are_refused_for_projections(metric):
+    for name in ("metrics", "weighted_metrics"):
+        with pytest.raises(ValueError, match=r"contrastive_top_1.*KNNCallb"):
+            compiled_with = SupConModel(small_encoder())
+            compiled_with.compile("sgd", SupConLoss(), **{name: [metric]})
+    joint = supcon_tf.JointModel(small_encoder(), None, 4)
+    joint.compile("sgd", metrics={"logits": [metric]})
+    with pytest.raises(ValueError, match="must be of projections"):
+        joint.compile("sgd", metrics={"projections": [metric]})
+
+
+def test_paths_and_labelled_images_are_no_pixels():
+    model = compiled()
+    pets = supcon_tf.LabelledImages(X[:, 0], Y, tuple("abcd"))
+    for x, message in (
+        (NAMES, "read=tf.io.read_file"),
+        (NAMES.astype("S"), "read=tf.io.read_file"),
+        (pets, "Received: LabelledImages"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(x, Y)
+
+
+def test_predict_says_that_it_gives_projections():
+    assert "projections" in SupConModel.predict.__doc__.split("\n")[0]
+    assert "encode" in SupConModel.predict.__doc__.split("\n")[0]

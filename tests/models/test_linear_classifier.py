@@ -71,3 +71,32 @@ def test_candidates_are_one_or_several_numbers_above_0():
     for wrong in (0, -1, True, "1", float("nan"), float("inf"), (), (1, 0)):
         with pytest.raises(ValueError, match="`l2` must be a finite number"):
             as_candidates("l2", wrong)
+
+
+def test_the_summary_counts_the_frozen_encoder(capsys):
+    encoder = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(4), keras.layers.Dropout(0.5)]
+    )
+    classifier = LinearClassifier(encoder, 3)
+    classifier(images(2, 5))
+    assert classifier.count_params() == 5 * 4 + 4 + 4 * 3 + 3
+    assert len(classifier.non_trainable_weights) == 2
+    assert len(classifier.weights) == 4
+    classifier.summary()
+    out = capsys.readouterr().out
+    for line in (
+        "Total params: 39",
+        "Trainable params: 15",
+        "Non-trainable params: 24",
+    ):
+        assert line in out
+
+
+def test_images_of_another_rank_and_names_are_refused_in_one_line():
+    classifier = LinearClassifier(flatten_encoder(), 2)
+    for x, message in (
+        (images(2, 4, 4), r"encoder's shape \(None, 4, 4, 3\)"),
+        (np.array(["a.jpg"]), "read=tf.io.read_file"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            classifier.predict(x)
