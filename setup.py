@@ -62,6 +62,7 @@ setup(
             "supcon-linear-eval = supcon_tf.linear_eval:main",
             "supcon-evaluate = supcon_tf.evaluate:main",
             "supcon-sweep = supcon_tf.sweep:main",
+            "supcon-photos = supcon_tf.photographs.first_answer:main",
             "supcon-images = supcon_tf.photographs.images:main",
             "supcon-embed = supcon_tf.photographs.embed:main",
             "supcon-search = supcon_tf.photographs.search:main",

@@ -11,6 +11,7 @@ COMMANDS = {
     "supcon_tf.linear_eval": "supcon-linear-eval",
     "supcon_tf.evaluate": "supcon-evaluate",
     "supcon_tf.sweep": "supcon-sweep",
+    "supcon_tf.photographs.first_answer": "supcon-photos",
     "supcon_tf.photographs.images": "supcon-images",
     "supcon_tf.photographs.embed": "supcon-embed",
     "supcon_tf.photographs.search": "supcon-search",

@@ -89,6 +89,7 @@ def test_every_flag_of_the_pages_is_a_flag():
         PretrainConfig,
     )
     from supcon_tf.photographs.embed import EmbedConfig
+    from supcon_tf.photographs.first_answer import PhotosConfig
     from supcon_tf.photographs.images import ImagesConfig
     from supcon_tf.photographs.predict import PredictConfig
     from supcon_tf.photographs.search import SearchConfig
@@ -98,7 +99,13 @@ def test_every_flag_of_the_pages_is_a_flag():
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}
     known |= {"include_projection", "include_classifier"}
     known |= {"study", "values", "seeds", "objectives", "list"}
-    asking = (EmbedConfig, ImagesConfig, PredictConfig, SearchConfig)
+    asking = (
+        EmbedConfig,
+        ImagesConfig,
+        PhotosConfig,
+        PredictConfig,
+        SearchConfig,
+    )
     for config in (PretrainConfig, LinearEvalConfig, EvaluateConfig, *asking):
         fields = dataclasses.fields(config)
         known |= {field.name for field in fields}

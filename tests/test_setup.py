@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("supcon_tf", "hub_export")
 COMMANDS = (
     *("pretrain", "linear-eval", "evaluate", "sweep", "hub-export"),
-    *("images", "embed", "search", "predict"),
+    *("photos", "images", "embed", "search", "predict"),
 )
 DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "sklearn": "scikit-learn"}
 

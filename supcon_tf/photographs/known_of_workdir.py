@@ -11,6 +11,7 @@ from supcon_tf.photographs.similarity_head import (
     train_similarity_head,
 )
 from supcon_tf.photographs.unknown import known_photographs
+from supcon_tf.training.workdir import read_held_out
 
 _VIEWS_OF_A_HEAD = 5
 
@@ -51,6 +52,7 @@ def prepare_known(workdir, asked, *, data_dir=None):
         validation_fraction=config.validation_fraction,
         max_samples=config.max_samples,
         seed=config.seed,
+        held_out=read_held_out(workdir),
     )
     if not isinstance(train, LabelledImages):
         raise ValueError(

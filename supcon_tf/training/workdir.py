@@ -213,11 +213,21 @@ def write_models(model, config, workdir):
     for stale in ("linear_eval.json", "classifier.keras"):
         (workdir / stale).unlink(missing_ok=True)
     # Last: where encoder.keras is, the run is finished.
+    write_encoder(model.representation_model(), workdir)
+    print(f"Wrote {workdir / 'encoder.keras'}")
+
+
+def write_encoder(encoder, workdir):
+    """Writes encoder.keras, and records which file it is.
+
+    Args:
+      encoder: Keras model.
+      workdir: as for `look_at`.
+    """
     with written_whole(workdir / "encoder.keras") as path:
-        model.representation_model().save(path)
+        encoder.save(path)
         with written_whole(workdir / _RECORD) as record:
             record.write_text(_record_of(path))
-    print(f"Wrote {workdir / 'encoder.keras'}")
 
 
 def _previous_config(workdir, config):
