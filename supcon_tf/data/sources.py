@@ -73,19 +73,32 @@ def image_reader(source, augmentation):
     """
     if getattr(source, "decode", None) is not None:
         return lambda string: source.decode(string)[None]
-    takes_files = is_own_augmentation(augmentation)
+    are_taken = is_own_augmentation(augmentation)
     # A stream has no `read`, since it yields contents already.
     read = getattr(source, "read", tf.identity)
 
     def image(string):
         file = EncodedImage(read(string))
-        return file if takes_files else file.decode()[None]
+        return file if are_taken else file.decode()[None]
 
     return image
 
 
 def is_own_augmentation(augmentation):
-    """Whether it is in `AUGMENTATIONS`, also inside a `functools.partial`."""
+    """Tells whether an augmentation is this package's own.
+
+    Such a one takes an `EncodedImage`, too.
+
+    Args:
+      augmentation: function, maybe inside a `functools.partial`.
+
+    Returns:
+      Whether it is in `AUGMENTATIONS`.
+
+    Example:
+      >>> is_own_augmentation(supcon_tf.augmentations.simclr), is_own_augmentation(print)
+      (True, False)
+    """
     while isinstance(augmentation, functools.partial):
         augmentation = augmentation.func
     return augmentation in AUGMENTATIONS.values()

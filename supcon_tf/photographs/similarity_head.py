@@ -13,8 +13,13 @@ from keras import layers
 from tqdm import tqdm
 
 from supcon_tf import augmentations
+from supcon_tf.augmentations.encoded_image import DecodedImage
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.sources import checked, image_reader
+from supcon_tf.data.sources import (
+    checked,
+    image_reader,
+    is_own_augmentation,
+)
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.errors import check_int, check_number
 from supcon_tf.evaluation.encode import encode_function, image_size_of
@@ -128,9 +133,8 @@ def _view_batches(source, pair, num_views, seed, size, batch_size):
     """A Dataset of views `[b, A, h, w, 3]` in the order of the source."""
     eval_augmentation, augmentation = pair
     images = np.asarray(source.images)
-    are_files = images.ndim == 1
-    to_centre = image_reader(source, eval_augmentation)
-    to_image = image_reader(source, augmentation)
+    read = (lambda image: image[None]) if images.ndim > 1 else None
+    read = read or image_reader(source, augmentation)
 
     def views(image, number):
         numbers = number * num_views + tf.range(1, num_views, dtype=tf.int64)
@@ -138,9 +142,11 @@ def _view_batches(source, pair, num_views, seed, size, batch_size):
             [tf.fill(tf.shape(numbers), tf.constant(seed, tf.int64)), numbers],
             axis=1,
         )
-        whole = to_image(image) if are_files else image[None]
-        of_centre = to_centre(image) if are_files else whole
-        made = [eval_augmentation(of_centre, None, size)]
+        whole = read(image)
+        is_uint8 = getattr(whole, "dtype", 0) == tf.uint8
+        if is_own_augmentation(augmentation) and is_uint8:
+            whole = DecodedImage(whole[0])  # quicker where it is large
+        made = [eval_augmentation(whole, None, size)]
         if num_views > 1:
             if not isinstance(whole, augmentations.EncodedImage):
                 whole = tf.repeat(whole, num_views - 1, axis=0)
@@ -194,10 +200,10 @@ def train_similarity_head(
       ValueError: if an argument is not as described.
 
     Example:
-      >>> features = augmented_features(encoder, images)
+      >>> features = np.random.default_rng(0).random((8, 5, 16))
       >>> head = train_similarity_head(features, labels, epochs=2)
-      >>> head.predict(features[:, 0], verbose=0).shape
-      (8, 256)
+      >>> head(features[:, 0]).shape
+      TensorShape([8, 256])
 
     Reference:
       Khosla et al. 2020. The idea of a head on frozen features for few labels:
@@ -320,9 +326,8 @@ def save_similarity_head(head, workdir, encoder):
       ValueError: if the head is of another encoder.
 
     Example:
-      >>> features = augmented_features(encoder, images)
-      >>> head = train_similarity_head(
-      ...     features, labels, epochs=1, encoder=encoder
+      >>> head = new_similarity_head(  # as trained by `train_similarity_head`
+      ...     8, units=(16, 4), dropout=0.5, encoder=encoder
       ... )
       >>> save_similarity_head(head, ".", encoder).name
       'similarity_head.keras'

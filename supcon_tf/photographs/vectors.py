@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from supcon_tf.augmentations.encoded_image import DecodedImage
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.evaluation.encode import (
     NotFiniteError,
@@ -52,7 +53,7 @@ def vectors_of(
         asked.encoder,
         source,
         batch_size=batch_size,
-        augmentation=asked.augmentation,
+        augmentation=of_single_images(asked.augmentation),
         image_size=asked.image_size,
     )
     encode = encode_function(asked.encoder, batch_size=batch_size)
@@ -108,6 +109,27 @@ def photographs_as_images(files, *, max_pixels=None):
 
     positions = np.arange(len(files))
     return LabelledImages(positions, positions, (), decode), left_out
+
+
+def of_single_images(augmentation):
+    """Makes an augmentation quick for large photographs, one at a time.
+
+    Args:
+      augmentation: function (images, seeds, image_size) -> views, of this
+        package.
+
+    Returns:
+      A function (image `[1, H, W, 3]` uint8, seeds, image_size) -> views.
+
+    Example:
+      >>> image = np.zeros((1, 100, 60, 3), np.uint8)
+      >>> crop = of_single_images(supcon_tf.augmentations.center_crop)
+      >>> crop(image, None, 32).shape
+      TensorShape([1, 32, 32, 3])
+    """
+    return lambda image, seeds, image_size: augmentation(
+        DecodedImage(image[0]), seeds, image_size
+    )
 
 
 def print_left_out(files, left_out):

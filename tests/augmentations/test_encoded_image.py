@@ -15,6 +15,7 @@ from supcon_tf.augmentations import (
     encoded_image,
     spatial,
 )
+from supcon_tf.augmentations.encoded_image import DecodedImage
 from supcon_tf.augmentations.planes import to_images, to_planes
 
 SEEDS = np.stack([np.full(6, 5), np.arange(6)], axis=1)
@@ -216,3 +217,26 @@ def test_contents_that_are_no_string_are_refused_in_one_line(contents):
 def test_wrong_seeds_for_a_file_are_refused_in_one_line():
     with pytest.raises(ValueError, match=r"`seeds` .*\(None, 2\).*\(6, 1\)"):
         crop_flip(EncodedImage(FILES["PNG"]), SEEDS[:, :1], 32)
+
+
+@pytest.mark.parametrize("augmentation", [center_crop, crop_flip])
+def test_a_decoded_image_has_the_views_of_a_batch(augmentation):
+    repeated = np.repeat(pixels()[None], 6, axis=0)
+    np.testing.assert_allclose(
+        augmentation(DecodedImage(pixels()), SEEDS, 32),
+        augmentation(repeated, SEEDS, 32),
+        atol=2e-5,
+    )
+    whole = DecodedImage(pixels())
+    np.testing.assert_array_equal(whole.decode(), pixels())
+    np.testing.assert_allclose(
+        center_crop(whole, None, pixels().shape[:2]),
+        to_images(to_planes(pixels()[None])),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("image", [np.zeros((3, 3, 3)), np.zeros(3, np.uint8)])
+def test_what_is_no_decoded_image_is_refused(image):
+    with pytest.raises(ValueError, match="`image` must be uint8 of shape"):
+        DecodedImage(image)

@@ -65,7 +65,7 @@ def test_arrays_and_sources_of_files_give_what_paths_give(
     )  # fmt: skip
     settings = {"num_views": 2}  # of the augmentation that files are cut by
     expected = augmented_features(color_encoder, images, **settings)
-    assert np.abs(expected[0] - expected[1]).max() > 1e-3  # of other seeds
+    assert np.abs(expected[0] - expected[1]).max() > 1e-4  # of other seeds
     np.testing.assert_allclose(
         augmented_features(color_encoder, source, **settings),
         expected,

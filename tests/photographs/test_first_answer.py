@@ -1,0 +1,108 @@
+"""supcon-photos: from a folder to what can be asked."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_encoder import tiny
+
+from supcon_tf.photographs import first_answer, predict, search
+
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two classes: red photographs and blue ones, 12 of each."""
+    folder = tmp_path_factory.mktemp("photographs")
+    random = np.random.default_rng(0)
+    for name, channel in (("red", 0), ("blue", 2)):
+        (folder / name).mkdir()
+        for number in range(12):
+            pixels = random.integers(0, 60, (20, 24, 3), np.uint8)
+            pixels[..., channel] += 180
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("encoder") / "encoder.keras"
+    tiny((SIZE, SIZE, 3)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def flags(folder, encoder_file):
+    return [
+        f"--data_dir={folder}",
+        f"--initial_encoder={encoder_file}",
+        f"--image_size={SIZE}",
+        "--num_views=2",
+    ]
+
+
+@pytest.fixture(scope="module")
+def workdir(flags, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("first answer") / "new"
+    assert first_answer.main([*flags, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+@pytest.mark.slow
+def test_it_writes_what_can_be_asked(workdir, folder, capsys):
+    results = json.loads((workdir / "first_answer.json").read_text())
+    assert results["top_1_accuracy"] == 1
+    # A fifth of each class, rounded up.
+    assert (results["num_train_images"], results["num_test_images"]) == (18, 6)
+    assert results["similarity_head"]["map_at_r"] > 0.9
+    photo = folder / "red" / "0.png"
+    assert (
+        predict.main([f"--workdir={workdir}", "--nounknown", str(photo)]) == 0
+    )
+    assert "red" in capsys.readouterr().out
+    asked = [f"--encoder={workdir}", f"--images={folder}", str(photo)]
+    assert search.main([*asked, "--top=2"]) == 0
+    assert "red/0.png" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_same_command_computes_no_features_again(
+    workdir, flags, monkeypatch, capsys
+):
+    before = json.loads((workdir / "first_answer.json").read_text())
+
+    def none(*args, **kwargs):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(
+        "supcon_tf.photographs.similarity_head.augmented_features", none
+    )
+    assert first_answer.main([*flags, f"--workdir={workdir}"]) == 0
+    after = json.loads((workdir / "first_answer.json").read_text())
+    assert after["similarity_head"] == before["similarity_head"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--image_size=12"], "`workdir` must be a new folder"),
+        (["--data_dir=/none"], "/none"),
+        (["--workdir="], "`workdir` must be the folder to write to"),
+        (["--num_views=0"], "`num_views` must be"),
+    ],
+)
+def test_wrong_input_is_one_line_and_nothing_is_written(
+    changes, message, flags, workdir, capsys
+):
+    before = {path.name for path in workdir.iterdir()}
+    assert first_answer.main([*flags, f"--workdir={workdir}", *changes]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("supcon-photos: error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert {path.name for path in workdir.iterdir()} == before
