@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+from tqdm import tqdm
 
 from supcon_tf.errors import check_int, check_number
 from supcon_tf.files import written_whole
@@ -177,7 +178,8 @@ def known_photographs(
         distances = known.distances(held_out)
         return dataclasses.replace(known, held_out=distances)
     distances = []
-    for part in _parts(labels, seed):
+    bar = {"desc": "none of these", "disable": None, "delay": 2}
+    for part in tqdm(_parts(labels, seed), **bar):
         fitted = np.setdiff1d(np.arange(len(labels)), part)
         vectors = unit_vectors(find(fitted))
         others = dataclasses.replace(known, vectors=vectors[fitted])
