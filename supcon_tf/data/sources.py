@@ -96,8 +96,8 @@ def is_own_augmentation(augmentation):
       Whether it is in `AUGMENTATIONS`.
 
     Example:
-      >>> is_own_augmentation(supcon_tf.augmentations.simclr), is_own_augmentation(print)
-      (True, False)
+      >>> is_own_augmentation(supcon_tf.augmentations.simclr)
+      True
     """
     while isinstance(augmentation, functools.partial):
         augmentation = augmentation.func
