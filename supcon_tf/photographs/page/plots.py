@@ -311,6 +311,8 @@ def _curves(name, epochs, series, unit):
 def _legend_above(plot, columns):
     legend = plot.legend[0]
     plot.add_layout(legend, "above")
+    # It is HTML and would have a colour of its own.
+    legend.stylesheets = ["div { color: var(--ink) !important; }"]
     legend.orientation = "horizontal"
     legend.ncols = columns
     legend.padding = 0

@@ -3,6 +3,7 @@
 import chromium
 import numpy as np
 import pytest
+from PIL import Image
 
 from supcon_tf.photographs.page import write_page
 
@@ -174,24 +175,37 @@ def test_the_other_map_is_shown_when_asked_for(page):
     assert place_of(page, 0, 3) != before
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_figures_follow_the_colour_scheme(browser, html, scheme, tmp_path):
-    from PIL import Image
+COLORS_OF_FIGURES = """
+(() => {
+  const plot = Bokeh.documents[0].get_model_by_name("similarities0");
+  const axis = Bokeh.index.find_one(plot.below[0]);
+  const legend = Bokeh.index.find_one(plot.above[0]);
+  const label = legend.shadow_el.querySelector(".bk-label");
+  return [axis.visuals.major_label_text.get_text_color(),
+          getComputedStyle(label).color];
+})()
+"""
+# --soft and --ink of page.css.
+INKS = {
+    "light": ["#56616d", "rgb(26, 32, 39)"],
+    "dark": ["#a3aeb9", "rgb(232, 236, 240)"],
+}
 
-    browser.open(html, scheme=scheme)
-    browser.screenshot(tmp_path / "page.png")
-    with Image.open(tmp_path / "page.png") as shot:
-        brightness = np.asarray(shot.convert("L"))
-    assert (np.median(brightness) > 128) == (scheme == "light")
-    # Axes and legends take the colours of the page.
-    colors = browser.run(
-        """["xaxis"].map(() => {
-          const plot = Bokeh.documents[0].get_model_by_name("similarities0");
-          const axis = Bokeh.index.find_one(plot.below[0]);
-          return axis.visuals.major_label_text.get_text_color();
-        })"""
-    )
-    assert colors == ["#56616d" if scheme == "light" else "#a3aeb9"]
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_and_figures_follow_the_colour_scheme(
+    browser, html, scheme, tmp_path
+):
+    other = "dark" if scheme == "light" else "light"
+    browser.open(html, scheme=other)
+    for seen in (other, scheme):  # as it is opened, and once it is changed
+        browser.resize(1280, 900, seen)
+        browser.settle()
+        browser.screenshot(tmp_path / "page.png")
+        with Image.open(tmp_path / "page.png") as shot:
+            brightness = np.median(np.asarray(shot.convert("L")))
+        assert (brightness > 128) == (seen == "light")
+        assert browser.run(COLORS_OF_FIGURES) == INKS[seen]
 
 
 @pytest.mark.parametrize("width", [400, 1280])
