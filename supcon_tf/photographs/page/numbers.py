@@ -16,7 +16,7 @@ _MEANINGS = {
     ),
     "map_at_r": (
         "The same, but images of the class count more if they come first. It "
-        "is 1 if each class lies apart from all others."
+        "is 100 % if each class lies apart from all others."
     ),
 }
 

@@ -90,6 +90,7 @@ def test_the_facts_are_those_of_the_images(page):
     assert page.facts["cells"] == [{"0,2": 10, "1,0": 10, "2,1": 10}]
 
 
+@pytest.mark.slow
 def test_without_predictions_there_are_no_confusions(tmp_path):
     page = written(tmp_path, IMAGES, LABELS, X)
     ids = {attrs.get("id") for _, attrs in page.tags}
@@ -99,6 +100,7 @@ def test_without_predictions_there_are_no_confusions(tmp_path):
     assert page.facts["names"][7] == "image 7"
 
 
+@pytest.mark.slow
 def test_if_there_are_more_images_than_fit_all_are_counted(tmp_path):
     asked = []
 
@@ -117,6 +119,7 @@ def test_if_there_are_more_images_than_fit_all_are_counted(tmp_path):
     assert "20 of the 30 images are on this page" in "".join(page.texts["p"])
 
 
+@pytest.mark.slow
 def test_files_are_read_and_named_by_their_paths(tmp_path):
     for number in range(3):
         Image.fromarray(IMAGES[number]).save(tmp_path / f"{number}.png")
