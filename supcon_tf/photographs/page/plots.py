@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from supcon_tf.drawing import COLORS
-from supcon_tf.evaluation.representations import pair_similarities
+from supcon_tf.photographs.page.blank_figure import blank_figure
 
 MARKERS = ("circle", "square", "triangle")
 # With ten colours and three markers, each of so many classes has its own pair.
@@ -17,7 +17,6 @@ MOST_PAIRS = len(COLORS) * len(MARKERS)
 _MOST_NAMED = 20  # classes whose names fit beside a matrix
 _OTHERS = "#9aa1a8"  # images of classes without a pair of their own
 _RING = "#d6004b"  # around what was clicked; none of the ten colours
-_DASHES = ("solid", "dashed", "dotted", "dashdot")
 
 
 def colors_and_markers(counts):
@@ -77,7 +76,7 @@ def embedding_maps(maps, colors, markers):
 def _embedding_map(k, source, view):
     from bokeh.models import ColumnDataSource, DataRange1d, WheelZoomTool
 
-    plot = _figure(
+    plot = blank_figure(
         f"map{k}",
         tools="pan,box_zoom,zoom_in,zoom_out,reset",
         active_drag="pan",
@@ -155,7 +154,7 @@ def confusion_matrix(k, counts, class_names):
         }
     )
     limits = (-0.5, size - 0.5)
-    plot = _figure(
+    plot = blank_figure(
         f"matrix{k}",
         tools="pan,box_zoom,zoom_in,zoom_out,reset",
         active_drag=None,
@@ -206,135 +205,6 @@ def _plain(name, limit=18):
     """A class name as a label: no longer than the limit, and never TeX."""
     name = name if len(name) <= limit else name[: limit - 1] + "…"
     return name.replace("$$", "$\u200b$").replace("\\", "\\\u200b")
-
-
-def similarity_histogram(k, representations, labels, *, seed=0):
-    """Draws how similar two images of one class are, and of two classes.
-
-    Args:
-      k: int, the number of the encoder.
-      representations: `[n, R]` finite floats.
-      labels: `[n]` integers.
-      seed: int that decides which pairs are drawn.
-
-    Returns:
-      A Bokeh figure named `similaritiesk`, or None if there are no pairs of
-      one of the kinds.
-    """
-    try:
-        similarities = pair_similarities(representations, labels, seed=seed)
-    except ValueError:  # every image has its own class, or all have one
-        return None
-    lowest = min(values.min() for values in similarities.values())
-    bins = np.linspace(min(lowest, 0.9), 1, 51)
-    plot = _figure(
-        f"similarities{k}",
-        tools="",
-        height=300,
-        x_axis_label="cosine similarity of two images (1: same direction)",
-        y_axis_label="pairs of the kind (%)",
-    )
-    for (name, values), color, hatch in zip(
-        similarities.items(),
-        (COLORS[0], COLORS[6]),
-        (None, "/"),
-        strict=True,
-    ):
-        heights, _ = np.histogram(values, bins)
-        plot.quad(
-            left=bins[:-1],
-            right=bins[1:],
-            bottom=0,
-            top=100 * heights / len(values),
-            fill_color=color,
-            fill_alpha=0.5,
-            line_color=color,
-            hatch_pattern=hatch,
-            hatch_color=color,
-            hatch_alpha=0.6,
-            legend_label=f"{name}, median {np.median(values):.2f}",
-        )
-    _legend_above(plot, columns=1)
-    return plot
-
-
-def training_curves(histories):
-    """Draws the losses of runs, and all else that they logged.
-
-    Args:
-      histories: dict of names to pairs `(epochs, columns)` as from
-        `read_history`.
-
-    Returns:
-      A list of Bokeh figures named `training0`, ..., one for each run and kind.
-    """
-    plots = []
-    for name, (epochs, columns) in histories.items():
-        losses = {n: c for n, c in columns.items() if n.endswith("loss")}
-        others = {n: c for n, c in columns.items() if n not in losses}
-        for series, unit in ((losses, "loss (nats)"), (others, "value")):
-            if series:
-                plot = _curves(f"training{len(plots)}", epochs, series, unit)
-                plots.append((name, plot))
-    return plots
-
-
-def _curves(name, epochs, series, unit):
-    from bokeh.models import HoverTool
-
-    plot = _figure(
-        name, tools="", height=280, x_axis_label="epoch", y_axis_label=unit
-    )
-    for index, (column, values) in enumerate(series.items()):
-        style = {
-            "color": COLORS[index % len(COLORS)],
-            "legend_label": column.replace("_", " "),
-        }
-        line = plot.line(
-            epochs,
-            values,
-            line_width=2,
-            line_dash=_DASHES[index % len(_DASHES)],
-            **style,
-        )
-        plot.scatter(
-            epochs, values, size=5 if len(epochs) <= 30 else 0, **style
-        )
-        text = [(column.replace("_", " "), "@y{0.0000}"), ("epoch", "@x")]
-        plot.add_tools(
-            HoverTool(renderers=[line], tooltips=text, visible=False)
-        )
-    _legend_above(plot, columns=2)
-    return plot
-
-
-def _legend_above(plot, columns):
-    legend = plot.legend[0]
-    plot.add_layout(legend, "above")
-    # It is HTML and would have a colour of its own.
-    legend.stylesheets = ["div { color: var(--ink) !important; }"]
-    legend.orientation = "horizontal"
-    legend.ncols = columns
-    legend.padding = 0
-    legend.margin = 4
-    legend.border_line_color = None
-    legend.background_fill_color = None
-
-
-def _figure(name, **options):
-    """A figure as wide as its place, without a colour of its own."""
-    from bokeh.plotting import figure
-
-    plot = figure(name=name, sizing_mode="stretch_width", **options)
-    plot.toolbar.logo = None
-    plot.toolbar.autohide = False
-    plot.axis.axis_label_text_font_size = "12px"
-    plot.axis.major_label_text_font_size = "12px"
-    plot.background_fill_color = None
-    plot.border_fill_color = None
-    plot.outline_line_color = None
-    plot.min_border = 4
-    return plot
 
 
 def _listens(plot, event, code):

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 from tqdm import tqdm
 
-from supcon_tf.photographs.page import plots
+from supcon_tf.photographs.page import curves, plots
 from supcon_tf.photographs.page.content import page_facts
 from supcon_tf.photographs.page.models import matrix_of
 from supcon_tf.photographs.page.places import places_on_maps
@@ -82,7 +82,7 @@ def page_html(
             for k, matrix in enumerate(matrices)
         ],
         "histograms": [
-            plots.similarity_histogram(
+            curves.similarity_histogram(
                 k, model.representations, labels, seed=seed
             )
             for k, model in enumerate(models.values())
@@ -93,7 +93,7 @@ def page_html(
             section: list(zip(models, made, strict=bool(made)))
             for section, made in sections.items()
         }
-        | {"curves": plots.training_curves(histories)}
+        | {"curves": curves.training_curves(histories)}
     )
     resources = Resources("inline", components=["bokeh", "bokeh-gl"])
     template = Environment(autoescape=True).from_string(_text_of("page.html"))

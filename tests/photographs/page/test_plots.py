@@ -7,7 +7,6 @@ from supcon_tf.drawing import COLORS
 from supcon_tf.photographs.page import plots
 
 X = np.random.default_rng(0).normal(size=(12, 4))
-LABELS = np.arange(12) % 3
 
 
 def test_up_to_30_classes_have_a_pair_each_and_the_smallest_beyond_are_grey():
@@ -69,26 +68,3 @@ def test_a_class_without_test_images_does_not_divide_by_0():
 def test_a_class_name_is_a_short_label_and_no_tex(name, label):
     plot = plots.confusion_matrix(0, np.eye(2, dtype=int), [name, "b"])
     assert plot.xaxis[0].major_label_overrides[0] == label
-
-
-def test_each_kind_of_pair_has_an_area_of_100_percent():
-    plot = plots.similarity_histogram(0, X, LABELS)
-    assert len(plot.renderers) == 2
-    for renderer in plot.renderers:
-        tops = renderer.data_source.data["top"]
-        assert np.sum(tops) == pytest.approx(100)
-
-
-def test_without_two_kinds_of_pairs_there_is_no_histogram():
-    assert plots.similarity_histogram(0, X, np.zeros(12, int)) is None
-    assert plots.similarity_histogram(0, X, np.arange(12)) is None
-
-
-def test_losses_and_all_else_have_a_figure_each():
-    history = ([1.0, 2.0], {"loss": [3.0, 2.0], "knn_top_1": [0.1, np.nan]})
-    (name, losses), (_, others) = plots.training_curves({"own": history})
-    assert name == "own"
-    assert losses.renderers[0].data_source.data["y"] == [3.0, 2.0]
-    assert others.renderers[0].data_source.data["y"][0] == 0.1
-    only = plots.training_curves({"own": ([1.0], {"loss": [3.0]})})
-    assert len(only) == 1
