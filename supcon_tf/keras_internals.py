@@ -59,6 +59,22 @@ def loss_weights_of(model):
     return model._compile_config.config["loss_weights"]
 
 
+def metrics_of(model):
+    """The metrics that a model was compiled with, as they were given.
+
+    The public `metrics` has them only after the first step.
+
+    Args:
+      model: `keras.Model`, which may not be compiled.
+
+    Returns:
+      A dict of `metrics` and `weighted_metrics`; empty without a `compile`.
+    """
+    config = getattr(getattr(model, "_compile_config", None), "config", {})
+    names = ("metrics", "weighted_metrics")
+    return {name: config[name] for name in names if name in config}
+
+
 def exclude_from_weight_decay(optimizer, variable):
     """Leaves one more variable out of an optimizer's own weight decay.
 

@@ -202,3 +202,11 @@ def test_whether_a_variable_is_decayed_is_told():
     optimizer.exclude_from_weight_decay(weights[:1], ["b"])
     told = [keras_internals.uses_weight_decay(optimizer, w) for w in weights]
     assert told == [False, False, True]
+
+
+def test_the_metrics_of_a_model_are_told_as_they_were_given():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    assert keras_internals.metrics_of(model) == {}
+    model.compile("sgd", "mse", metrics=["mae"])
+    told = keras_internals.metrics_of(model)
+    assert told == {"metrics": ["mae"], "weighted_metrics": None}

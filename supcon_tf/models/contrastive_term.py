@@ -1,6 +1,5 @@
 """ContrastiveTerm: a projection head, the loss of its outputs, their logs."""
 
-import inspect
 import math
 import warnings
 
@@ -62,22 +61,6 @@ class ContrastiveTerm:
         """The trained temperature, a scalar tensor; None without one."""
         return None if self.log_scale is None else ops.exp(-self.log_scale)
 
-    def compile(self, *args, **kwargs):
-        """As in Keras, without metrics that are of the scores of a classifier.
-
-        `supcon_tf.metrics` has metrics of projections.
-        """
-        given = inspect.signature(keras.Model.compile).bind_partial(
-            self, *args, **kwargs
-        )
-        for name in ("metrics", "weighted_metrics"):
-            metrics = given.arguments.get(name)
-            if isinstance(metrics, dict) and len(self._heads) > 1:
-                metrics = metrics.get("projections")
-            for metric in keras.tree.flatten(metrics):
-                _refuse_accuracy(name, metric)
-        super().compile(*args, **kwargs)
-
     def predict(self, *args, **kwargs):
         """Predicts projections, which are no representations: see `encode`.
 
@@ -97,6 +80,7 @@ class ContrastiveTerm:
 
     def make_train_function(self, *args, **kwargs):
         """As in Keras, once a trained temperature has its first value."""
+        self._check_metrics()
         self._start_temperature()
         if self.learn_temperature:
             keras_internals.exclude_from_weight_decay(
@@ -106,6 +90,7 @@ class ContrastiveTerm:
 
     def make_test_function(self, *args, **kwargs):
         """As in Keras, once a trained temperature has its first value."""
+        self._check_metrics()
         self._start_temperature()
         return super().make_test_function(*args, **kwargs)
 
@@ -121,6 +106,13 @@ class ContrastiveTerm:
         if isinstance(loss, ContrastiveLoss):
             with tf.device("CPU"):
                 loss.check_labels(labels)
+
+    def _check_metrics(self):
+        """Refuses compiled metrics of projections that are of scores."""
+        for name, metrics in keras_internals.metrics_of(self).items():
+            if isinstance(metrics, dict) and len(self._heads) > 1:
+                metrics = metrics.get("projections")
+            _refuse_accuracy(name, metrics)
 
     def _warn_before_fit(self, images, labels, batch_size):
         """Warns of batches of which the loss is 0, whatever the projections.
@@ -247,15 +239,16 @@ class ContrastiveTerm:
         return loss
 
 
-def _refuse_accuracy(name, metric):
-    """Refuses a metric that compares labels with the scores of classes."""
-    text = metric if isinstance(metric, str) else type(metric).__name__
-    if "accuracy" in text.lower() or text == "acc":
-        raise ValueError(
-            f"`{name}` must be of projections, which are no scores: "
-            "supcon_tf.metrics.contrastive_top_1, or supcon_tf.KNNCallback, "
-            f"which logs an accuracy. Received: {name}={text!r}"
-        )
+def _refuse_accuracy(name, metrics):
+    """Refuses metrics that compare labels with the scores of classes."""
+    for metric in keras.tree.flatten(metrics):
+        text = metric if isinstance(metric, str) else type(metric).__name__
+        if "accuracy" in text.lower() or text == "acc":
+            raise ValueError(
+                f"`{name}` must be of projections, which are no scores: "
+                "supcon_tf.metrics.contrastive_top_1, or supcon_tf.KNNCallback,"
+                f" which logs an accuracy. Received: {name}={text!r}"
+            )
 
 
 def _all_differ(labels):

@@ -203,13 +203,17 @@ def test_a_loss_without_positives_that_still_trains_says_nothing(recwarn):
 )
 def test_metrics_of_scores_are_refused_for_projections(metric):
     for name in ("metrics", "weighted_metrics"):
-        with pytest.raises(ValueError, match=r"contrastive_top_1.*KNNCallb"):
-            compiled_with = SupConModel(small_encoder())
-            compiled_with.compile("sgd", SupConLoss(), **{name: [metric]})
+        model = SupConModel(small_encoder())
+        model.compile("sgd", SupConLoss(), **{name: [metric]})
+        for method in (model.fit, model.evaluate):
+            with pytest.raises(ValueError, match=r"contrastive_top_1.*KNNCall"):
+                method(X, Y)
     joint = supcon_tf.JointModel(small_encoder(), None, 4)
     joint.compile("sgd", metrics={"logits": [metric]})
+    joint._check_metrics()
+    joint.compile("sgd", metrics={"projections": [metric]})
     with pytest.raises(ValueError, match="must be of projections"):
-        joint.compile("sgd", metrics={"projections": [metric]})
+        joint._check_metrics()
 
 
 def test_paths_and_labelled_images_are_no_pixels():
