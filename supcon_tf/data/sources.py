@@ -9,7 +9,7 @@ import tensorflow as tf
 from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.labels import refuse_names
+from supcon_tf.labels import as_ids, refuse_names
 from supcon_tf.pixels import (
     check_pixel_dtype,
     check_pixel_range,
@@ -139,28 +139,77 @@ def chunks(source, order, *, rows, first_epoch):
 
 
 def check_dataset(dataset):
-    """Refuses a Dataset that is infinite or not of single labelled images."""
+    """Refuses a Dataset that is infinite or not of single images.
+
+    Args:
+      dataset: `tf.data.Dataset` of images `[H, W, C]`, alone or in pairs with
+        labels, which are integers, or one-hot `[C]`.
+
+    Returns:
+      The specs of image and label, the latter None without labels.
+
+    Raises:
+      ValueError: if it is so.
+    """
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(
             "A tf.data.Dataset must be finite: leave out .repeat(). "
             "Received: an infinite one"
         )
     spec = dataset.element_spec
-    if not (isinstance(spec, tuple) and len(spec) == 2):
+    if not isinstance(spec, tuple):
+        spec = (spec,)
+    if len(spec) > 2 or not all(isinstance(x, tf.TensorSpec) for x in spec):
         raise ValueError(
             "A tf.data.Dataset must yield (image, label) pairs. "
-            f"Received: element_spec={spec}"
+            f"Received: element_spec={dataset.element_spec}"
         )
-    image, label = spec
-    if label.shape.rank != 0 or image.shape.rank != 3:
+    image, label = (*spec, None)[:2]
+    rank = 0 if label is None else label.shape.rank
+    if rank not in (0, 1) or image.shape.rank != 3:
+        shapes = " and ".join(str(x.shape) for x in spec)
         raise ValueError(
-            "A tf.data.Dataset must yield single images [H, W, C] with scalar "
-            "labels: leave out .batch(). Received: shapes "
-            f"{image.shape} and {label.shape}"
+            "A tf.data.Dataset must yield single images [H, W, C] with labels, "
+            "scalars or one-hot: leave out .batch(). "
+            f"Received: shapes {shapes}"
         )
     check_pixel_dtype(image.dtype)
-    refuse_names(label)
-    _check_integers(label.dtype.as_numpy_dtype)
+    if label is not None:
+        refuse_names(label)
+        if rank == 0:
+            _check_integers(label.dtype.as_numpy_dtype)
+    return image, label
+
+
+def with_ids(dataset):
+    """A Dataset of labelled images whose labels are integers.
+
+    Args:
+      dataset: `tf.data.Dataset` of pairs, as for `check_dataset`.
+
+    Returns:
+      The same Dataset, or one that makes scalars of one-hot labels.
+
+    Raises:
+      ValueError: if it has no labels, or the first ones are not one-hot.
+
+    Example:
+      >>> one_hot = tf.data.Dataset.from_tensor_slices((images, np.eye(8)))
+      >>> [int(label) for _, label in with_ids(one_hot)]
+      [0, 1, 2, 3, 4, 5, 6, 7]
+    """
+    _, label = check_dataset(dataset)
+    if label is None:
+        raise ValueError(
+            "A tf.data.Dataset must yield (image, label) pairs here. "
+            f"Received: element_spec={dataset.element_spec}"
+        )
+    if label.shape.rank == 0:
+        return dataset
+    first = list(dataset.map(lambda image, label: label).take(_CHECKED))
+    if first:
+        as_ids(np.stack(first), len(first))
+    return dataset.map(lambda image, label: (image, as_ids(label[None], 1)[0]))
 
 
 def check_first_images(images, count):
@@ -182,15 +231,14 @@ def check_first_images(images, count):
 
 
 def _in_memory(dataset):
-    """Reads a Dataset of pairs into `LabelledImages`, to shuffle it whole."""
-    check_dataset(dataset)
-    spec, _ = dataset.element_spec
+    """Reads a Dataset of images into `LabelledImages`, to shuffle it whole."""
+    spec, label_spec = check_dataset(dataset)
     decode = None
     if not spec.shape.is_fully_defined():
         dataset = dataset.map(
-            lambda image, label: (
+            lambda image, *label: (
                 tf.io.serialize_tensor(image),
-                label,
+                *label,
                 _range_of(image),
             )
         )
@@ -205,11 +253,14 @@ def _in_memory(dataset):
             "A tf.data.Dataset must yield (image, label) pairs. "
             "Received: an empty one"
         )
-    images, labels, *ranges = (
+    if not isinstance(batches[0], tuple):
+        batches = [(batch,) for batch in batches]
+    images, *rest = (
         np.concatenate(part) for part in zip(*batches, strict=True)
     )
-    if ranges:
-        lows, highs = ranges[0].T
+    labels = None if label_spec is None else rest.pop(0)
+    if rest:
+        lows, highs = rest[0].T
         check_pixel_range(lows.min(), highs.max())
     return LabelledImages(images, labels, (), decode)
 
@@ -252,11 +303,11 @@ def _checked_images(source):
         return dataclasses.replace(source, images=images)
     refuse_names(labels)
     labels = np.asarray(labels)
+    if labels.ndim == 2 and len(labels) == len(images):  # [n, 1] or one-hot
+        labels = np.asarray(as_ids(labels, len(labels)))
     if labels.dtype == bool:
         labels = labels.astype(np.int64)
     _check_integers(labels.dtype)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
     if labels.shape != (len(images),):
         raise ValueError(
             "`labels` must have shape [n] for n images. Received: "

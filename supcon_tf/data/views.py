@@ -8,12 +8,12 @@ import tensorflow as tf
 from supcon_tf import augmentations
 from supcon_tf.data.orders import balanced_order, shuffled_order
 from supcon_tf.data.sources import (
-    check_dataset,
     check_first_images,
     checked,
     chunks,
     image_reader,
     is_own_augmentation,
+    with_ids,
 )
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.errors import check_int
@@ -55,7 +55,8 @@ def view_batches(
         `tf.data.Dataset` of single `(image, label)` pairs, which is read into
         memory. The images are `[H, W, C]`, uint8 (0 to 255) or float (0 to 1),
         all of one size or, in a Dataset, of many sizes. The labels are
-        integers. `(images, None)` yields views without labels.
+        integers or one-hot. `(images, None)`, or a Dataset of images alone,
+        yields views without labels.
       augmentation: function `(images [B, H, W, C], seeds [B, 2], image_size)
         -> [B, h, w, C]`, such as `augmentations.simclr`, or the name of one in
         `AUGMENTATIONS`, such as `"simclr"`. For image files, an
@@ -201,7 +202,7 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
         augmentation or augmentations.center_crop
     )
     if isinstance(source, tf.data.Dataset):
-        check_dataset(source)
+        source = with_ids(source)
         check_first_images(source.map(lambda image, label: image), batch_size)
         dataset, to_image = source, lambda image: image[None]
         is_batched = source.element_spec[0].shape.is_fully_defined()

@@ -7,7 +7,8 @@ import tensorflow as tf
 from supcon_tf import augmentations
 from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.sources import checked, image_reader
+from supcon_tf.data.sources import checked, image_reader, with_ids
+from supcon_tf.data.views import image_batches, view_batches
 
 
 def test_a_dataset_of_many_sizes_is_read_into_memory():
@@ -76,3 +77,48 @@ def test_a_decode_function_of_one_s_own_comes_first():
     )
     read = image_reader(source, augmentations.simclr)
     assert read(source.images[0]).shape == (1, 4, 6, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_one_hot_labels_are_taken_as_the_ids_that_they_stand_for(dtype):
+    images = np.random.default_rng(0).random((6, 4, 4, 3), "float32")
+    ids = np.array([2, 0, 1, 1, 2, 0])
+    one_hot = np.eye(3)[ids].astype(dtype)
+    dataset = tf.data.Dataset.from_tensor_slices((images, one_hot))
+    for source in ((images, one_hot), dataset):
+        assert checked(source).labels.tolist() == ids.tolist()
+        found = [y for _, y in image_batches(source, image_size=4)]
+        assert np.concatenate(found).tolist() == ids.tolist()
+    binary = tf.data.Dataset.from_tensor_slices((images, ids[:, None] * 1.0))
+    assert [int(y) for _, y in with_ids(binary)] == ids.tolist()
+    wrong = np.ones((6, 2))
+    for source in (
+        (images, wrong),
+        tf.data.Dataset.from_tensor_slices((images, wrong)),
+    ):
+        with pytest.raises(ValueError, match="must be one-hot"):
+            image_batches(source, image_size=4)
+
+
+@pytest.mark.parametrize("of_many_sizes", [False, True])
+def test_a_dataset_without_labels_yields_views_without(of_many_sizes):
+    images = np.random.default_rng(0).random((6, 4, 4, 3), "float32")
+    dataset = tf.data.Dataset.from_tensor_slices(images)
+    if of_many_sizes:
+        dataset = tf.data.Dataset.from_generator(
+            lambda: iter(images),
+            output_signature=tf.TensorSpec([None, None, 3], tf.float32),
+        )
+    for source in (dataset, dataset.map(lambda image: (image,))):
+        assert checked(source).labels is None
+        views = view_batches(
+            source,
+            augmentations.crop_flip,
+            num_views=2,
+            batch_size=3,
+            image_size=4,
+            seed=0,
+        )
+        assert views.element_spec.shape == (3, 2, 4, 4, 3)
+    with pytest.raises(ValueError, match=r"pairs here"):
+        image_batches(dataset, image_size=4)

@@ -10,6 +10,7 @@ from keras import layers
 
 from supcon_tf import augmentations, metrics
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.sources import with_ids
 from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import view_batches
@@ -25,6 +26,7 @@ from supcon_tf.evaluation.linear.fitting import (
     names_of,
     new_classifier,
 )
+from supcon_tf.labels import as_ids
 from supcon_tf.metrics.accuracy import ABSENT
 
 KERNEL_INITIALIZERS = ("glorot_uniform", "zeros")
@@ -221,13 +223,15 @@ def _check(epochs, label_smoothing, kernel_initializer):
 def _labels_of(source):
     """Returns the labels `[n]`, or None if they are not in memory."""
     if isinstance(source, tf.data.Dataset):
-        labels = source.map(lambda image, label: label).batch(4096)
+        labels = with_ids(source).map(lambda image, label: label).batch(4096)
         return np.concatenate(list(labels.as_numpy_iterator()))
     if isinstance(source, (tuple, list)):
         _, labels = source
     else:
         labels = getattr(source, "labels", None)
-    return None if labels is None else np.asarray(labels, int).reshape(-1)
+    if labels is None:
+        return None
+    return np.asarray(as_ids(labels, len(labels)), int)
 
 
 def _without_absent(weights, labels):
