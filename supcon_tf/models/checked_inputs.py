@@ -24,6 +24,18 @@ _ADVICE = (
     "scales images in [0, 1] for it"
 )
 
+_SIGNATURES = {
+    name: inspect.signature(getattr(keras.Model, name))
+    for name in (
+        "fit",
+        "evaluate",
+        "predict",
+        "train_on_batch",
+        "test_on_batch",
+        "predict_on_batch",
+    )
+}
+
 
 class CheckedInputs:
     """Checks images and labels where their values are known: before the graph.
@@ -40,7 +52,7 @@ class CheckedInputs:
 
     def fit(self, *args, **kwargs):
         """As in Keras, after a check of images, labels and their number."""
-        given = _named(keras.Model.fit, args, kwargs)
+        given = _named("fit", args, kwargs)
         given["x"] = self._checked(
             given, "steps_per_epoch", then=self._warn_before_fit
         )
@@ -51,30 +63,30 @@ class CheckedInputs:
     def evaluate(self, *args, **kwargs):
         """As in Keras, after a check of images, labels and their number."""
         if "_use_cached_eval_dataset" not in kwargs:  # in a fit, which checked
-            kwargs = _named(keras.Model.evaluate, args, kwargs)
+            kwargs = _named("evaluate", args, kwargs)
             kwargs["x"] = self._checked(kwargs, "steps")
             args = ()
         return super().evaluate(*args, **kwargs)
 
     def predict(self, *args, **kwargs):
         """As in Keras, after a check of images and of their number."""
-        given = _named(keras.Model.predict, args, kwargs)
+        given = _named("predict", args, kwargs)
         given["x"] = self._checked(given, "steps", has_labels=False)
         return super().predict(**given)
 
     def train_on_batch(self, *args, **kwargs):
         """As in Keras, after a check of images and labels."""
-        self._check_batch(_named(keras.Model.train_on_batch, args, kwargs))
+        self._check_batch(_named("train_on_batch", args, kwargs))
         return super().train_on_batch(*args, **kwargs)
 
     def test_on_batch(self, *args, **kwargs):
         """As in Keras, after a check of images and labels."""
-        self._check_batch(_named(keras.Model.test_on_batch, args, kwargs))
+        self._check_batch(_named("test_on_batch", args, kwargs))
         return super().test_on_batch(*args, **kwargs)
 
     def predict_on_batch(self, *args, **kwargs):
         """As in Keras, after a check of images."""
-        given = _named(keras.Model.predict_on_batch, args, kwargs)
+        given = _named("predict_on_batch", args, kwargs)
         self._check_batch(given, has_labels=False)
         return super().predict_on_batch(*args, **kwargs)
 
@@ -213,7 +225,7 @@ class CheckedInputs:
 
 def _named(method, args, kwargs):
     """The arguments of a method of Keras by name, those that were given."""
-    bound = inspect.signature(method).bind_partial(None, *args, **kwargs)
+    bound = _SIGNATURES[method].bind_partial(None, *args, **kwargs)
     given = dict(bound.arguments)
     del given["self"]
     if isinstance(given.get("y"), list) and _are_numbers(given["y"]):
