@@ -91,7 +91,7 @@ def test_the_same_command_computes_no_features_again(
     ("changes", "message"),
     [
         (["--image_size=12"], "`workdir` must be a new folder"),
-        (["--data_dir=/none"], "/none"),
+        (["--data_dir=/none", "--workdir=none"], "`data_dir` must be a fol"),
         (["--workdir="], "`workdir` must be the folder to write to"),
         (["--num_views=0"], "`num_views` must be"),
     ],
