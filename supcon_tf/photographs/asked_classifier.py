@@ -1,4 +1,9 @@
-"""A linear classifier with what it takes to ask it about photographs."""
+"""A linear classifier with what it takes to ask it about photographs.
+
+None of these is decided by the encoder's own features, also where there is a
+similarity head: it draws what is no photograph of the classes to one of them
+(benchmarks/README.md).
+"""
 
 import dataclasses
 import os
@@ -10,10 +15,8 @@ from supcon_tf.encoders.saved import load_keras_file
 from supcon_tf.evaluation.encode import image_size_of
 from supcon_tf.models.linear_classifier import LinearClassifier
 from supcon_tf.photographs.asked_encoder import (
-    HEAD_FILE,
     RESIZINGS,
     AskedEncoder,
-    load_similarity_head,
     told_by_workdir,
 )
 from supcon_tf.photographs.prediction import NONE_OF_THESE, Prediction
@@ -23,12 +26,11 @@ from supcon_tf.photographs.vectors import BATCH_SIZE, vectors_of
 
 @dataclasses.dataclass(frozen=True)
 class AskedClassifier:
-    """A classifier, and its encoder with size, resizing and maybe a head.
+    """A classifier, and its encoder with size and resizing.
 
     Attributes:
       classifier: `LinearClassifier`.
-      asked: `AskedEncoder` of the classifier's encoder. Its head, if it has
-        one, gives the vectors for none of these.
+      asked: `AskedEncoder` of the classifier's encoder, without a head.
     """
 
     classifier: LinearClassifier
@@ -82,9 +84,8 @@ class AskedClassifier:
                 "`known` must be of the classifier's encoder, "
                 f"{fingerprint}. Received: {known.fingerprint}"
             )
-        plain = dataclasses.replace(self.asked, head=None)
         features, kept, left_out = vectors_of(
-            plain,
+            self.asked,
             files,
             batch_size=batch_size,
             max_pixels=max_pixels,
@@ -95,7 +96,7 @@ class AskedClassifier:
         scores = np.asarray(self.classifier.dense(features))
         distances = [None] * len(kept)
         if known is not None:
-            distances = known.distances(self.vectors(features)).tolist()
+            distances = known.distances(features).tolist()
         names = np.array(self.class_names, object)
         predictions = []
         for position, row, distance in zip(
@@ -117,19 +118,6 @@ class AskedClassifier:
             )
         return predictions, left_out
 
-    def vectors(self, features):
-        """What is compared: the head's output, or the features.
-
-        Args:
-          features: `[n, R]` floats.
-
-        Returns:
-          `[n, D]` floats.
-        """
-        if self.asked.head is None:
-            return features
-        return self.asked.head.predict(features, verbose=0)
-
 
 def asked_classifier(where, *, image_size=None, safe_mode=True):
     """Loads a classifier and finds out how it wants its photographs.
@@ -149,13 +137,12 @@ def asked_classifier(where, *, image_size=None, safe_mode=True):
       >>> asked_classifier(classifier).asked.image_size
       (32, 32)
     """
-    told_size = told_resizing = head_path = None
+    told_size = told_resizing = None
     classifier = where
     if isinstance(where, (str, pathlib.PurePath)):
         path = pathlib.Path(where).expanduser()
         if path.is_dir():
             told_size, told_resizing = told_by_workdir(path)
-            head_path = path / HEAD_FILE
             path = path / "classifier.keras"
         if not path.is_file():
             raise ValueError(
@@ -180,10 +167,7 @@ def asked_classifier(where, *, image_size=None, safe_mode=True):
             "`image_size` must be given with a classifier that does not say "
             "it, in pixels: that of its training. Received: image_size=None"
         )
-    head = None
-    if head_path is not None and head_path.is_file():
-        head = load_similarity_head(head_path, classifier.encoder)
     resizing = classifier.resizing or told_resizing or RESIZINGS[0]
     return AskedClassifier(
-        classifier, AskedEncoder(classifier.encoder, size, resizing, head)
+        classifier, AskedEncoder(classifier.encoder, size, resizing)
     )

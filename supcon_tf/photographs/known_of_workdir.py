@@ -6,22 +6,13 @@ from supcon_tf.config import PretrainConfig
 from supcon_tf.config.settings import read_json
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.photographs.similarity_head import (
-    augmented_features,
-    train_similarity_head,
-)
+from supcon_tf.photographs.similarity_head import augmented_features
 from supcon_tf.photographs.unknown import known_photographs
 from supcon_tf.training.workdir import read_held_out
-
-_VIEWS_OF_A_HEAD = 5
 
 
 def prepare_known(workdir, asked, *, data_dir=None):
     """Finds the training images of a workdir; returns the rest as a function.
-
-    The vectors are those of the similarity head, if there is one. It has seen
-    all training images, so that the distances of held-out ones are measured by
-    heads that are trained without them, each in seconds.
 
     If the run held out images of the training set (`validation_fraction`), the
     encoder never saw these, and the threshold is chosen on them. If not, it is
@@ -66,42 +57,21 @@ def prepare_known(workdir, asked, *, data_dir=None):
 
 def _known(asked, train, held_out):
     """Encodes the images and chooses the threshold; `KnownPhotographs`."""
-    encoder, head = asked.asked.encoder, asked.asked.head
-    settings = {
-        "image_size": asked.asked.image_size,
-        "eval_augmentation": asked.asked.augmentation,
-    }
-    needs_views = head is not None and held_out is None
-    features = augmented_features(
-        encoder,
-        train,
-        num_views=_VIEWS_OF_A_HEAD if needs_views else 1,
-        **settings,
-    )
-    if held_out is not None:
-        held_out = augmented_features(
-            encoder, held_out, num_views=1, **settings
-        )
-        held_out = asked.vectors(held_out[:, 0])
 
-    def vectors_by(fitted):
-        """The vectors `[N, D]` of a head trained on these, or of none."""
-        if head is None or len(fitted) == len(features):
-            return asked.vectors(features[:, 0])
-        trained = train_similarity_head(
-            features[fitted],
-            train.labels[fitted],
-            units=(
-                head.get_layer("hidden").units,
-                head.get_layer("output").units,
-            ),
-            dropout=head.get_layer("dropout").rate,
+    def vectors_of(images):
+        """The features `[n, R]` of images, as in evaluation."""
+        features = augmented_features(
+            asked.asked.encoder,
+            images,
+            num_views=1,
+            image_size=asked.asked.image_size,
+            eval_augmentation=asked.asked.augmentation,
         )
-        return trained.predict(features[:, 0], verbose=0)
+        return features[:, 0]
 
     return known_photographs(
-        vectors_by,
+        vectors_of(train),
         train.labels,
-        held_out=held_out,
+        held_out=None if held_out is None else vectors_of(held_out),
         fingerprint=asked.asked.fingerprint,
     )
