@@ -15,6 +15,7 @@ import numpy as np
 from absl import logging
 
 from supcon_tf.data.left_out import some_of
+from supcon_tf.data.photograph_files import printable
 
 
 def split_by_name(source, fraction, *, seed, folder):
@@ -41,24 +42,25 @@ def split_by_name(source, fraction, *, seed, folder):
       ... )
       >>> first, second = split_by_name(files, 0.25, seed=0, folder="p")
       >>> len(first), len(second)
-      (150, 50)
+      (146, 54)
     """
+    labels, counts = np.unique(source.labels, return_counts=True)
+    single = [source.class_names[label] for label in labels[counts == 1]]
+    if single:
+        raise ValueError(
+            "A class must have two or more images to be split: add images, or "
+            "remove it. Received: one image of class "
+            f"{', '.join(map(repr, single))}"
+        )
     is_second = np.zeros(len(source), bool)
     ranks = np.array(
         [
-            hashlib.sha256(
-                f"{seed}/{name}".encode(errors="surrogateescape")
-            ).hexdigest()
+            hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
             for name in _names(source.images, folder)
         ]
     )
-    for label in np.unique(source.labels):
+    for label in labels:
         (members,) = np.nonzero(source.labels == label)
-        if len(members) == 1:
-            raise ValueError(
-                "A class must have two or more images to be split. Received: "
-                f"one image of class {source.class_names[label]!r}"
-            )
         size = min(math.ceil(fraction * len(members)), len(members) - 1)
         is_second[members[np.argsort(ranks[members])[:size]]] = True
     return _parts(source, ~is_second, is_second, folder)
@@ -140,10 +142,12 @@ def _parts(source, is_first, is_second, folder):
 
 
 def _names(paths, folder):
-    """The names below the folder, with `/`."""
+    """The names below the folder, with `/`, as JSON can hold them."""
     root = os.path.abspath(os.path.expanduser(folder))
     return [
-        os.path.relpath(os.path.abspath(path), root).replace(os.sep, "/")
+        printable(
+            os.path.relpath(os.path.abspath(path), root).replace(os.sep, "/")
+        )
         for path in map(str, paths)
     ]
 

@@ -1,11 +1,14 @@
 """What is held out of a folder stays so while photographs come and go."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from supcon_tf import load_dataset
 from supcon_tf.data.held_out import record_of
+from supcon_tf.files import as_json
 
 
 def add(folder, label, first, last):
@@ -86,3 +89,22 @@ def test_a_folder_without_any_of_them_is_refused(folder):
     with pytest.raises(ValueError, match="must still be in") as error:
         load(folder, held_out={"cat/a.png": "0" * 64})
     assert "none of 1, such as cat/a.png" in str(error.value)
+
+
+def test_names_that_are_not_utf_8_are_recorded_in_json(folder):
+    odd = os.path.join(os.fsencode(folder), b"cat", b"caf\xe9.png")
+    for number in range(3):
+        Image.new("L", (5, 4), number).save(f"{folder}/cat/{number}.png")
+        os.rename(f"{folder}/cat/{number}.png", odd[:-4] + b"%d.png" % number)
+    _, test = load(folder, validation_fraction=0.9)
+    record = record_of(test)
+    assert any("caf\\xe9" in name for name in record)
+    as_json(record).encode("utf-8")
+    assert names(load(folder, held_out=record)[1]) == names(test)
+
+
+def test_all_classes_of_one_photograph_are_named(folder):
+    for label in ("ant", "bee"):
+        add(folder, label, 0, 1)
+    with pytest.raises(ValueError, match=r"one image of class 'ant', 'bee'$"):
+        load(folder)
