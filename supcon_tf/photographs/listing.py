@@ -5,10 +5,8 @@ import pathlib
 import stat
 from typing import NamedTuple
 
-# What `decode_photograph` reads.
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
-)
+from supcon_tf.data.file_kinds import FORMATS, is_named_as_image
+
 # Folders that hold parts of a data set rather than a class.
 _PARTS = ("train", "test", "val", "validation")
 _SKIPPED = ("__MACOSX",)
@@ -74,13 +72,13 @@ def list_photographs(folder, argument="images"):
             path = pathlib.Path(place, name)
             if name.startswith("."):
                 continue
-            if path.suffix.lower() in SUFFIXES and _is_inside(path, root):
+            if is_named_as_image(name) and _is_inside(path, root):
                 names.append(path.relative_to(root).as_posix())
             else:
                 others += 1
     if not names:
         raise ValueError(
-            f"`{argument}` must hold photographs ({', '.join(SUFFIXES)}). "
+            f"`{argument}` must hold photographs ({', '.join(FORMATS)}). "
             f"Received: {argument}={str(folder)!r}, which holds none, and "
             f"{others} other files"
         )

@@ -22,8 +22,8 @@ from absl import flags
 from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.config.settings import setting
 from supcon_tf.config.training import AT_LEAST_1
+from supcon_tf.data.photograph_files import decode_photograph
 from supcon_tf.files import check_folder, written_whole
-from supcon_tf.photographs.decoding import decode_photograph
 from supcon_tf.photographs.embed import AskingConfig
 from supcon_tf.photographs.listing import list_photographs, printable
 

@@ -8,12 +8,12 @@ from tqdm import tqdm
 
 from supcon_tf.augmentations.encoded_image import DecodedImage
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.photograph_files import decode_photograph
 from supcon_tf.evaluation.encode import (
     NotFiniteError,
     batches_for,
     encode_function,
 )
-from supcon_tf.photographs.decoding import decode_photograph
 from supcon_tf.photographs.listing import printable
 
 BATCH_SIZE = 32  # photographs that are encoded at once

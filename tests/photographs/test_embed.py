@@ -29,7 +29,7 @@ def test_the_three_kinds_of_file_hold_the_same(
     for kind in ("npz", "csv", "parquet"):
         assert run(encoder_file, photographs, tmp_path / f"new/v.{kind}") == 0
     out = capsys.readouterr().out
-    assert "torn.jpg: cannot identify image file" in out
+    assert "torn.jpg: damaged image (text)" in out
     assert "12 photographs, 5 numbers each" in out
     names = [f"{c}/{i}.png" for c in ("grass", "sea") for i in range(6)]
     expected = embed(color_encoder, [photographs / name for name in names])

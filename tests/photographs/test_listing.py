@@ -14,13 +14,13 @@ def touch(root, *names):
 
 
 def test_the_first_folder_on_the_way_is_the_class(tmp_path):
-    touch(tmp_path, "b/2.JPG", "a/x/1.jpeg", "train/c/3.webp", "0.png")
+    touch(tmp_path, "b/2.JPG", "a/x/1.jpeg", "train/c/3.jfif", "0.png")
     listing = list_photographs(tmp_path)
     assert dict(zip(listing.names, listing.labels, strict=True)) == {
         "0.png": "",
         "a/x/1.jpeg": "a",
         "b/2.JPG": "b",
-        "train/c/3.webp": "c",
+        "train/c/3.jfif": "c",
     }
     assert listing.files[0] == tmp_path / "0.png"
 

@@ -72,7 +72,7 @@ def test_photographs_are_classified_as_in_training(
     capsys.readouterr()
     assert run(workdir, red, torn, photographs, "--top=9", *outputs) == 0
     out = capsys.readouterr().out
-    assert "torn.png: cannot identify" in out and "1 of 14 files" in out
+    assert "torn.png: damaged image (text)" in out and "1 of 14 files" in out
     assert f"Wrote {workdir / KNOWN}" in out
     first, *rows = json.loads((tmp_path / "p.json").read_text())
     assert (first["path"], first["name"]) == (str(red), "none of these")

@@ -47,7 +47,7 @@ def test_what_cannot_be_read_is_left_out_by_name(
     np.testing.assert_allclose(reverse, vectors[::-1], rtol=1e-6)
     print_left_out(files[::-1], left_out)
     out = capsys.readouterr().out
-    assert out.splitlines()[0].startswith(f"Left out: {files[2]}: it is no")
+    assert out.splitlines()[0].startswith(f"Left out: {files[2]}: no such")
     assert "1 of 3 files left out" in out
     vectors, kept, _ = vectors_of(asked, files[2:])
     assert vectors.shape == (0, 5) and len(kept) == 0
