@@ -75,7 +75,7 @@ class BestEpoch(keras.callbacks.Callback):
             model.set_weights(self._weights)
 
 
-def held_out_accuracy(fitted, held_out, *, batch_size=64):
+def held_out_accuracy(fitted, held_out, *, batch_size=64, image_size=None):
     """What `BestEpoch` measures: how well a model knows held-out images.
 
     A model that trains a classifier is measured by it. The representation of
@@ -86,6 +86,8 @@ def held_out_accuracy(fitted, held_out, *, batch_size=64):
       fitted: `LabelledImages`, or others as in `encode_all`, of the training.
       held_out: the same of the images that were held out.
       batch_size: int >= 1, images that are encoded at once.
+      image_size: as in `image_size_of`. An encoder that takes any size needs
+        it for image files.
 
     Returns:
       A function of an `EncoderModel` to a float in [0, 1], 0 if its
@@ -96,15 +98,16 @@ def held_out_accuracy(fitted, held_out, *, batch_size=64):
       >>> 0 <= measure(model) <= 1
       True
     """
+    sizes = {"batch_size": batch_size, "image_size": image_size}
 
     def measure(model):
         encoder = model.representation_model()
-        features, labels = encode_all(encoder, held_out, batch_size=batch_size)
+        features, labels = encode_all(encoder, held_out, **sizes)
         if not np.isfinite(features).all():
             return 0.0
         if getattr(model, "classifier", None) is not None:
             return top_1_accuracy(labels, model.classifier(features))
-        known, classes = encode_all(encoder, fitted, batch_size=batch_size)
+        known, classes = encode_all(encoder, fitted, **sizes)
         return knn_accuracy(
             known, classes, features, labels, neighbors=min(10, len(known))
         )

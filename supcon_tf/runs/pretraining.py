@@ -112,7 +112,12 @@ def _prepare(config, workdir, strategy):
     if watched is not None:
         best = BestEpoch(
             workdir,
-            held_out_accuracy(images, watched, batch_size=config.batch_size),
+            held_out_accuracy(
+                images,
+                watched,
+                batch_size=config.batch_size,
+                image_size=config.image_size,
+            ),
             patience=config.patience,
         )
 

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from supcon_tf.callbacks.best_epoch import BestEpoch, held_out_accuracy
+from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.models.classification_model import ClassificationModel
 from supcon_tf.models.supcon_model import SupConModel
 
@@ -87,3 +89,18 @@ def test_it_measures_the_classifier_if_there_is_one_else_the_neighbours():
     model.build((None, 1, 4, 4, 3))
     model.classifier.set_weights([np.roll(np.eye(3), 1, axis=1), np.zeros(3)])
     assert measure(model) == 0
+
+
+def test_image_files_are_brought_to_the_size_that_is_given(tmp_path):
+    for number, (image, label) in enumerate(zip(COLORS, CLASSES, strict=True)):
+        keras.utils.save_img(tmp_path / f"{label} {number}.png", image)
+    paths = sorted(map(str, tmp_path.iterdir()))
+    labels = [int(path.split("/")[-1][0]) for path in paths]
+    files = LabelledImages(
+        np.array(paths), np.array(labels), "rgb", read=tf.io.read_file
+    )
+    any_size = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]
+    )
+    measure = held_out_accuracy(files, files, image_size=8)
+    assert measure(SupConModel(any_size)) == 1
