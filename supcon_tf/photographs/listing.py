@@ -1,15 +1,18 @@
 """Lists the photographs of a folder, with their classes if it has any."""
 
-import os
 import pathlib
-import stat
 from typing import NamedTuple
 
+from absl import logging
+
 from supcon_tf.data.file_kinds import FORMATS, is_named_as_image
+from supcon_tf.data.folder_files import files_below
+from supcon_tf.data.folder_layout import TEST_NAMES, TRAIN_NAMES
+from supcon_tf.data.left_out import LeftOut, left_out_lines
+from supcon_tf.data.photograph_files import PhotographError, look_at_photograph
 
 # Folders that hold parts of a data set rather than a class.
-_PARTS = ("train", "test", "val", "validation")
-_SKIPPED = ("__MACOSX",)
+_PARTS = (*TRAIN_NAMES, *TEST_NAMES)
 
 
 class Listing(NamedTuple):
@@ -34,10 +37,12 @@ class Listing(NamedTuple):
 def list_photographs(folder, argument="images"):
     """Lists the image files below a folder.
 
-    The class of a photograph is the first folder on its way, where `train`,
-    `test`, `val` and `validation` do not count. Hidden files and folders,
-    `__MACOSX`, what is no regular file, and links that lead out of the folder
-    are passed over.
+    The class of a photograph is the first folder on its way, where those of the
+    parts of a data set, such as `train` and `valid`, do not count. A file that
+    is not named as an image is one if its content is. Hidden files and folders,
+    and those of systems, such as `__MACOSX`, are passed over. What else is no
+    photograph is logged with the reason, and so are pipes, devices and links
+    out of the folder, which are never opened.
 
     Args:
       folder: path.
@@ -61,28 +66,33 @@ def list_photographs(folder, argument="images"):
             f"`{argument}` must be a folder of photographs. "
             f"Received: {argument}={str(folder or '')!r}"
         )
-    names, others = [], 0
-    for place, folders, files in os.walk(root):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and name not in _SKIPPED
-        )
-        for name in files:
-            path = pathlib.Path(place, name)
-            if name.startswith("."):
-                continue
-            if is_named_as_image(name) and _is_inside(path, root):
-                names.append(path.relative_to(root).as_posix())
-            else:
-                others += 1
+    files, _, left_out = files_below(str(root))
+    names = []
+    for name in files:
+        if is_named_as_image(name):  # it is looked at when it is read
+            names.append(name)
+            continue
+        try:
+            look_at_photograph(root / name)
+        except PhotographError as error:
+            reason, detail = error.reason, error.detail
+            left_out.append(LeftOut(printable(name), reason, detail))
+        else:
+            names.append(name)
     if not names:
         raise ValueError(
             f"`{argument}` must hold photographs ({', '.join(FORMATS)}). "
             f"Received: {argument}={str(folder)!r}, which holds none, and "
-            f"{others} other files"
+            f"{len(left_out)} other files"
         )
-    names.sort()
+    if left_out:
+        logging.warning(
+            "Left out %d of %d files of %s\n%s",
+            len(left_out),
+            len(left_out) + len(names),
+            printable(root),
+            "\n".join(left_out_lines(left_out, names=10)),
+        )
     return Listing(root, names, [_label(name) for name in names])
 
 
@@ -102,20 +112,9 @@ def printable(name):
     return str(name).encode("utf-8", "backslashreplace").decode()
 
 
-def _is_inside(path, root):
-    """Whether it is a regular file of the folder, or a link to one of it."""
-    try:
-        if not path.is_symlink():
-            return stat.S_ISREG(path.lstat().st_mode)
-        target = path.resolve(strict=True)
-    except OSError:  # a link to nothing, or in a circle
-        return False
-    return target.is_file() and target.is_relative_to(root.resolve())
-
-
 def _label(name):
     """The class of a photograph by its path, or an empty string."""
     folders = name.split("/")[:-1]
-    if folders and folders[0] in _PARTS:
+    if folders and folders[0].lower() in _PARTS:
         folders = folders[1:]
     return folders[0] if folders else ""

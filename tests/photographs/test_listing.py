@@ -1,8 +1,11 @@
 """Which files of a folder are photographs, and of which class."""
 
+import logging
 import os
 
+import messy_folder
 import pytest
+from PIL import Image
 
 from supcon_tf.photographs.listing import list_photographs
 
@@ -14,13 +17,13 @@ def touch(root, *names):
 
 
 def test_the_first_folder_on_the_way_is_the_class(tmp_path):
-    touch(tmp_path, "b/2.JPG", "a/x/1.jpeg", "train/c/3.jfif", "0.png")
+    touch(tmp_path, "b/2.JPG", "a/x/1.jpeg", "Valid/c/3.jfif", "0.png")
     listing = list_photographs(tmp_path)
     assert dict(zip(listing.names, listing.labels, strict=True)) == {
         "0.png": "",
         "a/x/1.jpeg": "a",
         "b/2.JPG": "b",
-        "train/c/3.jfif": "c",
+        "Valid/c/3.jfif": "c",
     }
     assert listing.files[0] == tmp_path / "0.png"
 
@@ -49,3 +52,22 @@ def test_no_folder_and_no_photograph_are_one_line(tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             list_photographs(folder)
+
+
+def test_what_is_no_photograph_is_named_whatever_it_is_called(tmp_path, caplog):
+    touch(tmp_path, "a.png")
+    Image.new("L", (3, 3)).save(tmp_path / "no suffix", "JPEG")
+    (tmp_path / "b.HEIC").write_bytes(messy_folder.box(b"heic"))
+    (tmp_path / "notes.txt").write_text("x")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    logging.getLogger("absl").propagate = True
+    with caplog.at_level(logging.WARNING):
+        names = list_photographs(tmp_path).names
+    assert names == ["a.png", "no suffix"]
+    for line in (
+        "Left out 3 of 5 files of",
+        "     1  HEIC photograph, to be converted to JPEG: b.HEIC",
+        "     1  pipe: pipe.jpg",
+        "     1  text: notes.txt",
+    ):
+        assert line in caplog.text
