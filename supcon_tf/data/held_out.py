@@ -14,6 +14,7 @@ import os
 import numpy as np
 from absl import logging
 
+from supcon_tf.data.equal_files import find_equal_files
 from supcon_tf.data.left_out import some_of
 from supcon_tf.data.photograph_files import printable
 
@@ -22,6 +23,7 @@ def split_by_name(source, fraction, *, seed, folder):
     """Splits the files of a folder into two parts, class by class.
 
     A file that is added goes into a part by itself: few others change theirs.
+    Copies of a file go into the same part, unless a class has nothing else.
 
     Args:
       source: `LabelledImages` of files, with two or more images of each class.
@@ -59,10 +61,16 @@ def split_by_name(source, fraction, *, seed, folder):
             for name in _names(source.images, folder)
         ]
     )
+    for copies in _copies(source):
+        ranks[copies] = min(ranks[copies])
     for label in labels:
         (members,) = np.nonzero(source.labels == label)
         size = min(math.ceil(fraction * len(members)), len(members) - 1)
-        is_second[members[np.argsort(ranks[members])[:size]]] = True
+        order = members[np.argsort(ranks[members], kind="stable")]
+        with_copies = members[ranks[members] <= ranks[order[size - 1]]]
+        if len(with_copies) == len(members):
+            with_copies = order[:size]
+        is_second[with_copies] = True
     return _parts(source, ~is_second, is_second, folder)
 
 
@@ -130,6 +138,17 @@ def with_held_out(source, record, folder):
             some_of(gone, 10),
         )
     return _parts(source, ~is_held_out & ~is_changed, is_held_out, folder)
+
+
+def _copies(source):
+    """The positions of files with equal contents, a list for each content."""
+    place = {path: i for i, path in enumerate(source.images)}
+    equal = find_equal_files(
+        (path, os.stat(path).st_size, label, "train")
+        for path, label in zip(source.images, source.labels, strict=True)
+        if os.path.exists(path)
+    )
+    return [[place[path] for path in files.paths] for files in equal]
 
 
 def _parts(source, is_first, is_second, folder):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from absl import logging
 from tqdm import tqdm
 
-from supcon_tf.data.equal_files import COPY, equal_lines, find_equal_files
+from supcon_tf.data.equal_files import equal_lines, find_equal_files
 from supcon_tf.data.folder_files import files_below
 from supcon_tf.data.folder_layout import LayoutError, class_name, lay_out
 from supcon_tf.data.left_out import (
@@ -216,8 +216,6 @@ def find_images(folder, *, max_pixels=None):
             "\n".join(left_out_lines(found.left_out, names=10)),
         )
     equal = found.equal_files()
-    if found.test is not None:  # else one copy may be held out to test on
-        equal = [files for files in equal if files.kind != COPY]
     if equal:
         logging.warning(
             "Equal files in %s\n%s",

@@ -1,6 +1,8 @@
 """What is held out of a folder stays so while photographs come and go."""
 
 import os
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -108,3 +110,22 @@ def test_all_classes_of_one_photograph_are_named(folder):
         add(folder, label, 0, 1)
     with pytest.raises(ValueError, match=r"one image of class 'ant', 'bee'$"):
         load(folder)
+
+
+def test_copies_of_a_photograph_are_held_out_together(folder):
+    for number in range(10):
+        for copy in "abc":
+            path = folder / "dog" / f"{number}.png"
+            shutil.copy(path, folder / "dog" / f"{number}{copy}.png")
+    for seed in range(3):
+        train, test = load(folder, seed=seed)
+        tested = {pathlib.Path(path).read_bytes() for path in test.images}
+        assert not any(
+            pathlib.Path(path).read_bytes() in tested for path in train.images
+        )
+        assert np.bincount(test.labels)[1] == 8  # of 40, in fours
+    for number in range(1, 4):
+        (folder / "ant").mkdir(exist_ok=True)
+        shutil.copy(folder / "dog" / "0.png", folder / "ant" / f"{number}.png")
+    train, test = load(folder)
+    assert len(set(test.labels)) == len(set(train.labels)) == 3

@@ -158,7 +158,7 @@ def test_equal_files_are_named(tmp_path, logged):
     ]
     assert f"1  {LEAK}: train/cat/000.png = test/cat/b.png" in logged.text
     assert f"1  {WRONG_LABEL}: train/cat/001.png = train/her" in logged.text
-    assert COPY not in logged.text  # no test images are drawn of them
+    assert f"1  {COPY}: train/heron/001.png = train/heron" in logged.text
 
 
 def test_max_pixels_leaves_larger_images_out(tmp_path):
