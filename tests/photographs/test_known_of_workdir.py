@@ -2,14 +2,19 @@
 
 import dataclasses
 import json
+import pathlib
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from supcon_tf import LinearClassifier
+from supcon_tf import LinearClassifier, load_dataset
 from supcon_tf.config import PretrainConfig
+from supcon_tf.data.held_out import record_of
 from supcon_tf.photographs import known_of_workdir
 from supcon_tf.photographs.asked_classifier import AskedClassifier
 from supcon_tf.photographs.asked_encoder import AskedEncoder
+from supcon_tf.training.workdir import write_held_out
 
 pytestmark = pytest.mark.slow
 
@@ -33,10 +38,25 @@ def test_images_that_the_run_held_out_decide(
     known = prepared(
         tmp_path, color_encoder, validation_fraction=0.25, **data
     )()
-    assert (len(known.vectors), len(known.held_out)) == (9, 3)
+    assert (len(known.vectors), len(known.held_out)) == (8, 4)
     # Without, a fifth is test images; parts of the others are held out.
     known = prepared(tmp_path, color_encoder, **data)()
-    assert (len(known.vectors), len(known.held_out)) == (9, 9)
+    assert (len(known.vectors), len(known.held_out)) == (8, 8)
+
+
+def test_photographs_that_were_added_leave_those_that_were_held_out(
+    photographs, color_encoder, tmp_path
+):
+    settings = {"data_dir": str(photographs), "validation_fraction": 0.25}
+    _, held_out = load_dataset("folder", **settings)
+    write_held_out(record_of(held_out), tmp_path)
+    for folder in filter(pathlib.Path.is_dir, photographs.iterdir()):
+        for number in range(5):
+            pixels = np.full((8, 8, 3), 40 * number, np.uint8)
+            Image.fromarray(pixels).save(folder / f"new {number}.png")
+    known = prepared(tmp_path, color_encoder, **settings)()
+    assert len(known.held_out) == len(held_out) == 4
+    assert len(known.vectors) == 18
 
 
 def test_what_cannot_be_encoded_at_once_is_refused(
