@@ -77,6 +77,12 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
         "as many of each class).",
         AT_LEAST_1_OR_NONE,
     )
+    max_pixels: int | None = setting(
+        None,
+        "Leave out photographs of a folder with more pixels; by default "
+        "Pillow's limit, 89 million.",
+        AT_LEAST_1_OR_NONE,
+    )
     label_noise: float = setting(
         0.0,
         "Probability with which the label of a training image is replaced by "

@@ -35,8 +35,8 @@ def parts_of(
         are drawn at random; from a stream, the first ones are taken.
       held_out: for each encoder that was trained on this data set, a dict of
         how its training held out test images: `seed`, `test_fraction` and
-        perhaps `held_out`, as for `load_dataset`. `()`, the default, if none
-        was.
+        perhaps `held_out` and `max_pixels`, as for `load_dataset`. `()`, the
+        default, if none was.
       validation_fraction: float in (0, 1), the share of the training images
         that will be held out to choose k.
       neighbors: ints >= 1, the k to choose from.

@@ -42,6 +42,7 @@ def prepare_known(workdir, asked, *, data_dir=None):
         data_dir=data_dir or config.data_dir,
         validation_fraction=config.validation_fraction,
         max_samples=config.max_samples,
+        max_pixels=config.max_pixels,
         seed=config.seed,
         held_out=read_held_out(workdir),
     )

@@ -109,6 +109,7 @@ def _parts_of(config, prefix=""):
                     "seed": run.seed,
                     "test_fraction": run.validation_fraction or TEST_FRACTION,
                     "held_out": read_held_out(path.parent),
+                    "max_pixels": run.max_pixels,
                 }
                 if how not in held_out:
                     held_out.append(how)

@@ -48,6 +48,7 @@ def prepare(config, workdir):
         data_dir=config.data_dir or pretraining.data_dir,
         validation_fraction=pretraining.validation_fraction,
         max_samples=pretraining.max_samples,
+        max_pixels=pretraining.max_pixels,
         label_noise=pretraining.label_noise,
         seed=pretraining.seed,
         held_out=read_held_out(workdir),

@@ -37,6 +37,7 @@ def training_images(config, held_out=None):
         download=config.download,
         validation_fraction=config.validation_fraction,
         max_samples=config.max_samples,
+        max_pixels=config.max_pixels,
         label_noise=config.label_noise,
         seed=config.seed,
         held_out=held_out,

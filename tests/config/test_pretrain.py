@@ -51,6 +51,7 @@ def test_the_peak_learning_rate_scales_with_the_images_of_a_batch():
         ("num_microbatches", 0, ">= 1"),
         ("sync_batch_norm", 1, "bool"),
         ("max_samples", 0, ">= 1"),
+        ("max_pixels", 0, ">= 1"),
         ("label_noise", 1.0, "in [0, 1)"),
         ("cutmix_alpha", 0.01, "0 or >= 0.05"),
         ("margin", 2.0, "in [0, 2)"),

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.recipes import RECIPES
@@ -139,3 +140,16 @@ def test_few_images_to_stop_by_are_one_a_class_or_none(size, held_out):
     images, watched, _ = training_images(config)
     assert len(watched or ()) == held_out
     assert len(images) == size - held_out
+
+
+def test_photographs_of_more_pixels_are_not_trained_on(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for side in range(4, 10):
+            Image.new("L", (side, side)).save(tmp_path / name / f"{side}.png")
+    config = dataclasses.replace(
+        RECIPES["folder"], data_dir=str(tmp_path), max_pixels=64
+    )
+    images, _, held_out = training_images(config)
+    assert len(images) + len(held_out) == 10
+    assert "cat/9.png" not in {*images.images, *held_out}
