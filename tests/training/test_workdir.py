@@ -67,6 +67,7 @@ def test_results_of_an_earlier_encoder_go_when_another_is_written(tmp_path):
     write_models(model, TINY, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "encoder.keras",
+        "encoder.sha256",
         "supcon_model.keras",
     ]
 
