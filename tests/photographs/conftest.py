@@ -37,7 +37,9 @@ def color_encoder():
     """Images of 8 x 8 pixels -> five mixtures of the channels' means."""
     images = keras.Input((8, 8, 3))
     means = keras.layers.GlobalAveragePooling2D()(images)
-    dense = keras.layers.Dense(5, kernel_initializer="glorot_normal")
+    # The same whichever test asks for it first.
+    normal = keras.initializers.GlorotNormal(seed=0)
+    dense = keras.layers.Dense(5, kernel_initializer=normal)
     return keras.Model(images, dense(means), name="colors")
 
 
