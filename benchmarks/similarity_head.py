@@ -289,12 +289,9 @@ def measure_unknown(data, choice):
     """
     import numpy as np
 
+    from supcon_tf.metrics.open_set import auroc, fpr_at_95_tpr
     from supcon_tf.photographs.index import unit_vectors
-    from supcon_tf.photographs.unknown import (
-        KnownPhotographs,
-        auroc,
-        fpr_at_95_tpr,
-    )
+    from supcon_tf.photographs.unknown import KnownPhotographs
 
     few, _ = drawn(data["train_labels"], UNKNOWN_PER_CLASS, 0)
     x, labels = data["train"][few], data["train_labels"][few]

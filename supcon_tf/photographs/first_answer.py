@@ -62,6 +62,12 @@ class PhotosConfig(Checked):
         "Learn from so many of the photographs, as many of each class.",
         AT_LEAST_1_OR_NONE,
     )
+    max_pixels: int | None = setting(
+        None,
+        "Leave out photographs of more pixels; by default Pillow's limit, 89 "
+        "million.",
+        AT_LEAST_1_OR_NONE,
+    )
     seed: int = setting(
         0, "Decides what is held out, the crops and the training.", SEED
     )
@@ -90,6 +96,7 @@ def prepare(config, workdir):
         "folder",
         data_dir=settings.data_dir,
         max_samples=config.max_samples,
+        max_pixels=config.max_pixels,
         seed=config.seed,
         held_out=read_held_out(workdir),
     )
@@ -122,6 +129,7 @@ def _settings(config):
         initial_encoder=str(path.absolute()) if path.exists() else start,
         image_size=config.image_size,
         max_samples=config.max_samples,
+        max_pixels=config.max_pixels,
         seed=config.seed,
         safe_mode=config.safe_mode,
         epochs=1,

@@ -1,68 +1,15 @@
-"""None of these: distances, the threshold, and the two scores by a loop."""
+"""None of these: distances and the threshold."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from supcon_tf.photographs.unknown import (
     KnownPhotographs,
-    auroc,
-    fpr_at_95_tpr,
     known_photographs,
     load_known,
 )
-
-
-def pairs(kind):
-    random = np.random.default_rng(0)
-    if kind == "ties":
-        return random.integers(0, 5, 41) / 4, random.integers(2, 7, 30) / 4
-    known = random.normal(size=200)
-    return known, random.normal(1.5, 1, size=60)
-
-
-@pytest.mark.parametrize("kind", ["ties", "numbers"])
-def test_auroc_is_that_of_a_loop_over_all_pairs(kind):
-    known, unknown = pairs(kind)
-    wins = 0.0
-    for near in known:
-        for far in unknown:
-            wins += 1.0 if far > near else 0.5 if far == near else 0.0
-    assert auroc(known, unknown) == pytest.approx(
-        wins / (len(known) * len(unknown))
-    )
-    labels = [0] * len(known) + [1] * len(unknown)
-    scores = np.concatenate([known, unknown])
-    assert auroc(known, unknown) == pytest.approx(roc_auc_score(labels, scores))
-
-
-@pytest.mark.parametrize("kind", ["ties", "numbers"])
-def test_fpr_is_that_of_a_loop_over_all_thresholds(kind):
-    known, unknown = pairs(kind)
-    for threshold in sorted(known):
-        kept = sum(1 for distance in known if distance <= threshold)
-        if kept >= 0.95 * len(known):
-            break
-    wrong = sum(1 for distance in unknown if distance <= threshold)
-    assert fpr_at_95_tpr(known, unknown) == pytest.approx(wrong / len(unknown))
-    labels = [1] * len(known) + [0] * len(unknown)
-    fpr, tpr, _ = roc_curve(
-        labels, -np.concatenate([known, unknown]), drop_intermediate=False
-    )
-    assert fpr_at_95_tpr(known, unknown) == pytest.approx(fpr[tpr >= 0.95][0])
-
-
-def test_of_twenty_known_nineteen_are_kept():
-    # 0.95 * 20 is 19.000000000000004 when rounded up in floats: 20.
-    assert fpr_at_95_tpr(np.arange(20), [18, 19]) == 0.5
-
-
-def test_perfect_and_reversed_scores_have_their_values():
-    assert (auroc([1, 2], [3, 4]), fpr_at_95_tpr([1, 2], [3, 4])) == (1, 0)
-    assert (auroc([3, 4], [1, 2]), fpr_at_95_tpr([3, 4], [1, 2])) == (0, 1)
-    assert auroc([1, 1], [1]) == 0.5
 
 
 def test_the_distance_is_that_to_the_k_nearest():
@@ -150,9 +97,6 @@ def test_the_file_is_read_back_or_refused(tmp_path):
 
 def test_wrong_arguments_are_one_line():
     for call, words in (
-        (lambda: auroc([], [1]), "`known` must be one or more finite floats"),
-        (lambda: auroc([1], [np.nan]), "`unknown` must be one or more finite"),
-        (lambda: fpr_at_95_tpr([1], [[1]]), "`unknown` must be one or more"),
         (lambda: known_photographs(np.eye(2), [0]), "two or more photographs"),
         (lambda: known_photographs(np.eye(2), [0, 1], keep=1), "`keep` must"),
         (

@@ -20,7 +20,7 @@ def often(cases, *names):
         pytest.param(
             case,
             marks=() if name in names else pytest.mark.release,
-            id=str(name),
+            id=getattr(name, "__name__", str(name)),
         )
         for name, case in named.items()
     ]
