@@ -53,7 +53,7 @@ def images(count=12, height=32, width=36):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", often(LAYERS, *FEW))
+@pytest.mark.parametrize("name", often(list(LAYERS), *FEW))
 def test_same_seed_same_view_in_any_batch_eagerly_and_in_a_dataset(name):
     augmentation, stack = from_keras(LAYERS[name]()), images()
     views = augmentation(stack, SEEDS, (24, 20)).numpy()
@@ -69,7 +69,7 @@ def test_same_seed_same_view_in_any_batch_eagerly_and_in_a_dataset(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", often(LAYERS, *FEW))
+@pytest.mark.parametrize("name", often(list(LAYERS), *FEW))
 def test_each_image_draws_its_own_view(name):
     stack = np.repeat(images(1), 32, axis=0)
     seeds = np.stack([np.full(32, 5), np.arange(32)], axis=1)

@@ -85,7 +85,7 @@ FIRST = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", often(RECIPES, *FIRST.values()))
+@pytest.mark.parametrize("name", often(list(RECIPES), *FIRST.values()))
 def test_a_recipe_takes_a_training_step_with_a_tiny_encoder(name, data_dir):
     config = smaller(name)
     size = min(config.image_size, 64)

@@ -247,7 +247,7 @@ class _Given:
             changed = self._combine(totals[i:], values)
             return ops.concatenate([totals[:i], changed])
         # The blocks before the i-th have not been written to.
-        is_written = ops.arange(len(totals)) >= i
+        is_written = ops.arange(len(totals), dtype="int32") >= i
         values = ops.where(is_written[:, None, None], values, self._start)
         return self._combine(totals, values)
 
