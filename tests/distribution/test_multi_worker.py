@@ -111,6 +111,7 @@ def test_only_the_chief_writes_and_prints(finished):
         "checkpoint-00002.npz",
         "config.json",
         "encoder.keras",
+        "encoder.sha256",
         "history.csv",
         "logs",
         "supcon_model.keras",

@@ -83,8 +83,10 @@ def test_in_a_compiled_step_they_make_the_loss_nan(wrong, jit_compile, cosine):
         jit_compile=jit_compile,
     )
     for label, is_finite in ((1, True), (wrong, False)):
-        data = images(5, 1, 4, 4, 3), np.array([0, 1, 2, 0, label])
-        batches = tf.data.Dataset.from_tensors(data)
+        # (The labels of the first batch are looked at before the step.)
+        labels = np.array([[0, 1, 2, 0, 1], [0, 1, 2, 0, label]])
+        data = images(2, 5, 1, 4, 4, 3), labels
+        batches = tf.data.Dataset.from_tensor_slices(data)
         logs = model.evaluate(batches, verbose=0, return_dict=True)
         assert np.isfinite(logs["loss"]) == is_finite
         logs = model.fit(batches, shuffle=False, verbose=0).history

@@ -16,9 +16,9 @@ from supcon_tf import (
 @pytest.mark.slow
 def test_the_model_learns_and_logs_the_loss_beside_that_of_collapse():
     model = SupConModel(small_encoder(), ProjectionHead((8, 4)))
-    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=SupConLoss())
-    x, labels = images(32, 2, 4, 4, 3) - 0.5, np.arange(32) % 4
-    x[np.arange(32), :, labels] += 1  # a bright row for each class
+    model.compile(optimizer=keras.optimizers.SGD(0.3), loss=SupConLoss())
+    x, labels = images(32, 2, 4, 4, 3) / 2, np.arange(32) % 4
+    x[np.arange(32), :, labels] += 0.5  # a bright row for each class
     history = model.fit(x, labels, batch_size=16, epochs=20, verbose=0).history
     np.testing.assert_allclose(history["collapsed_loss"], np.log(31), rtol=1e-6)
     assert history["contrastive_loss"][-1] < history["contrastive_loss"][0]

@@ -11,6 +11,7 @@ from often import often
 
 import supcon_tf.recipes
 from supcon_tf import load_dataset, view_batches
+from supcon_tf.data.datasets import WITHOUT_FOLDER
 from supcon_tf.recipes import MODULES, RECIPES, recipe_table
 from supcon_tf.recipes.linear import LINEAR_RECIPES
 from supcon_tf.training.build import (
@@ -102,7 +103,8 @@ def test_a_recipe_takes_a_training_step(name, data_dir):
 
 def takes_a_training_step(config, data_dir):
     dataset = "imagenet2012" if config.dataset == "folder" else config.dataset
-    train, _ = load_dataset(dataset, data_dir=str(data_dir))
+    where = None if dataset in WITHOUT_FOLDER else str(data_dir)
+    train, _ = load_dataset(dataset, data_dir=where)
     views = view_batches(
         train,
         make_augmentation(config),

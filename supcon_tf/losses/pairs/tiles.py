@@ -87,7 +87,7 @@ class Tiles:
             return (
                 i,
                 combine(total, for_rows),
-                given.write(written, i, j, for_columns()),
+                given.write(written, j, for_columns()),
             )
 
         def of_rest(j, i, total):
@@ -101,12 +101,12 @@ class Tiles:
                 i + 1,
                 self.own.count,
                 off_diagonal,
-                (i, total, given.none_yet(i, totals)),
+                (i, total, given.none_yet(totals)),
             )
             if rest is not None:
                 _, total = _loop(0, self.rest.count, of_rest, (i, total))
-            written = given.write(written, i, i, total)
-            return (given.added(totals, written, i),)
+            written = given.write(written, i, total)
+            return (given.added(totals, written),)
 
         if isinstance(self.own.count, int) and self.own.count == 1:
             rows = block(own, 0)
@@ -215,41 +215,31 @@ class _Given:
         self._start = totals
         self._combine = combine
         self._is_added_at_once = keras.backend.backend() != "tensorflow"
-        # A length that depends on the row cannot be compiled by XLA.
-        self._is_static = None not in totals.shape
 
-    def none_yet(self, i, totals):
-        """What to write to, in row i."""
+    def none_yet(self, totals):
+        """What to write to: the start, whose blocks are replaced one by one."""
         if self._is_added_at_once:
             return totals
-        count = ops.shape(totals)[0]
         return tf.TensorArray(
-            totals.dtype,
-            count if self._is_static else count - i,
-            element_shape=totals.shape[1:],
-        )
+            self._start.dtype,
+            size=ops.shape(self._start)[0],
+            element_shape=self._start.shape[1:],
+        ).unstack(self._start)
 
-    def write(self, written, i, j, values):
-        """Writes what row i gives to block j, `[rows, W]`."""
+    def write(self, written, j, values):
+        """Writes what the row gives to block j, `[rows, W]`."""
         if not self._is_added_at_once:
-            return written.write(j if self._is_static else j - i, values)
+            return written.write(j, values)
         updated = self._combine(written[j], values)
         return ops.scatter_update(
             written, ops.reshape(j, (1, 1)), updated[None]
         )
 
-    def added(self, totals, written, i):
-        """The totals with what row i wrote, `[count, rows, W]`."""
+    def added(self, totals, written):
+        """The totals with what the row wrote, `[count, rows, W]`."""
         if self._is_added_at_once:
             return written
-        values = written.stack()
-        if not self._is_static:
-            changed = self._combine(totals[i:], values)
-            return ops.concatenate([totals[:i], changed])
-        # The blocks before the i-th have not been written to.
-        is_written = ops.arange(len(totals), dtype="int32") >= i
-        values = ops.where(is_written[:, None, None], values, self._start)
-        return self._combine(totals, values)
+        return self._combine(totals, written.stack())
 
 
 def _loop(start, stop, body, state):
