@@ -131,7 +131,10 @@ def test_a_folder_in_use_is_one_line(ran, tmp_path, capsys):
         (["--seeds=-1"], "`seed` must be in [0, 2**32)"),
         (["--seeds="], "`seeds` must be one or more"),
         (["--jobs=0"], "`jobs` must be an int >= 1"),
-        (["--epochs=2"], "`warmup_epochs` must be < epochs=2"),
+        (
+            ["--epochs=2", "--warmup_epochs=2"],
+            "`warmup_epochs` must be < epochs=2",
+        ),
         (["--augmentation=none"], "`augmentation` must be one of"),
         (["--strategy=multi_worker"], "`strategy` must be one of one machine"),
         (

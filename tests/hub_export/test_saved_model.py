@@ -728,10 +728,15 @@ def test_other_backends_are_refused(encoder, tmp_path, monkeypatch):
     [
         (lambda: layers.Dense(3), "must be a built keras.Model"),
         (lambda: keras.Sequential([layers.Dense(3)]), "must be a built"),
-        (lambda: make_encoder(head=[layers.ReLU()]), "must return one tensor"),
+        (
+            lambda: make_encoder(head=[layers.ReLU()]),
+            "must return representations",
+        ),
         (lambda: make_encoder(head=[layers.Flatten()]), "must return one"),
         (
-            lambda: keras.Sequential([layers.Input((8, 8, 1)), layers.ReLU()]),
+            lambda: keras.Sequential(
+                [layers.Input((8, 8, 1)), layers.Flatten()]
+            ),
             "must take one tensor of RGB images",
         ),
     ],
