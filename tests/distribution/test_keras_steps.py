@@ -26,7 +26,6 @@ EXACT = [
 ]
 # One for each way in which a replica's step differs; the rest before a release.
 OFTEN = ("model", "first batch", "scaled loss", "momentum encoder")
-OFTEN = (*OFTEN, "microbatches", "tiled")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_local_batch_statistics_give_other_weights(two_replicas, float64):
     assert compare("local batch norm", two_replicas)["weights"] > 1e-2
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_replica_without_images_leaves_local_batch_norm_finite(
     two_replicas, float64
 ):

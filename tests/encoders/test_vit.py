@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from often import often
 
 from hub_export.comparison import compare
 from hub_export.saved_model import write_saved_model
@@ -176,7 +177,7 @@ def test_a_momentum_encoder_copies_it():
     np.testing.assert_array_equal(copy(images), encoder(images))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_is_exported_for_its_own_size(tmp_path):
     encoder = randomized(make_encoder(dropout=0.1))
     write_saved_model(encoder, tmp_path)
@@ -187,7 +188,9 @@ def test_it_is_exported_for_its_own_size(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", often(["float32", "mixed_bfloat16"], "mixed_bfloat16")
+)
 def test_a_step_of_supcon_model_changes_every_weight(policy):
     keras.config.set_dtype_policy(policy)
     try:

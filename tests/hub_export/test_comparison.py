@@ -138,7 +138,7 @@ def test_a_savedmodel_with_other_parts_is_refused(encoder, loaded):
         compare(encoder, loaded)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_process_that_fails_is_told_in_one_line(encoder, tmp_path):
     pixels = example_pixels(encoder, (None, None, None, 3))
     with pytest.raises(RuntimeError, match="by a new process") as caught:

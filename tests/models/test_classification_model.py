@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from often import often
 from pairwise import pairwise
 from replica_fits import compare
 
@@ -94,7 +95,7 @@ def test_in_a_compiled_step_they_make_the_loss_nan(wrong, jit_compile, cosine):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("cosine", often([False, True], False))
 def test_it_learns_logs_its_accuracy_and_goes_on_after_loading(
     cosine, tmp_path
 ):

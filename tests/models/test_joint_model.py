@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from often import often
 from replica_fits import compare
 from small_fits import bright_rows
 from small_models import images, small_encoder
@@ -183,7 +184,10 @@ def test_microbatches_train_as_the_whole_batch_does():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision",
+    often(["mixed_bfloat16", "mixed_float16"], "mixed_float16"),
+)
 def test_under_a_mixed_precision_both_losses_are_float32(precision):
     keras.config.set_dtype_policy(precision)
     try:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from often import often
 from small_models import images, small_encoder
 from tiny_encoder import tiny
 
@@ -83,7 +84,7 @@ def test_a_step_has_the_loss_of_the_concatenated_projections(anchors, labels):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_joint", [False, True])
+@pytest.mark.parametrize("is_joint", often([False, True], True))
 def test_microbatches_of_two_sizes_train_as_the_whole_batch_does(is_joint):
     ends = []
     for pieces in (1, 3):

@@ -245,8 +245,8 @@ def test_a_model_with_queue_and_momentum_encoder_goes_on_after_loading(
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("encoder_momentum", often([None, 0.9], 0.9))
+@pytest.mark.release
+@pytest.mark.parametrize("encoder_momentum", [None, 0.9])
 def test_a_step_with_queue_and_microbatches_compiles_under_xla(
     encoder_momentum,
 ):

@@ -78,9 +78,7 @@ def smaller(name):
 
 # The first of each objective and kind of step.
 FIRST = {
-    (config.objective, config.loss, config.queue_size > 0, config.num_views): (
-        name
-    )
+    (config.objective, config.queue_size > 0): name
     for name, config in reversed(RECIPES.items())
 }
 

@@ -314,7 +314,7 @@ def test_without_any_result_of_the_setting_there_is_no_figure(
     assert not list(tmp_path.glob("*.png"))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_process_that_fails_says_why(tmp_path):
     ((_, config),) = configs(0.5)
     config = dataclasses.replace(config, batch_size=2000, encoder="resnet19")

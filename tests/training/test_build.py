@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from often import often
 
 from supcon_tf import AUGMENTATIONS, ENCODERS
 from supcon_tf.config import PretrainConfig
@@ -44,7 +45,10 @@ def test_the_seed_decides_the_weights():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision",
+    often(["mixed_bfloat16", "mixed_float16"], "mixed_bfloat16"),
+)
 def test_a_mixed_precision_computes_in_half_and_keeps_float32(precision):
     before = keras.config.dtype_policy()
     config = dataclasses.replace(TINY, precision=precision, queue_size=8)

@@ -366,6 +366,6 @@ assert one_results == two_results
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_replicas_share_the_encoding():
     subprocess.run([sys.executable, "-c", ON_REPLICAS], check=True)
