@@ -61,6 +61,7 @@ def test_eager_function_and_dataset_give_the_same_view(name):
     assert_same_views(name, tf.concat(batches, 0), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RANDOM)
 def test_each_image_draws_its_own_view(name):
     images = np.repeat(random_images(1, 64, 64), 64, axis=0)

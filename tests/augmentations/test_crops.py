@@ -16,6 +16,7 @@ from supcon_tf.augmentations import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pipeline", [crop_flip, crop, center_crop, resize_then_crop]
 )

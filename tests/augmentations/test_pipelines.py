@@ -22,6 +22,7 @@ from supcon_tf.augmentations.planes import to_images, uniform
 from supcon_tf.augmentations.policies import random_operations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pipeline", [simclr, autoaugment, randaugment, stacked_randaugment]
 )

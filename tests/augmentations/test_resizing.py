@@ -17,6 +17,7 @@ def image(height, width, channels=3):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (16, 15), (20, 33), (64, 48)])
 @pytest.mark.parametrize("sides", [(1, 1), (2, 90), (33, 20), (401, 130)])

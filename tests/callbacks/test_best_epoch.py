@@ -91,6 +91,7 @@ def test_it_measures_the_classifier_if_there_is_one_else_the_neighbours():
     assert measure(model) == 0
 
 
+@pytest.mark.slow
 def test_image_files_are_brought_to_the_size_that_is_given(tmp_path):
     for number, (image, label) in enumerate(zip(COLORS, CLASSES, strict=True)):
         keras.utils.save_img(tmp_path / f"{label} {number}.png", image)

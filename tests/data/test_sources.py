@@ -79,6 +79,7 @@ def test_a_decode_function_of_one_s_own_comes_first():
     assert read(source.images[0]).shape == (1, 4, 6, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
 def test_one_hot_labels_are_taken_as_the_ids_that_they_stand_for(dtype):
     images = np.random.default_rng(0).random((6, 4, 4, 3), "float32")
@@ -100,6 +101,7 @@ def test_one_hot_labels_are_taken_as_the_ids_that_they_stand_for(dtype):
             image_batches(source, image_size=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_many_sizes", [False, True])
 def test_a_dataset_without_labels_yields_views_without(of_many_sizes):
     images = np.random.default_rng(0).random((6, 4, 4, 3), "float32")

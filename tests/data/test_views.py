@@ -272,6 +272,7 @@ def test_another_seed_gives_another_order_and_other_views():
     assert a[1].tolist() != b[1].tolist()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_views_of_the_same_image():
     images, _ = random_images()
     image = np.repeat(images[:1], 4, axis=0), np.zeros(4, int)
@@ -639,6 +640,7 @@ def test_an_augmentation_without_an_area_takes_no_area_of_small_views():
         )
 
 
+@pytest.mark.slow
 def test_an_augmentation_is_known_by_its_name():
     by_name, by_function = (
         next(iter(batches(arrays(), 1, augmentation=augmentation)))[0]

@@ -119,6 +119,7 @@ def test_comparing_leaves_the_savedmodel_as_it_was(encoder, parts, loaded):
         np.testing.assert_array_equal(old, new.numpy())
 
 
+@pytest.mark.slow
 def test_a_single_feature_that_differs_is_seen(encoder, loaded, parts):
     bias = encoder.layers[2].beta
     before = np.array(bias)

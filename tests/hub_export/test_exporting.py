@@ -268,6 +268,7 @@ def test_interrupted_export_leaves_nothing_behind(
     assert everything_below(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

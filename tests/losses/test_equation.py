@@ -125,6 +125,7 @@ CASES = pairwise(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "summation", "positives_mean", "in_tiles", "temperature"),
     [case for case in CASES if case[:2] != ("focal", "inside")],

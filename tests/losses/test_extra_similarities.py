@@ -58,6 +58,7 @@ def loop(z, extra, t, summation, denominator):
     return tf.stack(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("denominator", "summation", "anchors", "implementation"),
     pairwise(

@@ -65,6 +65,7 @@ def first(member, count):
     return None if member.labels is None else member.labels[:count]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IN_TILES)
 @pytest.mark.parametrize("temperature", [0.5, 0.02])
 def test_tiles_give_the_dense_value_and_gradient(
@@ -90,6 +91,7 @@ def test_tiles_give_the_dense_value_and_gradient(
     )
 
 
+@pytest.mark.slow
 @ALL
 def test_a_loss_is_made_again_from_its_configuration(name):
     loss = FAMILY[name].loss
@@ -115,6 +117,7 @@ def made_model(member, **options):
     return model, images
 
 
+@pytest.mark.slow
 @ALL
 def test_a_model_is_saved_and_loaded_with_its_loss(name, tmp_path):
     member = FAMILY[name]
@@ -184,6 +187,7 @@ def test_value_and_gradient_are_finite_at_extremes(name):
             assert np.isfinite(slopes).all(), (choice, extreme)
 
 
+@pytest.mark.slow
 @ALL
 def test_the_value_at_collapse_is_that_of_equal_rows(name):
     member = FAMILY[name]
@@ -211,6 +215,7 @@ def slope_of(value, temperature):
     return found.numpy(), tape.gradient(found, temperature).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAKE_TEMPERATURE)
 def test_a_temperature_may_be_a_tensor(name):
     member = FAMILY[name]
@@ -231,6 +236,7 @@ def test_a_temperature_may_be_a_tensor(name):
     np.testing.assert_allclose(in_tiles, (found, slope), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SLOPES_OF_TEMPERATURES)
 def test_each_image_may_have_a_temperature_beside_a_queue(name):
     member = FAMILY[name]
@@ -259,6 +265,7 @@ def test_each_image_may_have_a_temperature_beside_a_queue(name):
     )
 
 
+@pytest.mark.slow
 @ALL
 def test_a_queue_is_more_of_the_batch_or_refused(name):
     member = FAMILY[name]

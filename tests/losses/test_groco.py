@@ -107,6 +107,7 @@ def test_it_gives_the_recorded_numbers(x, options, value, slopes, norm):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "views", "num_negatives", "steepness", "detach", "block"),
     pairwise(
@@ -154,6 +155,7 @@ def test_a_hard_network_gives_0_for_the_right_order_alone():
         assert (np.max(losses) < 1e-3) == is_right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steepness", [1.0, 1e6, 1e30])
 @pytest.mark.parametrize(
     "projections",

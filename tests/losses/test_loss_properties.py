@@ -208,6 +208,7 @@ def test_a_cap_of_0_is_l_out_of_own_views(variant):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", [*VARIANTS, *TILED], ids=str)
 def test_no_labels_equal_labels_that_all_differ(variant):
     z = random_projections(5, 2, 4)
@@ -399,6 +400,7 @@ def test_float32_is_exact_at_every_temperature(implementation, temperature):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("floatx", ["bfloat16", "float16"])
 @pytest.mark.parametrize(
     "options",

@@ -84,6 +84,7 @@ def test_it_gives_the_numbers_of_the_official_code(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "views", "targets", "largest_block"),
     pairwise(
@@ -138,6 +139,7 @@ def test_equal_projections_have_no_slope_between_them():
     assert np.abs(near - gradient).max() < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("similarity", ["distance", "cosine"])
 @pytest.mark.parametrize(
     ("targets", "projections"),

@@ -418,6 +418,7 @@ VALUES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(VALUES))
 @pytest.mark.parametrize(
     ("implementation", "tile_size"), [("dense", 896), ("tiled", 3)]

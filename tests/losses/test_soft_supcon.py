@@ -18,6 +18,7 @@ LIKE_CLASSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(LIKE_CLASSES))
 @pytest.mark.parametrize("implementation", ["dense", "tiled"])
 @pytest.mark.parametrize("denominator", ["all", "one_positive"])

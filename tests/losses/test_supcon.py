@@ -43,6 +43,7 @@ def test_value_and_gradient_are_those_of_eq_2(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("summation", "anchors", "views", "options"),
     pairwise(
@@ -360,6 +361,7 @@ def test_auto_is_tiled_where_that_is_faster(
     assert any(spy.called for spy in spies) == is_tiled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("batch", "options", "tile_size"),
     pairwise(

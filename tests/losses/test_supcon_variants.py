@@ -15,6 +15,7 @@ from supcon_tf.losses.pairs import tiles
 from supcon_tf.losses.supcon import supcon_loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("summation", "denominator", "anchors", "views", "options"),
     pairwise(

@@ -74,6 +74,7 @@ def test_collapsed_loss_takes_projections_without_a_views_axis():
     assert collapsed_loss([0], np.ones((1, 8))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", [1, 2])
 @pytest.mark.parametrize("temperature", [0.005, 1.0])
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

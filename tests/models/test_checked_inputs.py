@@ -111,6 +111,7 @@ def test_a_classifier_refuses_names_and_rows_with_nan():
             model.fit(X, labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "number"),
     [
@@ -153,6 +154,7 @@ def test_with_a_number_of_steps_they_are_taken():
 ONE_VIEW = X[:, :1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "y", "options", "what"),
     [
@@ -175,6 +177,7 @@ def test_a_fit_that_cannot_train_says_so_once(x, y, options, what):
     assert len(told) == 1 and what in told[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "y", "options"),
     [

@@ -41,6 +41,7 @@ def queue_of(how, size=4, dim=3):
     return queue
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize(
     ("batches", "expected"),

@@ -67,6 +67,7 @@ def test_a_step_moves_the_weight_down_the_slope(loss):
     np.testing.assert_allclose(logs["collapsed_loss"], collapsed, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_weight_starts_at_the_temperature_of_the_loss_in_either_order():
     model = model_of(SupConLoss(0.25))
     model.build(X.shape)

@@ -110,6 +110,7 @@ def test_another_optimizer_gets_l2_by_one_line():
     assert optimizer.get_config()["l2"] == 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [*WITH_L2, AdamW])
 @pytest.mark.parametrize("by_name", [False, True])
 def test_what_is_excluded_from_weight_decay_is_not_decayed(make, by_name):

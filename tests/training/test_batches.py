@@ -57,6 +57,7 @@ def test_one_process_gets_the_views_without_an_end():
     assert steps == [7]
 
 
+@pytest.mark.slow
 def test_label_noise_and_balance_are_those_of_the_config():
     noisy = dataclasses.replace(CONFIG, label_noise=0.9)
     labels = []

@@ -91,6 +91,7 @@ def test_each_setting_of_a_loss_is_a_setting_that_a_loss_has():
     assert {f for f in fields if f.startswith("loss_")} <= LOSS_SETTINGS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "with_labels"),
     [

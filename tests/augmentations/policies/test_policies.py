@@ -49,6 +49,7 @@ def assert_is_pillow(operation, pillow, *parameters, stack=None, grey=True):
             np.testing.assert_array_equal(result[..., 0], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "operation, pillow",
     [
@@ -92,6 +93,7 @@ def test_solarize_add_brightens_what_is_darker_than_128(addition):
     assert_is_pillow(pillow_colors.solarize_add, pillow, addition)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.0, 0.1, 0.46, 1.0, 1.18, 1.9, 5.14])
 @pytest.mark.parametrize(
     "operation, enhancer",
@@ -162,6 +164,7 @@ def test_a_translation_is_pillows(offset):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [-90, -30, -11.7, 0, 3.3, 27, 30, 45, 180])
 @pytest.mark.parametrize(
     "size", often([(37, 44), (32, 32), (31, 64)], (37, 44))

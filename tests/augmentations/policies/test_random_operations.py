@@ -83,6 +83,7 @@ def pillow_operation(name, image, level, sign, row, column):
     return image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 def test_autoaugment_applies_its_table_with_pillows_operations(policy):
     count = 300
@@ -104,6 +105,7 @@ def test_autoaugment_applies_its_table_with_pillows_operations(policy):
     np.testing.assert_array_equal(results, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"magnitude": 4.5, "num_layers": 1}, {"magnitude": 28}]
 )

@@ -66,6 +66,7 @@ def test_the_accuracies_are_those_of_fits_without_the_held_out_part():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_present", "num_classes"), [(2, 2), (2, 3), (3, 3)]
 )

@@ -37,6 +37,7 @@ def with_unknown_size(function):
     return tf.function(function, input_signature=signature)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("largest", [1, 10, 35, 60, 110, 10**6])
 @pytest.mark.parametrize("is_known", [True, False])
 def test_every_row_counts_once_whatever_the_size_of_the_blocks(
