@@ -28,7 +28,11 @@ from supcon_tf.files import (
     written_whole,
 )
 from supcon_tf.photographs.page import check_bokeh
-from supcon_tf.runs.evaluation_images import images_of, with_own_dataset
+from supcon_tf.runs.evaluation_images import (
+    image_size_for,
+    images_of,
+    with_own_dataset,
+)
 from supcon_tf.runs.evaluation_to_look_at import (
     remove_page_and_projector,
     write_page_of,
@@ -46,7 +50,7 @@ def prepare(config):
     encoders = {
         name: frozen_encoder(
             getattr(config, name),
-            image_size=config.image_size,
+            image_size=image_size_for(config, getattr(config, name)),
             safe_mode=config.safe_mode,
             name=name,
         )

@@ -44,6 +44,24 @@ def with_own_dataset(config):
     return dataclasses.replace(config, dataset="digits")
 
 
+def image_size_for(config, where):
+    """The size that is asked for or, of a run's folder, that of its training.
+
+    An encoder that takes any size would otherwise see another than it knows.
+
+    Args:
+      config: `EvaluateConfig`.
+      where: path or name of the encoder.
+
+    Returns:
+      An int, or None where neither says one.
+    """
+    path = pathlib.Path(where or "").expanduser() / "config.json"
+    if config.image_size is not None or not (where and path.is_file()):
+        return config.image_size
+    return read_json(PretrainConfig, path, required=("dataset",)).image_size
+
+
 def images_of(config):
     """Loads the images of an evaluation.
 

@@ -569,7 +569,13 @@ def test_the_pretrained_encoder_is_as_good_as_its_card_says(tmp_path):
 def test_a_run_is_evaluated_on_what_it_was_trained_on(tmp_path, capsys):
     save_encoder(tmp_path / "encoder.keras", 2, seed=0)
     (tmp_path / "config.json").write_text(
-        json.dumps({"dataset": "folder", "data_dir": str(tmp_path / "gone")})
+        json.dumps(
+            {
+                "dataset": "folder",
+                "data_dir": str(tmp_path / "gone"),
+                "image_size": 8,
+            }
+        )
     )
     flags = [f"--encoder={tmp_path}", f"--output={tmp_path / 'out'}"]
     assert evaluate.main(flags) == 2

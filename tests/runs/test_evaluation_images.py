@@ -1,11 +1,13 @@
 """Which images an evaluation measures."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from supcon_tf.config import EvaluateConfig
-from supcon_tf.runs.evaluation_images import images_of
+from supcon_tf.runs.evaluation_images import image_size_for, images_of
 
 
 @pytest.fixture
@@ -47,3 +49,14 @@ def test_a_data_set_of_known_classes_alone_is_refused():
     config = EvaluateConfig(dataset="digits", unknown_dataset="digits")
     with pytest.raises(ValueError, match="unknown_dataset: `dataset` must hav"):
         images_of(config)
+
+
+def test_a_runs_encoder_sees_the_size_of_its_training(tmp_path):
+    (tmp_path / "config.json").write_text(
+        json.dumps({"dataset": "digits", "image_size": 24})
+    )
+    config = EvaluateConfig(encoder=str(tmp_path))
+    assert image_size_for(config, config.encoder) == 24
+    assert image_size_for(config, "supcon_tf:NAME") is None
+    asked = EvaluateConfig(encoder=str(tmp_path), image_size=16)
+    assert image_size_for(asked, asked.encoder) == 16
