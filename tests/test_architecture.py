@@ -9,7 +9,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # From the ground up. A room may import those of its own or a lower floor.
 FLOORS = [
     ["errors", "files", "drawing", "labels", "keras_internals", "keras_names"],
-    ["pixels"],
     [""],  # the public names, supcon_tf/__init__.py, imports what is asked for
     ["optimizers", "corruptions", "augmentations"],
     ["distribution", "encoders", "data", "config"],
@@ -22,7 +21,7 @@ FLOORS = [
     ["photographs"],
     ["runs"],
     ["pretrain", "linear_eval", "evaluate"],
-    ["studies", "photographs", "sweep"],
+    ["studies", "sweep"],
     ["hub_export"],
 ]
 KNOW_CONFIGS = {

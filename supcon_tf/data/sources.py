@@ -8,13 +8,13 @@ import tensorflow as tf
 
 from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.labels import as_ids, refuse_names
-from supcon_tf.pixels import (
+from supcon_tf.data.pixels import (
     check_pixel_dtype,
     check_pixel_range,
     check_pixels,
 )
+from supcon_tf.data.streamed_images import StreamedImages
+from supcon_tf.labels import as_ids, refuse_names
 
 # The number of images that are augmented in one call. It is large enough to
 # spread the cost of an op and small enough for a core's cache.

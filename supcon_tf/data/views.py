@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from supcon_tf import augmentations
 from supcon_tf.data.orders import balanced_order, shuffled_order
+from supcon_tf.data.pixels import mark_as_checked
 from supcon_tf.data.sources import (
     check_first_images,
     checked,
@@ -17,7 +18,6 @@ from supcon_tf.data.sources import (
 )
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.errors import check_int
-from supcon_tf.pixels import mark_as_checked
 
 
 def view_batches(

@@ -6,13 +6,13 @@ import warnings
 import keras
 import tensorflow as tf
 
+from supcon_tf.data.pixels import in_unit_range
 from supcon_tf.encoders.pretrained import (
     PRETRAINED,
     pretrained_archive,
     unpacked,
 )
 from supcon_tf.keras_internals import in_safe_mode
-from supcon_tf.pixels import in_unit_range
 
 _OWN = "supcon_tf:"
 

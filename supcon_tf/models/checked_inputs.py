@@ -9,15 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from supcon_tf.encoders.encoder_check import refuse_own_scaling
-from supcon_tf.errors import refuse_endless
-from supcon_tf.labels import known_values
-from supcon_tf.pixels import (
+from supcon_tf.data.pixels import (
     check_pixel_dtype,
     check_pixels,
     in_unit_range,
     is_marked_as_checked,
 )
+from supcon_tf.encoders.encoder_check import refuse_own_scaling
+from supcon_tf.errors import refuse_endless
+from supcon_tf.labels import known_values
 
 _ADVICE = (
     "An encoder that takes other floats goes into encoders.from_keras, which "

@@ -1,10 +1,10 @@
 """One's own photographs, from an encoder that was trained on many more.
 
-Paper: none. Own: see benchmarks/README.md, "Own photographs". The default start
-is EfficientNetB0 of keras.applications, whose ImageNet weights are downloaded
-once (16 MB); --initial_encoder=PATH takes another, and
-supcon_tf:cifar10_resnet18_w025 needs nothing. It trains on a CPU, too; on a GPU
---precision=mixed_float16 is faster. The encoder is trained at a tenth of the
+Paper: none. Measured: not yet; supcon-photos, which trains no encoder, was. The
+default start is EfficientNetB0 of keras.applications, whose ImageNet weights
+are downloaded once; --initial_encoder=PATH takes another, and
+supcon_tf:cifar10_resnet18_w025 needs nothing. It trains on a CPU, too; for a
+GPU there is --precision=mixed_float16. The encoder is trained at a tenth of the
 heads' learning rate, its BatchNormalization stays as it was, each class comes
 equally often, and a tenth of the images tells when to stop.
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.held_out import record_of
+from supcon_tf.data.pixels import mark_as_checked
 from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import view_batches
 from supcon_tf.distribution.workers import num_workers
-from supcon_tf.pixels import mark_as_checked
 from supcon_tf.training.build import make_augmentation
 from supcon_tf.training.unused_settings import unused_settings
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 from small_models import conv_encoder, images, small_encoder
 
 import supcon_tf
+from supcon_tf.data.pixels import check_pixels, in_unit_range
 from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.encode import encode_all
-from supcon_tf.pixels import check_pixels, in_unit_range
 
 X = images(12, 8, 8, 3)
 PIXELS = np.uint8(np.round(255 * X))
