@@ -229,7 +229,7 @@ def test_hub_load_returns_the_encoder(encoder, path):
     np.testing.assert_allclose(features, encoder(images), **CLOSE)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_hub_keras_layer_fine_tunes_every_variable(path):
     hub = pytest.importorskip("tensorflow_hub")
     tf_keras = pytest.importorskip("tf_keras")
@@ -332,7 +332,10 @@ def freeze_the_first_block(encoder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("freeze", [freeze_all, freeze_the_first_block])
+@pytest.mark.parametrize(
+    "freeze",
+    often([freeze_all, freeze_the_first_block], freeze_the_first_block),
+)
 @pytest.mark.parametrize("reload", often([False, True], True))
 def test_encoder_exported_while_frozen_can_still_be_fine_tuned(
     freeze, reload, tmp_path
@@ -494,7 +497,9 @@ def test_dropout_is_drawn_anew_in_training_mode_only(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", often(["mixed_float16", "mixed_bfloat16"], "mixed_float16")
+)
 def test_half_precision_encoder_computes_in_float32(policy, tmp_path):
     keras.config.set_dtype_policy(policy)
     try:

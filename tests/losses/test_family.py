@@ -18,6 +18,7 @@ from family import (
     TARGETS,
     Z,
 )
+from often import often
 
 from supcon_tf.losses.pairs import tiles
 
@@ -26,6 +27,9 @@ IN_TILES = [n for n, m in FAMILY.items() if m.has("implementation")]
 TAKE_TEMPERATURE = [
     name for name in IN_TILES if FAMILY[name].has("temperature")
 ]
+# One for each way to compute the sums.
+FEW = ("sincere", "focal", "jaccard", "cosine", "clip", "hierarchical", "cacr")
+FEW_IN_TILES = [name for name in FEW if name in IN_TILES]
 SLOPES_OF_TEMPERATURES = (
     "supcon",
     "decoupled",
@@ -66,8 +70,18 @@ def first(member, count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", IN_TILES)
-@pytest.mark.parametrize("temperature", [0.5, 0.02])
+@pytest.mark.parametrize(
+    ("name", "temperature"),
+    [(name, 0.5) for name in IN_TILES]
+    + [
+        pytest.param(
+            name,
+            0.02,
+            marks=() if name in FEW_IN_TILES else pytest.mark.release,
+        )
+        for name in IN_TILES
+    ],
+)
 def test_tiles_give_the_dense_value_and_gradient(
     name, temperature, monkeypatch
 ):
@@ -118,7 +132,7 @@ def made_model(member, **options):
 
 
 @pytest.mark.slow
-@ALL
+@pytest.mark.parametrize("name", often(list(FAMILY), *FEW))
 def test_a_model_is_saved_and_loaded_with_its_loss(name, tmp_path):
     member = FAMILY[name]
     model, images = made_model(member)
@@ -127,10 +141,6 @@ def test_a_model_is_saved_and_loaded_with_its_loss(name, tmp_path):
     assert type(loaded.loss) is type(member.loss)
     assert str(loaded.loss.get_config()) == str(member.loss.get_config())
     np.testing.assert_array_equal(loaded(images), model(images))
-
-
-# One for each way to compute the sums.
-FEW = ("sincere", "focal", "jaccard", "cosine", "clip", "hierarchical", "cacr")
 
 
 @pytest.mark.parametrize(
@@ -167,24 +177,34 @@ EXTREMES = {
 }
 
 
+IMPLEMENTATIONS = pytest.mark.parametrize(
+    ("name", "implementation"),
+    [(name, "dense" if name in IN_TILES else None) for name in FAMILY]
+    + [
+        pytest.param(
+            name,
+            "tiled",
+            marks=() if name in FEW_IN_TILES else pytest.mark.release,
+        )
+        for name in IN_TILES
+    ],
+)
+
+
 @pytest.mark.slow
-@ALL
-def test_value_and_gradient_are_finite_at_extremes(name):
+@IMPLEMENTATIONS
+def test_value_and_gradient_are_finite_at_extremes(name, implementation):
     member = FAMILY[name]
-    choices = ["dense", "tiled"] if member.has("implementation") else [None]
-    for choice in choices:
-        loss = member.made(implementation=choice, temperature=0.005)
-        cases = {
-            extreme: (first(member, len(z)), z)
-            for extreme, z in EXTREMES.items()
-        }
-        if member.labels is not None:
-            same = np.repeat(member.labels[:1], 6, axis=0)
-            cases["one class"] = (same, Z)
-        for extreme, (labels, z) in cases.items():
-            value, slopes = value_and_slopes(loss, labels, z.astype("float32"))
-            assert np.isfinite(value), (choice, extreme)
-            assert np.isfinite(slopes).all(), (choice, extreme)
+    loss = member.made(implementation=implementation, temperature=0.005)
+    cases = {
+        extreme: (first(member, len(z)), z) for extreme, z in EXTREMES.items()
+    }
+    if member.labels is not None:
+        cases["one class"] = (np.repeat(member.labels[:1], 6, axis=0), Z)
+    for extreme, (labels, z) in cases.items():
+        value, slopes = value_and_slopes(loss, labels, z.astype("float32"))
+        assert np.isfinite(value), extreme
+        assert np.isfinite(slopes).all(), extreme
 
 
 @pytest.mark.slow
@@ -216,7 +236,9 @@ def slope_of(value, temperature):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TAKE_TEMPERATURE)
+@pytest.mark.parametrize(
+    "name", often(TAKE_TEMPERATURE, *set(FEW) & set(TAKE_TEMPERATURE))
+)
 def test_a_temperature_may_be_a_tensor(name):
     member = FAMILY[name]
     dense, tiled = (
@@ -266,8 +288,8 @@ def test_each_image_may_have_a_temperature_beside_a_queue(name):
 
 
 @pytest.mark.slow
-@ALL
-def test_a_queue_is_more_of_the_batch_or_refused(name):
+@IMPLEMENTATIONS
+def test_a_queue_is_more_of_the_batch_or_refused(name, implementation):
     member = FAMILY[name]
     queue, labels = queue_of(member, 4), first(member, 4)
     if not member.takes_queue:
@@ -277,16 +299,15 @@ def test_a_queue_is_more_of_the_batch_or_refused(name):
         return
     if name == "decoupled, sigma":
         return  # Its omega is of the batch alone.
-    for implementation in ("dense", "tiled"):
-        loss = member.made(
-            implementation=implementation, reduction="none", dtype="float64"
-        )
-        np.testing.assert_allclose(
-            loss(labels, Z[:4], queue=queue),
-            loss(member.labels, Z)[:4],
-            rtol=1e-11,
-            atol=1e-13,
-        )
+    loss = member.made(
+        implementation=implementation, reduction="none", dtype="float64"
+    )
+    np.testing.assert_allclose(
+        loss(labels, Z[:4], queue=queue),
+        loss(member.labels, Z)[:4],
+        rtol=1e-11,
+        atol=1e-13,
+    )
 
 
 def assert_one_line(error):
