@@ -21,25 +21,26 @@ def main(argv=None):
     """Measures, prints a table and writes JSON; returns the exit status."""
     options = _parse(argv)
     machine = describe(versions_in(sys.executable, ("tensorflow", "keras")))
-    rows = [
-        _measure(case, way, size, options.repeats)
-        for size in options.sizes
-        for case in options.cases
-        for way in WAYS
-    ]
-    large = [
-        _measure(case, "tiles", size, 0)
-        for size in options.large
-        for case in options.cases
-    ]
-    for row in large:
-        row["to_supcon"] = row["median_s"] / _seconds(large, row["n"])
-    rows += large
-    print(_table(rows, machine, options.repeats))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
+    rows = []
+
+    def keep(row):
+        rows.append(row)
         report = {"machine": machine, "repeats": options.repeats, "rows": rows}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        if options.json:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+    for size in options.sizes:
+        for case in options.cases:
+            for way in WAYS:
+                keep(_measure(case, way, size, options.repeats))
+    for size in options.large:
+        supcon = None
+        for case in options.cases:  # SupCon is the first
+            row = _measure(case, "tiles", size, 0)
+            supcon = supcon or row["median_s"]
+            keep(row | {"to_supcon": row["median_s"] / supcon})
+    print(_table(rows, machine, options.repeats))
     return 0
 
 
@@ -55,8 +56,7 @@ def _parse(argv):
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
     options = parser.parse_args(argv)
-    if "SupCon" not in options.cases:
-        options.cases.insert(0, "SupCon")
+    options.cases = ["SupCon", *(c for c in options.cases if c != "SupCon")]
     return options
 
 
@@ -71,16 +71,6 @@ def _measure(case, way, size, repeats):
         f"N = {size}, {case}, {way}: {row['median_s']:.3f} s", file=sys.stderr
     )
     return row
-
-
-def _seconds(rows, size):
-    """What SupCon took in tiles."""
-    (seconds,) = (
-        row["median_s"]
-        for row in rows
-        if row["case"] == "SupCon" and row["n"] == size
-    )
-    return seconds
 
 
 def _table(rows, machine, repeats):

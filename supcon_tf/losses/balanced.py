@@ -95,10 +95,16 @@ def _balanced(contrasts, power):
         )
         return weights | {"contrast": of_contrasts}
 
+    def apart(rows, columns):
+        weights = kinds.apart(rows, columns)
+        return weights | {"contrast": ops.transpose(columns["of_others"])}
+
     return Kinds(
         kinds.features | {"of_class": of_class, "of_others": of_others},
         weigh,
         is_symmetric=False,
         contrasts="contrast",
         known=kinds.known,
+        group=kinds.group,
+        apart=apart,
     )

@@ -77,8 +77,8 @@ def contrastive_top_1(labels, projections, unlabeled_label=None):
 
     kinds = by_class(Contrasts(z, z, classes, views=1))
 
-    def nearest(rows, columns, diagonal):
-        tile = Tile(rows, columns, diagonal, kinds)
+    def nearest(rows, columns, place):
+        tile = Tile(rows, columns, place == "diagonal", kinds)
 
         def best(axis):
             values = ops.where(tile.is_real(axis), tile.products, lowest)

@@ -104,8 +104,8 @@ def test_the_representation_is_that_of_the_papers_equations():
     ("name", "parameters", "features"),
     [
         ("vit_ti16", 5_524_416, 192),
-        ("vit_s16", 21_665_664, 384),
-        ("vit_b16", 85_798_656, 768),
+        pytest.param("vit_s16", 21_665_664, 384, marks=pytest.mark.release),
+        pytest.param("vit_b16", 85_798_656, 768, marks=pytest.mark.release),
     ],
 )
 def test_the_encoders_have_the_known_numbers_of_parameters(

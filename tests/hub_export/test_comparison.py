@@ -85,10 +85,10 @@ def test_another_process_finds_it_equal(encoder, parts, folder):
 @pytest.mark.parametrize(
     ("where", "change"),
     [
-        ("kernel", 0.05),
+        pytest.param("kernel", 0.05, marks=pytest.mark.release),
         ("kernel", np.nan),
         ("statistics", 0.05),
-        ("head", 0.05),
+        pytest.param("head", 0.05, marks=pytest.mark.release),
         ("dense", 0.05),
     ],
 )

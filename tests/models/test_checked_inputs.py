@@ -77,13 +77,16 @@ def test_labels_in_every_legal_form_train_alike():
         np.eye(4)[Y], np.eye(4, dtype=int)[Y], np.eye(4, dtype=bool)[Y],
         tf.constant(Y), Y.tolist(),
     ):  # fmt: skip
-        keras.utils.set_random_seed(0)
-        model = compiled()
-        fits = [model.fit(X, labels, shuffle=False, verbose=0)]
-        keras.utils.set_random_seed(0)
-        fits.append(compiled().fit(batches(X, labels, 8), verbose=0))
-        losses |= {round(fit.history["loss"][0], 5) for fit in fits}
+        losses.add(first_loss(X, labels, shuffle=False))
+    for labels in (Y[:, None], Y * 1.0, np.eye(4)[Y]):
+        losses.add(first_loss(batches(X, labels, 8)))
     assert len(losses) == 1
+
+
+def first_loss(*data, **options):
+    keras.utils.set_random_seed(0)
+    history = compiled().fit(*data, verbose=0, **options).history
+    return round(history["loss"][0], 5)
 
 
 def test_rows_and_targets_are_legal_for_their_losses():
@@ -154,16 +157,22 @@ def test_with_a_number_of_steps_they_are_taken():
 ONE_VIEW = X[:, :1]
 
 
+def before_a_release(*case):
+    return pytest.param(*case, marks=pytest.mark.release)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "y", "options", "what"),
     [
         (ONE_VIEW, None, {}, "no labels and 1 view"),
-        (X[:, 0], None, {}, "no labels and 1 view"),
-        (X[:, 0], np.arange(8), {}, "labels that all differ and 1 view"),
+        before_a_release(X[:, 0], None, {}, "no labels and 1 view"),
+        before_a_release(
+            X[:, 0], np.arange(8), {}, "labels that all differ and 1 view"
+        ),
         (X[:, 0], np.eye(8), {}, "labels that all differ and 1 view"),
-        (X, Y, {"batch_size": 1}, "one image and 2 views"),
-        (X, None, {"batch_size": 1}, "no labels and 2 views"),
+        before_a_release(X, Y, {"batch_size": 1}, "one image and 2 views"),
+        before_a_release(X, None, {"batch_size": 1}, "no labels and 2 views"),
         (batches(X, Y, 1), None, {}, "one image and 2 views"),
     ],
     ids=range(7),
@@ -182,9 +191,9 @@ def test_a_fit_that_cannot_train_says_so_once(x, y, options, what):
     ("x", "y", "options"),
     [
         (X, None, {}),
-        (X[:, 0], Y, {}),
+        before_a_release(X[:, 0], Y, {}),
         (X, np.arange(8), {}),
-        ([X[:, 0]] * 3, None, {"batch_size": 1}),
+        before_a_release([X[:, 0]] * 3, None, {"batch_size": 1}),
     ],
     ids=range(4),
 )

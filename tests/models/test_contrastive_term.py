@@ -26,9 +26,13 @@ def test_the_contrastive_loss_is_logged_without_regularisers():
     ("reduction", "variant"),
     [
         pytest.param("sum_over_batch_size", {}, marks=pytest.mark.release),
-        ("sum", {"denominator": "one_positive"}),
-        (
+        pytest.param(
             "sum_over_batch_size",
+            {"denominator": "one_positive"},
+            marks=pytest.mark.release,
+        ),
+        (
+            "sum",
             {"denominator": "only_negatives", "scale_by_temperature": True},
         ),
     ],

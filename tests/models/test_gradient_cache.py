@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from often import often
 from pairwise import pairwise
 
 from supcon_tf import supcon_loss
@@ -175,7 +176,7 @@ def test_pieces_differ_in_size_by_one_at_most():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["eagerly", "in a graph"])
+@pytest.mark.parametrize("how", often(["eagerly", "in a graph"], "in a graph"))
 def test_the_gradient_of_regularisers_is_included(how):
     model = small_model(kernel_regularizer=keras.regularizers.L2(0.3))
 
@@ -263,7 +264,7 @@ def test_gradients_are_those_of_the_masks_of_the_first_forward():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOWS[:2])
+@pytest.mark.parametrize("how", often(HOWS[:2], HOWS[1]))
 def test_with_dropout_gradients_are_finite_differences(float64, how):
     dropout = layers.Dropout(0.5)
     model = small_model(dropout)
@@ -286,7 +287,7 @@ def test_with_dropout_gradients_are_finite_differences(float64, how):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["eagerly", "in a graph"])
+@pytest.mark.parametrize("how", often(["eagerly", "in a graph"], "in a graph"))
 def test_the_masks_of_two_steps_differ(how):
     dropout = layers.Dropout(0.5)
     model = small_model(dropout)
@@ -357,7 +358,7 @@ def test_what_no_piece_changes_stays_as_it_is_to_the_last_bit():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", often(HOWS, HOWS[1]))
 def test_with_fewer_rows_than_pieces_each_row_is_one(how):
     norm = batch_norm()
     model = small_model(norm)

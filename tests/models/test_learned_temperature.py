@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from often import often
 from replica_fits import compare
 from small_models import images, small_encoder
 
@@ -45,7 +46,7 @@ def slope(model, loss_of, step=1e-3):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", [SupConLoss, SINCERELoss])
+@pytest.mark.parametrize("loss", often([SupConLoss, SINCERELoss], SupConLoss))
 def test_a_step_moves_the_weight_down_the_slope(loss):
     model = model_of(loss(0.2), queue_size=40)
     fitted(model)
@@ -86,7 +87,7 @@ def test_the_weight_starts_at_the_temperature_of_the_loss_in_either_order():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("compiled", often([True, False], True))
 def test_the_weight_is_saved_and_loaded(tmp_path, compiled):
     model = model_of()
     first = fitted(model, epochs=2)["temperature"]
@@ -112,7 +113,7 @@ def test_it_is_the_same_in_microbatches():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bound", [0.01, 1.0])
+@pytest.mark.parametrize("bound", often([0.01, 1.0], 0.01))
 def test_the_temperature_stays_within_bounds_and_is_not_stuck_there(bound):
     temperatures = []
     for rate in (0.1, -0.1):  # up and down the slope
@@ -146,7 +147,9 @@ def test_the_weight_is_not_decayed_and_other_exclusions_stay():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", often(["mixed_bfloat16", "mixed_float16"], "mixed_float16")
+)
 def test_the_weight_is_float32_in_mixed_precision(policy):
     keras.mixed_precision.set_global_policy(policy)
     try:

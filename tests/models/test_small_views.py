@@ -53,8 +53,14 @@ def test_a_joint_model_has_the_outputs_of_each_size_from_each_head():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("anchors", ["all", "first"])
-@pytest.mark.parametrize("labels", [LABELS, None])
+@pytest.mark.parametrize(
+    ("anchors", "labels"),
+    [
+        ("first", LABELS),
+        pytest.param("all", LABELS, marks=pytest.mark.release),
+        pytest.param("all", None, marks=pytest.mark.release),
+    ],
+)
 def test_a_step_has_the_loss_of_the_concatenated_projections(anchors, labels):
     model, x = conv_model(SupConLoss(anchors=anchors)), two_sizes()
     model.build({name: views.shape for name, views in x.items()})

@@ -12,6 +12,7 @@ from supcon_tf.losses.pairs.positives import (
     weighted_similarities,
 )
 from supcon_tf.losses.pairs.terms import Kinds, Products, Weights
+from supcon_tf.losses.pairs.tiles import may_meet
 
 
 def by_class(contrasts, *, has_exact_sums=True):
@@ -43,6 +44,12 @@ def by_class(contrasts, *, has_exact_sums=True):
         {"classes": contrasts.classes[:, None]},
         weigh,
         known=known,
+        group="classes",
+        apart=lambda rows, columns: {
+            "positive": False,
+            "negative": True,
+            "is_negative": True,
+        },
     )
 
 
@@ -97,11 +104,8 @@ def _with_own_views(rows, columns, weights):
         return ops.where(is_own, 1.0, weights)
 
     # The views of an image are neighbours, so that most tiles have none.
-    a, b = rows["images"], columns["images"]
-    may_meet = ops.logical_and(
-        ops.max(a) >= ops.min(b), ops.max(b) >= ops.min(a)
-    )
-    return ops.cond(may_meet, filled, lambda: weights)
+    own_views = may_meet(rows["images"], columns["images"])
+    return ops.cond(own_views, filled, lambda: weights)
 
 
 def _factorised_positives(similarity, contrasts):

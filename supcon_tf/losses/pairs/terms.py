@@ -70,6 +70,12 @@ class Kinds:
         counts in a denominator.
       known: None, or a function of `Contrasts` that returns a dict from a term
         to its value `[M]`, for the terms that need no matrix of pairs.
+      group: None, or the name of a feature `[N + Q, 1]` of integers. Tiles then
+        keep the rows of a group together, so that only few tiles hold pairs of
+        one group.
+      apart: a function like `weigh`, for rows and columns of which no two are
+        of one group. What it returns may also be True or False, for all
+        pairs, or an array that broadcasts to `[rows, columns]`.
     """
 
     features: dict[str, Any]
@@ -77,6 +83,12 @@ class Kinds:
     is_symmetric: bool = True
     contrasts: str | None = None
     known: Callable | None = None
+    group: str | None = None
+    apart: Callable | None = None
+
+    def of_groups_apart(self):
+        """The `Kinds` of blocks of which no two rows are of one group."""
+        return dataclasses.replace(self, weigh=self.apart, group=None)
 
     def in_both_orders(self, rows, columns):
         """The weights with rows as anchors, and with columns as anchors.
@@ -89,7 +101,7 @@ class Kinds:
         if self.is_symmetric:
             return weights, weights
         return weights, {
-            name: ops.transpose(value)
+            name: value if isinstance(value, bool) else ops.transpose(value)
             for name, value in self.weigh(columns, rows).items()
         }
 

@@ -12,6 +12,10 @@ weights k_ij of the pairs,
 The similarities are symmetric, and so are most weights. A tile off the diagonal
 therefore serves its rows and its columns, which halves the work of both passes.
 
+Where the classes decide which pairs count, the rows are sorted by class. Most
+tiles then hold no two rows of one class: nothing in them is a positive, and
+everything a negative. They need no mask, and no curve of the positives.
+
 A replica computes only the rows of its own z_i, in the backward pass as well.
 For the other replicas' z_j it needs c_j and lse_j, which are N numbers, and not
 the sum over replicas of N x D gradients.
@@ -22,6 +26,7 @@ import functools
 import numpy as np
 from keras import ops
 
+from supcon_tf.losses.pairs.contrast_blocks import ContrastBlocks
 from supcon_tf.losses.pairs.dense import lowest
 from supcon_tf.losses.pairs.terms import (
     ALL_PAIRS,
@@ -30,7 +35,6 @@ from supcon_tf.losses.pairs.terms import (
     Weights,
     is_mask,
 )
-from supcon_tf.losses.pairs.tiles import Tile, Tiles
 
 # Similarities up to this size are exponentiated without a shift. float32 sums
 # them without overflow (exp(40) = 2e17) or loss (exp(-40) = 4e-18).
@@ -100,7 +104,10 @@ class _Passes:
     """
 
     def __init__(self, contrasts, terms, kinds, tile_size, curve=None):
-        self._blocks = _Blocks(contrasts, kinds, tile_size)
+        is_grouped = kinds.group is not None and (
+            curve is not None or any(term.kind is not None for term in terms)
+        )
+        self._blocks = ContrastBlocks(contrasts, kinds, tile_size, is_grouped)
         self._kinds = kinds
         self._curve = curve
         self._width = len(terms)
@@ -120,18 +127,15 @@ class _Passes:
         """The terms `[n, T]`, with three more columns for the messages."""
         blocks, way = self._blocks, self._way
 
-        def forward(rows, columns, diagonal):
-            tile = Tile(rows, columns, diagonal, self._kinds)
+        def forward(tile):
             return way.sums(tile, axis=1), lambda: way.sums(tile, axis=0)
 
         @ops.custom_gradient
         def compute(*trained):
             own, rest = blocks.cut(trained)
             start = blocks.tiles.own.filled(0.0, self._width, self._dtype)
-            totals = blocks.tiles.own.join(
-                blocks.tiles.accumulate(
-                    forward, way.combined, start + way.start, own, rest
-                )
+            totals = blocks.accumulate(
+                forward, way.combined, start + way.start, own, rest
             )
 
             def gradient(*upstream):
@@ -155,10 +159,10 @@ class _Passes:
         blocks = self._blocks
         shifts = ops.stop_gradient(shifts)[:, None]
 
-        def forward(rows, columns, diagonal):
-            tile = Tile(rows, columns, diagonal, self._kinds)
-
+        def forward(tile):
             def sums(axis):
+                if not tile.has("positive"):
+                    return ops.repeat(tile.zeros(axis), 2, axis=1)
                 return _side_by_side(
                     tile.sum(tile.counted(values, axis, "positive"), axis)
                     for values in self._values_and_slopes(tile, axis, 0, 1)
@@ -173,9 +177,7 @@ class _Passes:
             vectors = [ops.stop_gradient(x) for x in blocks.trained]
             own, rest = blocks.cut(vectors, anchors)
             start = blocks.tiles.own.filled(0.0, 2, self._dtype)
-            totals = blocks.tiles.own.join(
-                blocks.tiles.accumulate(forward, ops.add, start, own, rest)
-            )
+            totals = blocks.accumulate(forward, ops.add, start, own, rest)
 
             def gradient(*upstream):
                 given = -upstream[-1] * totals[:, 1]
@@ -185,11 +187,10 @@ class _Passes:
 
         return compute(offsets, messages)
 
-    def _backward(self, rows, columns, diagonal):
+    def _backward(self, tile):
         """What a tile gives to the vectors of its rows and of its columns."""
-        tile = Tile(rows, columns, diagonal, self._kinds)
         slopes = self._way.slopes(tile)
-        if self._curve is not None:
+        if self._curve is not None and tile.has("positive"):
             first = tile.rows["anchors"].shape[1] - 3
 
             def of_curve(axis):
@@ -229,81 +230,6 @@ class _Passes:
         )
 
 
-class _Blocks:
-    """The rows of `Contrasts` and their features, cut into blocks.
-
-    Attributes:
-      tiles: `Tiles`.
-      trained: list of the own vectors `[n, D]` and, if they have, of their
-        scales `[n, 1]`.
-    """
-
-    def __init__(self, contrasts, kinds, tile_size):
-        self._contrasts = contrasts
-        self._features = kinds.features
-        rest = contrasts.rest
-        self.tiles = Tiles(
-            ops.shape(contrasts.own)[0],
-            None if rest is None else ops.shape(rest[0])[0],
-            tile_size,
-        )
-        self.trained = [contrasts.own]
-        if contrasts.scales is not None:
-            self.trained.append(contrasts.scales)
-
-    def cut(self, trained, anchors=None):
-        """The blocks of the own rows, and of the rest or None, as dicts.
-
-        The column `is_real` is 0 for padding and unfilled rows. `anchors` are
-        columns `[n, W]` of numbers that belong to the anchors.
-        """
-        contrasts, (vectors, *scales) = self._contrasts, trained
-        size = ops.shape(vectors)[0]
-        own = {"vectors": vectors, "is_real": ops.ones_like(vectors[:, :1])}
-        of_anchors = {}
-        if scales:
-            of_anchors["scales"] = scales[0]
-        if anchors is not None:
-            of_anchors["anchors"] = anchors
-        features = self._features.items()
-        own |= {name: x[:size] for name, x in features} | of_anchors
-        own = {name: self.tiles.own.cut(x) for name, x in own.items()}
-        if contrasts.rest is None:
-            return own, None
-        rest_vectors, is_real = contrasts.rest
-        is_real = is_real[:, None]
-        rest = {"vectors": rest_vectors * is_real, "is_real": is_real}
-        rest |= {name: x[size:] for name, x in features}
-        rest |= {name: contrasts.of_rest(x) for name, x in of_anchors.items()}
-        return own, {name: self.tiles.rest.cut(x) for name, x in rest.items()}
-
-    def gradients(self, backward, anchors, own, rest):
-        """Sums what the tiles give to the own vectors, and to their scales.
-
-        Args:
-          backward: tile function for `Tiles.accumulate`.
-          anchors: `[n, W]`, the numbers of the anchors that it needs.
-          own: dict of blocks from `cut`.
-          rest: dict of blocks from `cut`, or None.
-
-        Returns:
-          `[n, D]`, or a tuple of that and `[n, 1]` if there are scales.
-        """
-        own = own | {"anchors": self.tiles.own.cut(anchors)}
-        if rest is not None:
-            of_rest = self._contrasts.of_rest(anchors)
-            rest = rest | {"anchors": self.tiles.rest.cut(of_rest)}
-        dim = own["vectors"].shape[-1]
-        width = dim + (1 if "scales" in own else 0)
-        zeros = self.tiles.own.filled(0.0, width, own["vectors"].dtype)
-        sums = self.tiles.own.join(
-            self.tiles.accumulate(backward, ops.add, zeros, own, rest)
-        )
-        if width == dim:
-            return sums
-        return sums[:, :dim], sums[:, dim:]
-
-
 class _Unshifted:
     """Sums exponentials as they are, with one exponential for each pair."""
 
@@ -321,15 +247,17 @@ class _Unshifted:
     def sums(self, tile, axis):
         """What a tile adds to the totals of its anchors, `[., T]`."""
         exps = self._exps(tile, axis)
-        return _side_by_side(
-            tile.sum(
-                tile.counted(exps[term.power], axis, term.kind)
-                if isinstance(term, Exps)
-                else _plain_part(tile, axis, term),
-                axis,
-            )
-            for term in self._terms
-        )
+
+        def sum_of(term):
+            if not tile.has(term.kind):
+                return tile.zeros(axis)
+            if isinstance(term, Exps):
+                values = tile.counted(exps[term.power], axis, term.kind)
+            else:
+                values = _plain_part(tile, axis, term)
+            return tile.sum(values, axis)
+
+        return _side_by_side(map(sum_of, self._terms))
 
     def finished(self, totals):
         """The terms, from the totals over all tiles, `[n, T]`."""
@@ -371,7 +299,7 @@ class _Unshifted:
                 term.kind,
             )
             for t, term in enumerate(self._terms)
-            if not isinstance(term, Weights)
+            if tile.has(term.kind) and not isinstance(term, Weights)
         )
 
     def _exps(self, tile, axis):
@@ -405,12 +333,16 @@ class _Shifted:
 
     def sums(self, tile, axis):
         """What a tile adds to the totals of its anchors, `[., T]`."""
-        return _side_by_side(
-            self._log_sum_exp(tile, axis, term)
-            if isinstance(term, Exps)
-            else tile.sum(_plain_part(tile, axis, term), axis)
-            for term in self._terms
-        )
+
+        def sum_of(term):
+            is_exp = isinstance(term, Exps)
+            if not tile.has(term.kind):
+                return tile.zeros(axis) + (self._lowest if is_exp else 0.0)
+            if is_exp:
+                return self._log_sum_exp(tile, axis, term)
+            return tile.sum(_plain_part(tile, axis, term), axis)
+
+        return _side_by_side(map(sum_of, self._terms))
 
     def finished(self, totals):
         """The terms, which are the totals."""
@@ -428,7 +360,7 @@ class _Shifted:
             sum(
                 tile.anchors(axis, t) * self._slope(tile, axis, t, term)
                 for t, term in enumerate(self._terms)
-                if not isinstance(term, Weights)
+                if tile.has(term.kind) and not isinstance(term, Weights)
             )
             for axis in (1, 0)
         )

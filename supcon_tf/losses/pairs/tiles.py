@@ -1,5 +1,7 @@
 """All pairs of vectors, cut into tiles, of which few are in memory at once."""
 
+import functools
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -34,6 +36,16 @@ class Blocks:
             x = ops.pad(x, [[0, padding], [0, 0]])
         return ops.reshape(x, (self.count, self.rows, x.shape[1]))
 
+    def cut_with_last(self, x):
+        """As `cut`, padded with the last row."""
+        blocks = self.cut(x)
+        last = ops.maximum(self.size - 1, 0)
+        index = ops.minimum(
+            ops.arange(self.count * self.rows, dtype="int32"), last
+        )
+        rows = ops.reshape(blocks, (-1, x.shape[1]))
+        return ops.reshape(ops.take(rows, index, axis=0), ops.shape(blocks))
+
     def join(self, blocks):
         """Joins blocks; the inverse of `cut`."""
         return ops.reshape(blocks, (-1, blocks.shape[-1]))[: self.size]
@@ -60,12 +72,13 @@ class Tiles:
         """Combines what all tiles contribute to the own rows.
 
         Args:
-          tile: function `(rows, columns, diagonal)` that returns the
-            contribution of a tile to its rows, `[rows, W]`, and a function
-            without arguments that returns its contribution to its columns.
-            `rows` and `columns` are dicts of a block of each array in `own`,
-            or in `rest` for columns of the rest. `diagonal` tells whether both
-            are the same block.
+          tile: function `(rows, columns, place)` that returns the contribution
+            of a tile to its rows, `[rows, W]`, and a function without arguments
+            that returns its contribution to its columns. `rows` and `columns`
+            are dicts of a block of each array in `own`, or in `rest` for
+            columns of the rest. The place is `"diagonal"` if both are the same
+            block, `"own"` if they are two blocks of the own rows, or `"rest"`.
+            The function is called for `"own"` alone.
           combine: function that combines two contributions to the same rows.
           totals: `[count, rows, W]` floats to start with, which must not change
             a contribution that they are combined with.
@@ -83,7 +96,7 @@ class Tiles:
         given = _Given(totals, combine)
 
         def off_diagonal(j, i, total, written):
-            for_rows, for_columns = tile(block(own, i), block(own, j), False)
+            for_rows, for_columns = tile(block(own, i), block(own, j), "own")
             return (
                 i,
                 combine(total, for_rows),
@@ -91,12 +104,12 @@ class Tiles:
             )
 
         def of_rest(j, i, total):
-            for_rows, _ = tile(block(own, i), block(rest, j), False)
+            for_rows, _ = tile(block(own, i), block(rest, j), "rest")
             return i, combine(total, for_rows)
 
         def row_of_tiles(i, totals):
             rows = block(own, i)
-            total, _ = tile(rows, rows, True)
+            total, _ = tile(rows, rows, "diagonal")
             _, total, written = _loop(
                 i + 1,
                 self.own.count,
@@ -110,7 +123,7 @@ class Tiles:
 
         if isinstance(self.own.count, int) and self.own.count == 1:
             rows = block(own, 0)
-            total, _ = tile(rows, rows, True)
+            total, _ = tile(rows, rows, "diagonal")
             if rest is not None:
                 _, total = _loop(0, self.rest.count, of_rest, (0, total))
             return total[None]
@@ -133,15 +146,19 @@ class Tile:
 
     def __init__(self, rows, columns, diagonal, kinds):
         self.rows, self.columns = rows, columns
-        self.products = ops.matmul(
-            rows["vectors"], ops.transpose(columns["vectors"])
-        )
         self._is_self = None
         if diagonal:
-            index = ops.arange(ops.shape(self.products)[0], dtype="int32")
+            index = ops.arange(ops.shape(rows["vectors"])[0], dtype="int32")
             self._is_self = index[:, None] == index[None, :]
         self._weights = kinds.in_both_orders(rows, columns)
         self.is_symmetric = kinds.is_symmetric and "scales" not in rows
+
+    @functools.cached_property
+    def products(self):
+        """The products of the vectors, `[rows, columns]`."""
+        return ops.matmul(
+            self.rows["vectors"], ops.transpose(self.columns["vectors"])
+        )
 
     def similarities(self, axis):
         """The similarities of the anchors, `[rows, columns]`."""
@@ -162,8 +179,23 @@ class Tile:
         return self.columns["anchors"][None, :, number]
 
     def weights(self, axis, kind):
-        """The weights of a kind `[rows, columns]`; None if all pairs count."""
-        return None if kind is None else self._weights[1 - axis][kind]
+        """The weights of a kind `[rows, columns]`; None if all pairs count.
+
+        They may also be an array that broadcasts to that shape.
+        """
+        if kind is None:
+            return None
+        weights = self._weights[1 - axis][kind]
+        return None if weights is True else weights
+
+    def has(self, kind):
+        """Whether there can be pairs of a kind."""
+        return kind is None or self._weights[0][kind] is not False
+
+    def zeros(self, axis):
+        """A 0 for each anchor, `[., 1]`."""
+        anchors = self.rows if axis == 1 else self.columns
+        return ops.zeros_like(anchors["is_real"])
 
     def counted(self, values, axis, kind):
         """The values `[rows, columns]` times the weights of a kind."""
@@ -196,6 +228,11 @@ class Tile:
         if axis == 1:
             return ops.transpose(self.columns["is_real"]) > 0
         return self.rows["is_real"] > 0
+
+
+def may_meet(a, b):
+    """Whether two blocks `[., 1]` of sorted numbers can have one in common."""
+    return ops.logical_and(ops.max(a) >= ops.min(b), ops.max(b) >= ops.min(a))
 
 
 class _Given:

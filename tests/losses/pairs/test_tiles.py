@@ -32,7 +32,7 @@ def test_accumulate_meets_each_pair_of_rows_once_from_each_side(
         numbers = 10.0 ** (7 + np.arange(rest_size))[:, None]
         rest = {"x": tiles.rest.cut(numbers)}
 
-    def tile(rows, columns, diagonal):
+    def tile(rows, columns, place):
         rows, columns = rows["x"], columns["x"]
         return (
             rows * 0 + columns.numpy().sum(),
@@ -48,3 +48,12 @@ def test_accumulate_meets_each_pair_of_rows_once_from_each_side(
     )
     all_ones = int("1" * (size + (rest_size or 0)))
     np.testing.assert_array_equal(tiles.own.join(totals)[:, 0], [all_ones] * 7)
+
+
+@pytest.mark.parametrize("size", [0, 5, 7])
+def test_padding_may_repeat_the_last_row(size):
+    blocks = Blocks(size, tile_size=3)
+    rows = np.arange(size)[:, None]
+    padded = np.ravel(blocks.cut_with_last(rows))
+    np.testing.assert_array_equal(padded[:size], rows[:, 0])
+    assert set(padded[size:]) <= {max(size - 1, 0)}
