@@ -31,6 +31,7 @@ test-all: lint  ## all tests: what only a release needs, too
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy --python-executable $(BIN)/python
 
 benchmark: install  ## time and memory of the loss, beside other codes
 	$(BIN)/python -m benchmarks.loss --json=runs/benchmark_loss.json

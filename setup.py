@@ -16,6 +16,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["supcon_tf*", "hub_export*"]),
     package_data={
+        "supcon_tf": ["py.typed", "__init__.pyi"],
         "supcon_tf.encoders.pretrained": ["*.tar.gz", "*.sha256", "*.md"],
         "supcon_tf.photographs.page": ["*.html", "*.css", "*.js"],
     },
@@ -47,6 +48,7 @@ setup(
             "hypothesis",
             "ipykernel",
             "matplotlib",
+            "mypy",
             "nbclient",
             "nbformat",
             "pytest",

@@ -63,7 +63,7 @@ def test_what_others_forget_to_declare_is_declared():
 
 
 def test_the_extras_hold_what_only_some_need():
-    assert {"pytest", "hypothesis", "ruff", "nbclient"} <= required("test")
+    assert {"pytest", "hypothesis", "ruff", "mypy", "nbclient"} <= required("test")
     assert required("publish") == {"kagglehub"}
     assert required("figures") == {"matplotlib"}
     assert required("parquet") == {"pyarrow"}
@@ -102,6 +102,8 @@ def test_the_wheel_holds_both_packages_and_the_commands(tmp_path):
             assert str(path.relative_to(ROOT)) in names
     for file in ("page.html", "page.css", "page.js"):
         assert f"supcon_tf/photographs/page/{file}" in names
+    for file in ("py.typed", "__init__.pyi"):
+        assert f"supcon_tf/{file}" in names
     assert any(n.endswith("licenses/LICENSE") for n in names)
     _check_commands_of(wheel, tmp_path / "elsewhere")
     assert text.count("supcon-") == len(COMMANDS)

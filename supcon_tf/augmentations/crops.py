@@ -4,8 +4,11 @@ A pipeline takes (images, seeds, image_size) and makes one view of each image.
 Call it again with other seeds for another view of the same images.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from supcon_tf.augmentations import spatial
 from supcon_tf.augmentations.checks import (
@@ -18,7 +21,13 @@ from supcon_tf.augmentations.encoded_image import EncodedImage
 from supcon_tf.augmentations.planes import to_images, to_planes
 
 
-def crop_flip(images, seeds, image_size, *, area=None):
+def crop_flip(
+    images: ArrayLike,
+    seeds: ArrayLike,
+    image_size: int | tuple[int, int],
+    *,
+    area: tuple[float, float] | None = None,
+) -> Any:
     """Makes a random resized crop (ratio 3/4..4/3) and a flip, p 0.5.
 
     This is the usual augmentation of cross-entropy training and of linear
@@ -51,7 +60,13 @@ def crop_flip(images, seeds, image_size, *, area=None):
     return to_images(random_crop(images, seeds, size, area=area, flip=True))
 
 
-def crop(images, seeds, image_size, *, area=(0.5, 1.0)):
+def crop(
+    images: ArrayLike,
+    seeds: ArrayLike,
+    image_size: int | tuple[int, int],
+    *,
+    area: tuple[float, float] = (0.5, 1.0),
+) -> Any:
     """Makes a random resized crop (ratio 3/4..4/3) without a flip.
 
     It is for images whose meaning a mirror changes, such as digits and letters.
@@ -80,7 +95,11 @@ def crop(images, seeds, image_size, *, area=(0.5, 1.0)):
     return to_images(random_crop(images, seeds, size, area=area, flip=False))
 
 
-def center_crop(images, seeds, image_size):
+def center_crop(
+    images: ArrayLike,
+    seeds: ArrayLike | None,
+    image_size: int | tuple[int, int],
+) -> Any:
     """Resizes the largest centred window with the output's ratio.
 
     It is for evaluation. The window leaves out no more than the ratio demands.
@@ -105,7 +124,13 @@ def center_crop(images, seeds, image_size):
     return resize_then_crop(images, seeds, image_size, padding=0)
 
 
-def resize_then_crop(images, seeds, image_size, *, padding=None):
+def resize_then_crop(
+    images: ArrayLike,
+    seeds: ArrayLike | None,
+    image_size: int | tuple[int, int],
+    *,
+    padding: int | None = None,
+) -> Any:
     """Resizes to a little more than the output, and cuts out the centre.
 
     This is the usual evaluation on ImageNet, where the shorter side becomes 256

@@ -1,9 +1,19 @@
 """CutMix, which mixes images and, with them, their labels."""
 
+from typing import Any
+
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 
-def cut_mix(images, labels, seed, *, alpha=1.0, probability=1.0):
+def cut_mix(
+    images: ArrayLike,
+    labels: ArrayLike,
+    seed: ArrayLike,
+    *,
+    alpha: float = 1.0,
+    probability: float = 1.0,
+) -> tuple[Any, Any]:
     """Pastes a box of another image of the batch, and mixes the labels alike.
 
     The box has the share 1 - m of the area, with m ~ Beta(alpha, alpha), and a

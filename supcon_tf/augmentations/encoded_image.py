@@ -1,5 +1,7 @@
 """One image as the input of a pipeline, which takes only its windows."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from supcon_tf.augmentations.resizing import resize
@@ -32,7 +34,7 @@ class EncodedImage:
       TensorShape([2, 32, 32, 3])
     """
 
-    def __init__(self, contents):
+    def __init__(self, contents: Any):
         contents = tf.convert_to_tensor(contents)
         if contents.dtype != tf.string or contents.shape.rank not in (0, None):
             raise ValueError(
@@ -41,7 +43,7 @@ class EncodedImage:
             )
         self.contents = contents
 
-    def decode(self):
+    def decode(self) -> Any:
         """Decodes the whole image, for augmentations that take no files.
 
         Returns:
@@ -57,7 +59,13 @@ class EncodedImage:
         )
         return tf.ensure_shape(image, [None, None, 3])
 
-    def crop_and_resize(self, draw_windows, flips=None, *, size):
+    def crop_and_resize(
+        self,
+        draw_windows: Any,
+        flips: Any = None,
+        *,
+        size: int | tuple[int, int],
+    ) -> Any:
         """Makes V views of the image, as `spatial.crop_and_resize` would.
 
         Args:

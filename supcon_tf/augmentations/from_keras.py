@@ -2,6 +2,8 @@
 
 import contextlib
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,7 +17,12 @@ from supcon_tf.augmentations.crops import center_crop
 from supcon_tf.augmentations.encoded_image import EncodedImage
 
 
-def from_keras(layers, *, value_range=(0, 1), source_size=None):
+def from_keras(
+    layers: keras.layers.Layer | Sequence[keras.layers.Layer],
+    *,
+    value_range: tuple[float, float] = (0, 1),
+    source_size: int | tuple[int, int] | None = None,
+) -> Callable[..., Any]:
     """Makes a pipeline of one or more Keras or KerasCV layers.
 
     Each image goes through the layers alone, in training mode, and all draws

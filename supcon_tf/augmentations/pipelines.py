@@ -5,6 +5,10 @@ Call it again with other seeds for another view of the same images. The
 pipelines that only crop are in crops.py.
 """
 
+from typing import Any
+
+from numpy.typing import ArrayLike
+
 from supcon_tf.augmentations import color, spatial
 from supcon_tf.augmentations.checks import checked_size, is_small
 from supcon_tf.augmentations.crops import random_crop
@@ -13,15 +17,15 @@ from supcon_tf.augmentations.policies import random_operations
 
 
 def simclr(
-    images,
-    seeds,
-    image_size,
+    images: ArrayLike,
+    seeds: ArrayLike,
+    image_size: int | tuple[int, int],
     *,
-    strength=None,
-    area=None,
-    blur_probability=None,
-    additive_brightness=False,
-):
+    strength: float | None = None,
+    area: tuple[float, float] | None = None,
+    blur_probability: float | None = None,
+    additive_brightness: bool = False,
+) -> Any:
     """Makes views as SimCLR: crop, flip, colour jitter, greyscale and blur.
 
     Each step draws its parameters per image. The order is random resized crop
@@ -82,7 +86,14 @@ def simclr(
     return _gray_and_blurred(planes, seeds, blur_probability)
 
 
-def autoaugment(images, seeds, image_size, *, area=None, policy=None):
+def autoaugment(
+    images: ArrayLike,
+    seeds: ArrayLike,
+    image_size: int | tuple[int, int],
+    *,
+    area: tuple[float, float] | None = None,
+    policy: str | None = None,
+) -> Any:
     """Makes views by AutoAugment: crop, flip, and one of 25 learnt pairs.
 
     Each of the two operations of a pair is applied with its own probability,
@@ -124,8 +135,14 @@ def autoaugment(images, seeds, image_size, *, area=None, policy=None):
 
 
 def randaugment(
-    images, seeds, image_size, *, magnitude=10, num_layers=2, area=None
-):
+    images: ArrayLike,
+    seeds: ArrayLike,
+    image_size: int | tuple[int, int],
+    *,
+    magnitude: float = 10,
+    num_layers: int = 2,
+    area: tuple[float, float] | None = None,
+) -> Any:
     """Makes views by RandAugment: crop, flip, and operations of one magnitude.
 
     The operations are drawn uniformly, per image, from 17: identity, auto
@@ -169,17 +186,17 @@ def randaugment(
 
 
 def stacked_randaugment(
-    images,
-    seeds,
-    image_size,
+    images: ArrayLike,
+    seeds: ArrayLike,
+    image_size: int | tuple[int, int],
     *,
-    strength=None,
-    magnitude=10,
-    num_layers=2,
-    area=None,
-    blur_probability=None,
-    additive_brightness=False,
-):
+    strength: float | None = None,
+    magnitude: float = 10,
+    num_layers: int = 2,
+    area: tuple[float, float] | None = None,
+    blur_probability: float | None = None,
+    additive_brightness: bool = False,
+) -> Any:
     """Makes views as `simclr`, with RandAugment after the colour jitter.
 
     The order is crop, flip, colour jitter with probability 0.8, RandAugment,

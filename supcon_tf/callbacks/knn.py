@@ -1,6 +1,7 @@
 """KNNCallback: k-NN accuracy and retrieval of the encoder as it trains."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -70,13 +71,13 @@ class KNNCallback(keras.callbacks.Callback):
 
     def __init__(
         self,
-        train_data,
-        validation_data,
+        train_data: Any,
+        validation_data: Any,
         *,
-        neighbors=20,
-        batch_size=256,
-        every=1,
-        retrieval=False,
+        neighbors: int = 20,
+        batch_size: int = 256,
+        every: int = 1,
+        retrieval: bool = False,
     ):
         super().__init__()
         check_int("batch_size", batch_size, 1)

@@ -45,7 +45,7 @@ class StuckLossWarning(keras.callbacks.Callback):
       ...                     callbacks=[StuckLossWarning(steps=100)])
     """
 
-    def __init__(self, steps=200, tolerance=0.01):
+    def __init__(self, steps: int = 200, tolerance: float = 0.01):
         super().__init__()
         check_int("steps", steps, 1)
         if not isinstance(tolerance, numbers.Real) or not 0 < tolerance < 1:

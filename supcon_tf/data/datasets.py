@@ -6,6 +6,8 @@ The names are those of the embedded digits, of tensorflow-datasets (TFDS) and
 
 import dataclasses
 import functools
+import os
+from typing import Any
 
 import numpy as np
 import sklearn.datasets
@@ -24,18 +26,18 @@ _TFDS = "tfds:"
 
 
 def load_dataset(
-    name,
+    name: str,
     *,
-    data_dir=None,
-    download=False,
-    validation_fraction=None,
-    seed=0,
-    max_samples=None,
-    label_noise=0.0,
-    test_fraction=TEST_FRACTION,
-    max_pixels=None,
-    held_out=None,
-):
+    data_dir: str | os.PathLike[str] | None = None,
+    download: bool = False,
+    validation_fraction: float | None = None,
+    seed: int = 0,
+    max_samples: int | None = None,
+    label_noise: float = 0.0,
+    test_fraction: float = TEST_FRACTION,
+    max_pixels: int | None = None,
+    held_out: dict[str, Any] | None = None,
+) -> tuple[Any, Any]:
     """Loads the training and test images of a data set by its name.
 
     The names are the keys of `DATASETS` and those of tensorflow-datasets:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from supcon_tf.augmentations.planes import uniform
 from supcon_tf.labels import as_names
@@ -56,7 +57,7 @@ class LabelledImages:
     def __len__(self):
         return len(self.labels)
 
-    def take(self, indices):
+    def take(self, indices: ArrayLike) -> "LabelledImages":
         """Selects images by their positions.
 
         Args:

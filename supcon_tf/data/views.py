@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -21,21 +23,21 @@ from supcon_tf.errors import check_int
 
 
 def view_batches(
-    source,
-    augmentation,
+    source: Any,
+    augmentation: str | Callable[..., Any],
     *,
-    num_views,
-    batch_size,
-    image_size,
-    seed,
-    first_epoch=0,
-    num_shards=1,
-    shard=0,
-    samples_per_class=None,
-    small_views=0,
-    small_view_size=None,
-    small_crop_area=None,
-):
+    num_views: int,
+    batch_size: int,
+    image_size: int | tuple[int, int],
+    seed: int,
+    first_epoch: int = 0,
+    num_shards: int = 1,
+    shard: int = 0,
+    samples_per_class: int | None = None,
+    small_views: int = 0,
+    small_view_size: int | tuple[int, int] | None = None,
+    small_crop_area: tuple[float, float] | None = None,
+) -> Any:
     """Endless batches of augmented views, shuffled anew each epoch.
 
     The batches are a pure function of `(source, seed)`. An epoch is

@@ -1,5 +1,8 @@
 """Turns models of keras.applications, or any Keras model, into encoders."""
 
+from collections.abc import Callable
+from typing import Any, Literal
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -7,7 +10,13 @@ from keras import layers, ops
 POOLINGS = ("avg", "max")
 
 
-def from_keras(model, preprocess=None, *, input_shape=None, pooling="avg"):
+def from_keras(
+    model: keras.Model,
+    preprocess: Callable[[Any], Any] | None = None,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    pooling: Literal["avg", "max"] = "avg",
+) -> keras.Model:
     """Turns a Keras model of images without its classifier into an encoder.
 
     The encoder takes images in [0, 1], as all encoders do. It multiplies them

@@ -1,20 +1,24 @@
 """Turns KerasCV's backbones and its pretrained presets into encoders."""
 
 import pathlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
 
 from supcon_tf.encoders.from_keras import pooled_encoder
 from supcon_tf.encoders.normalization import check_normalization
 
 
 def from_keras_cv(
-    backbone,
+    backbone: Any,
     *,
-    input_shape=None,
-    pooling="avg",
-    mean=None,
-    std=None,
-    name=None,
-):
+    input_shape: tuple[int, int, int] | None = None,
+    pooling: Literal["avg", "max"] = "avg",
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    name: str | None = None,
+) -> keras.Model:
     """Turns a KerasCV backbone into an encoder.
 
     A backbone made with `include_rescaling=True` takes images in [0, 255], as

@@ -1,7 +1,9 @@
 """HubEncoder, a Keras 3 layer around a Reusable SavedModel of TF-Hub."""
 
+import os
 import pathlib
 import warnings
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -72,12 +74,12 @@ class HubEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        handle,
-        trainable=False,
+        handle: str | os.PathLike[str],
+        trainable: bool = False,
         *,
-        dtype="float32",
-        argument="handle",
-        **kwargs,
+        dtype: Any = "float32",
+        argument: str = "handle",
+        **kwargs: Any,
     ):
         super().__init__(dtype=dtype, **kwargs)
         self.handle = str(handle)
@@ -155,7 +157,9 @@ class HubModel(keras.Model):
         )
 
 
-def load_pretrained(name, *, image_size=None, trainable=False):
+def load_pretrained(
+    name: str, *, image_size: int | None = None, trainable: bool = False
+) -> keras.Model:
     """Loads an encoder that was trained with this package.
 
     The small encoders come with the package, so nothing is downloaded for them.

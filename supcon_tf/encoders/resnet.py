@@ -7,6 +7,8 @@ in [0, 1] to representations and contains its own normalisation.
 
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 from keras import layers
@@ -35,18 +37,18 @@ _KERNEL_INITIALIZER = {
 
 
 def resnet(
-    input_shape,
-    depths,
+    input_shape: tuple[int | None, int | None, int],
+    depths: Sequence[int],
     *,
-    bottleneck,
-    width=1.0,
-    stem="imagenet",
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
-    sync_batch_norm=False,
-    zero_gamma=True,
-    name=None,
-):
+    bottleneck: bool,
+    width: float = 1.0,
+    stem: Literal["imagenet", "small_image"] = "imagenet",
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    sync_batch_norm: bool = False,
+    zero_gamma: bool = True,
+    name: str | None = None,
+) -> keras.Model:
     """Makes a ResNet v1.5 from images to pooled representations.
 
     Args:
@@ -138,7 +140,9 @@ def resnet(
 
 
 @variant_of(resnet)
-def resnet18(input_shape, **options):
+def resnet18(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ResNet-18 of 11.2 M parameters.
 
     Args:
@@ -157,7 +161,9 @@ def resnet18(input_shape, **options):
 
 
 @variant_of(resnet)
-def resnet34(input_shape, **options):
+def resnet34(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ResNet-34 of 21.3 M parameters.
 
     Args:
@@ -176,7 +182,9 @@ def resnet34(input_shape, **options):
 
 
 @variant_of(resnet)
-def resnet50(input_shape, **options):
+def resnet50(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ResNet-50 of 23.5 M parameters.
 
     Args:
@@ -195,7 +203,9 @@ def resnet50(input_shape, **options):
 
 
 @variant_of(resnet)
-def resnet101(input_shape, **options):
+def resnet101(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ResNet-101 of 42.5 M parameters.
 
     Args:
@@ -214,7 +224,9 @@ def resnet101(input_shape, **options):
 
 
 @variant_of(resnet)
-def resnet152(input_shape, **options):
+def resnet152(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ResNet-152 of 58.1 M parameters.
 
     Args:
@@ -233,7 +245,9 @@ def resnet152(input_shape, **options):
 
 
 @variant_of(resnet)
-def resnet200(input_shape, **options):
+def resnet200(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ResNet-200 of 62.6 M parameters.
 
     Args:

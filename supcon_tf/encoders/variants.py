@@ -1,9 +1,13 @@
 """Builders that call another builder with some of its arguments given."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_Builder = TypeVar("_Builder", bound=Callable[..., Any])
 
 
-def variant_of(base):
+def variant_of(base: Callable[..., Any]) -> Callable[[_Builder], _Builder]:
     """Decorates a builder that hands its `**options` on to another builder.
 
     The builder's signature then shows the options, which are the keyword-only
@@ -29,12 +33,13 @@ def variant_of(base):
     ]
 
     def decorate(builder):
+        signature = inspect.signature(builder)
         own = [
             parameter
-            for parameter in inspect.signature(builder).parameters.values()
+            for parameter in signature.parameters.values()
             if parameter.kind is not parameter.VAR_KEYWORD
         ]
-        builder.__signature__ = inspect.Signature([*own, *options])
+        builder.__signature__ = signature.replace(parameters=[*own, *options])
         return builder
 
     return decorate

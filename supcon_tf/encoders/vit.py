@@ -7,6 +7,8 @@ representations and contains its own normalisation.
 
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -28,18 +30,18 @@ _POSITION_INITIALIZER = {
 
 
 def vit(
-    input_shape,
+    input_shape: tuple[int | None, int | None, int],
     *,
-    patch_size=16,
-    hidden_size,
-    depth,
-    num_heads,
-    mlp_size,
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
-    dropout=0.0,
-    name=None,
-):
+    patch_size: int = 16,
+    hidden_size: int,
+    depth: int,
+    num_heads: int,
+    mlp_size: int,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    dropout: float = 0.0,
+    name: str | None = None,
+) -> keras.Model:
     """Makes a Vision Transformer without its classifier.
 
     The image is cut into N patches, and a linear map makes a token of each. A
@@ -119,7 +121,9 @@ def vit(
 
 
 @variant_of(vit)
-def vit_ti16(input_shape, **options):
+def vit_ti16(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ViT-Ti of 5.5 M parameters.
 
     Args:
@@ -140,7 +144,9 @@ def vit_ti16(input_shape, **options):
 
 
 @variant_of(vit)
-def vit_s16(input_shape, **options):
+def vit_s16(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ViT-S of 21.7 M parameters.
 
     Args:
@@ -161,7 +167,9 @@ def vit_s16(input_shape, **options):
 
 
 @variant_of(vit)
-def vit_b16(input_shape, **options):
+def vit_b16(
+    input_shape: tuple[int | None, int | None, int], **options: Any
+) -> keras.Model:
     """Makes a ViT-B of 85.8 M parameters.
 
     Args:

@@ -1,5 +1,7 @@
 """The large-margin softmax loss in its additive form, on cosines."""
 
+from typing import Any
+
 import keras
 
 
@@ -45,11 +47,11 @@ class AdditiveMarginLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        margin=0.35,
-        scale=30.0,
-        reduction="sum_over_batch_size",
-        name="additive_margin_loss",
-        dtype=None,
+        margin: float = 0.35,
+        scale: float = 30.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "additive_margin_loss",
+        dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not 0 <= margin < 2:

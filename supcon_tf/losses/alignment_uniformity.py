@@ -1,5 +1,7 @@
 """Alignment and uniformity as a loss, without a softmax."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -54,12 +56,12 @@ class AlignmentUniformityLoss(AnchorLoss):
 
     def __init__(
         self,
-        alpha=2.0,
-        t=2.0,
-        weights=(1.0, 1.0),
+        alpha: float = 2.0,
+        t: float = 2.0,
+        weights: tuple[float, float] = (1.0, 1.0),
         *,
-        name="alignment_uniformity_loss",
-        **options,
+        name: str | None = "alignment_uniformity_loss",
+        **options: Any,
     ):
         check_number("t", t, above=0)
         # The similarities are 2 t z_i.z_j.

@@ -1,6 +1,9 @@
 """AnchorLoss, the base class of losses that are means over anchors."""
 
+from typing import Any, Literal
+
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.losses.arguments import (
     check_choices,
@@ -42,14 +45,14 @@ class AnchorLoss(ContrastiveLoss):
 
     def __init__(
         self,
-        temperature,
+        temperature: ArrayLike,
         *,
-        anchors="all",
-        unlabeled_label=None,
-        implementation="auto",
-        name=None,
-        reduction="sum_over_batch_size",
-        dtype=None,
+        anchors: Literal["all", "first"] = "all",
+        unlabeled_label: int | None = None,
+        implementation: Literal["auto", "dense", "tiled"] = "auto",
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         check_temperature(temperature)
@@ -60,7 +63,7 @@ class AnchorLoss(ContrastiveLoss):
         self.unlabeled_label = unlabeled_label
         self.implementation = implementation
 
-    def losses_of_anchors(self, contrasts, *, in_tiles):
+    def losses_of_anchors(self, contrasts: Any, *, in_tiles: bool) -> Any:
         """The loss of each anchor.
 
         Args:

@@ -1,7 +1,10 @@
 """Balanced SupCon: each class counts once below the fraction bar."""
 
+from typing import Any
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.losses.anchor_loss import AnchorLoss
@@ -56,11 +59,11 @@ class BalancedSupConLoss(AnchorLoss):
 
     def __init__(
         self,
-        temperature=0.1,
+        temperature: ArrayLike = 0.1,
         *,
-        power=1.0,
-        name="balanced_supcon_loss",
-        **options,
+        power: float = 1.0,
+        name: str | None = "balanced_supcon_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         check_number("power", power, at_least=0)

@@ -1,5 +1,7 @@
 """CACR: contrastive attraction and contrastive repulsion."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -59,14 +61,14 @@ class CACRLoss(AnchorLoss):
 
     def __init__(
         self,
-        alpha=1.0,
-        beta=1.0,
+        alpha: float = 1.0,
+        beta: float = 1.0,
         *,
-        t_positive=1.0,
-        t_negative=1.0,
-        weights_have_gradient=True,
-        name="cacr_loss",
-        **options,
+        t_positive: float = 1.0,
+        t_negative: float = 1.0,
+        weights_have_gradient: bool = True,
+        name: str | None = "cacr_loss",
+        **options: Any,
     ):
         check_number("t_negative", t_negative, above=0)
         # -t d = 2 t s - 2 t: the similarities are 2 t s.

@@ -1,7 +1,10 @@
 """ConR, a contrastive regularizer of a regression."""
 
+from typing import Any
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.losses.anchor_loss import AnchorLoss
@@ -59,12 +62,12 @@ class ConRLoss(AnchorLoss):
 
     def __init__(
         self,
-        width=1.0,
-        temperature=0.07,
+        width: float = 1.0,
+        temperature: ArrayLike = 0.07,
         *,
-        slope=0.01,
-        name="conr_loss",
-        **options,
+        slope: float = 0.01,
+        name: str | None = "conr_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         check_number("width", width, at_least=0)

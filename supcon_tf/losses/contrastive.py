@@ -1,6 +1,7 @@
 """ContrastiveLoss, the base class of the losses of pairs of projections."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -58,7 +59,12 @@ class ContrastiveLoss(keras.losses.Loss):
     also_takes = ()
     features_of = None
 
-    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
         if dtype is None and keras.backend.floatx() != "float64":
             dtype = "float32"
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -68,7 +74,9 @@ class ContrastiveLoss(keras.losses.Loss):
                 f"Received: dtype={self.dtype!r}"
             )
 
-    def losses_of_images(self, labels, projections, queue=None, **more):
+    def losses_of_images(
+        self, labels: Any, projections: Any, queue: Any = None, **more: Any
+    ) -> Any:
         """The loss of each image.
 
         Args:
@@ -82,7 +90,7 @@ class ContrastiveLoss(keras.losses.Loss):
         """
         raise NotImplementedError
 
-    def losses_of_points(self, sizes, gap, **more):
+    def losses_of_points(self, sizes: Any, gap: Any, **more: Any) -> Any:
         """The loss of each image if every class were one point.
 
         Args:
@@ -127,7 +135,7 @@ class ContrastiveLoss(keras.losses.Loss):
                 )
         return self.losses_of_images(y_true, y_pred, **more)
 
-    def check_labels(self, labels):
+    def check_labels(self, labels: Any) -> None:
         """Refuses labels as the loss does outside of a graph, and trains none.
 
         A model asks this before its first step, since a compiled step does not
@@ -159,7 +167,9 @@ class ContrastiveLoss(keras.losses.Loss):
         """Whether the subclass can compute `reference_values`."""
         return self.has_value_at_collapse or self.has_floor()
 
-    def reference_values(self, labels, projections, queue=None, **more):
+    def reference_values(
+        self, labels: Any, projections: Any, queue: Any = None, **more: Any
+    ) -> Any:
         """The loss of a batch at total collapse, and at best.
 
         Args:

@@ -1,7 +1,10 @@
 """Losses between views: an anchor is compared with the other views alone."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.losses.anchor_loss import AnchorLoss
 from supcon_tf.losses.arguments import check_choices
@@ -61,12 +64,14 @@ class CrossViewLoss(AnchorLoss):
 
     def __init__(
         self,
-        similarity=None,
-        temperature=0.07,
+        similarity: Any = None,
+        temperature: ArrayLike = 0.07,
         *,
-        positives_mean="weights",
-        name="cross_view_loss",
-        **options,
+        positives_mean: Literal[
+            "weights", "count", "contrasts", "one"
+        ] = "weights",
+        name: str | None = "cross_view_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         if similarity is not None:

@@ -1,7 +1,10 @@
 """Decoupled contrastive learning: no positives below the fraction bar."""
 
+from typing import Any
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.distribution.collectives import concat_over_replicas
 from supcon_tf.errors import check_number
@@ -61,12 +64,12 @@ class DecoupledLoss(AnchorLoss):
 
     def __init__(
         self,
-        temperature=0.1,
+        temperature: ArrayLike = 0.1,
         *,
-        sigma=None,
-        weights_have_gradient=True,
-        name="decoupled_loss",
-        **options,
+        sigma: float | None = None,
+        weights_have_gradient: bool = True,
+        name: str | None = "decoupled_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         if sigma is not None:

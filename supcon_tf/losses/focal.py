@@ -1,6 +1,9 @@
 """Focal SupCon, which counts positives that are not near yet."""
 
+from typing import Any
+
 import keras
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.losses.anchor_loss import AnchorLoss
@@ -50,11 +53,11 @@ class FocalSupConLoss(AnchorLoss):
 
     def __init__(
         self,
-        temperature=0.07,
+        temperature: ArrayLike = 0.07,
         *,
-        focus=1.0,
-        name="focal_supcon_loss",
-        **options,
+        focus: float = 1.0,
+        name: str | None = "focal_supcon_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         check_number("focus", focus, at_least=1)

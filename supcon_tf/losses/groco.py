@@ -5,10 +5,12 @@ should come out above the negatives.
 """
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.distribution.collectives import concat_over_replicas, first_row
 from supcon_tf.errors import check_int, check_number
@@ -23,13 +25,13 @@ _MISSING = -2.0  # below every cosine
 
 @keras.saving.register_keras_serializable("supcon_tf")
 def groco_loss(
-    labels,
-    projections,
+    labels: ArrayLike | None,
+    projections: ArrayLike,
     *,
-    num_negatives=10,
-    steepness=1.0,
-    detach_contrasts=False,
-):
+    num_negatives: int = 10,
+    steepness: float = 1.0,
+    detach_contrasts: bool = False,
+) -> Any:
     """The group ordering loss of each image of a batch.
 
     Every projection is an anchor. Its positives are the other views of its
@@ -161,13 +163,13 @@ class GroCoLoss(ContrastiveLoss):
 
     def __init__(
         self,
-        num_negatives=10,
+        num_negatives: int = 10,
         *,
-        steepness=1.0,
-        detach_contrasts=False,
-        reduction="sum_over_batch_size",
-        name="groco_loss",
-        dtype=None,
+        steepness: float = 1.0,
+        detach_contrasts: bool = False,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "groco_loss",
+        dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         _check_arguments(num_negatives, steepness, detach_contrasts)

@@ -1,6 +1,9 @@
 """Losses that count hard negatives more, and false negatives out."""
 
+from typing import Any
+
 import keras
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.losses.anchor_loss import AnchorLoss
@@ -61,12 +64,12 @@ class HardNegativeLoss(AnchorLoss):
 
     def __init__(
         self,
-        temperature=0.5,
+        temperature: ArrayLike = 0.5,
         *,
-        hardness=1.0,
-        class_prior=0.1,
-        name="hard_negative_loss",
-        **options,
+        hardness: float = 1.0,
+        class_prior: float = 0.1,
+        name: str | None = "hard_negative_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         check_number("hardness", hardness, at_least=0)

@@ -1,7 +1,11 @@
 """Hierarchical SupCon: one SupCon for each level of the labels."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.losses.anchor_loss import AnchorLoss
@@ -59,11 +63,11 @@ class HierarchicalSupConLoss(AnchorLoss):
 
     def __init__(
         self,
-        level_weights=None,
-        temperature=0.07,
+        level_weights: Sequence[float] | None = None,
+        temperature: ArrayLike = 0.07,
         *,
-        name="hierarchical_supcon_loss",
-        **options,
+        name: str | None = "hierarchical_supcon_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         for weight in level_weights or ():

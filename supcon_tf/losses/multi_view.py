@@ -1,7 +1,10 @@
 """Multi-view losses, with one term for each image in place of each anchor."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.losses.anchor_loss import AnchorLoss
 from supcon_tf.losses.cross_view import refuse_queue
@@ -56,7 +59,12 @@ class MultiViewLoss(AnchorLoss):
     """
 
     def __init__(
-        self, kind="dhel", temperature=0.2, *, name="multi_view_loss", **options
+        self,
+        kind: Literal["dhel", "infonce"] = "dhel",
+        temperature: ArrayLike = 0.2,
+        *,
+        name: str | None = "multi_view_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         if kind not in _KINDS:

@@ -4,9 +4,12 @@ It orders projections as the targets of a regression are ordered. The targets
 are floats, such as ages, and no classes.
 """
 
+from typing import Any, Literal
+
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.distribution.collectives import concat_over_replicas, first_row
 from supcon_tf.labels import known_values
@@ -20,13 +23,13 @@ SIMILARITIES = ("distance", "cosine")
 
 @keras.saving.register_keras_serializable("supcon_tf")
 def rank_n_contrast_loss(
-    targets,
-    projections,
+    targets: ArrayLike,
+    projections: ArrayLike,
     *,
-    temperature=2.0,
-    similarity="distance",
-    normalize=False,
-):
+    temperature: float = 2.0,
+    similarity: Literal["distance", "cosine"] = "distance",
+    normalize: bool = False,
+) -> Any:
     """The Rank-N-Contrast loss of each image of a batch.
 
     Every projection is an anchor `i`, and each other one `j` is its positive
@@ -142,13 +145,13 @@ class RankNContrastLoss(ContrastiveLoss):
 
     def __init__(
         self,
-        temperature=2.0,
+        temperature: float = 2.0,
         *,
-        similarity="distance",
-        normalize=False,
-        reduction="sum_over_batch_size",
-        name="rank_n_contrast_loss",
-        dtype=None,
+        similarity: Literal["distance", "cosine"] = "distance",
+        normalize: bool = False,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "rank_n_contrast_loss",
+        dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         _check_arguments(temperature, similarity, normalize)

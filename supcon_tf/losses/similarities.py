@@ -9,9 +9,12 @@ two methods:
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.labels import known_values, refuse_names
@@ -32,7 +35,7 @@ class Similarity:
 
     own_views_are_alike = True
 
-    def features(self, labels):
+    def features(self, labels: Any) -> Any:
         """Checks labels and converts them to numbers.
 
         Args:
@@ -46,7 +49,7 @@ class Similarity:
         """
         return _rows_of_floats(type(self).__name__, labels)
 
-    def tile(self, rows, columns):
+    def tile(self, rows: Any, columns: Any) -> Any:
         """The weights of all pairs of two blocks.
 
         Args:
@@ -89,7 +92,7 @@ class Jaccard(Similarity):
              [0.333, 1.   ]])
     """
 
-    def __init__(self, threshold=0.3):
+    def __init__(self, threshold: float = 0.3):
         check_number("threshold", threshold, at_least=0)
         if threshold > 1:
             raise ValueError(
@@ -233,7 +236,7 @@ class _Kernel(Similarity):
     # They are anyway, since they have the same targets.
     own_views_are_alike = False
 
-    def __init__(self, width):
+    def __init__(self, width: float):
         check_number("width", width, above=0)
         self.width = width
 
@@ -305,7 +308,7 @@ class Within(_Kernel):
              [0., 1., 1.]], dtype=float32)
     """
 
-    def __init__(self, width):
+    def __init__(self, width: float):
         check_number("width", width, at_least=0)
         self.width = width
 
@@ -359,7 +362,7 @@ class Haversine(Similarity):
       https://arxiv.org/abs/2307.05845, with its radius of 6378.137 km.
     """
 
-    def __init__(self, km):
+    def __init__(self, km: float):
         check_number("km", km, above=0)
         self.km = km
 
@@ -418,7 +421,7 @@ class SharedLevels(Similarity):
              [0.  , 0.  , 1.  ]], dtype=float32)
     """
 
-    def __init__(self, weights=None):
+    def __init__(self, weights: Sequence[float] | None = None):
         if weights is not None:
             weights = list(weights)
             for weight in weights:
@@ -517,7 +520,7 @@ class Mixed(Similarity):
         return of_own + ops.where(other == numbers, 1 - shares, zeros)
 
 
-def check_similarity(name, similarity):
+def check_similarity(name: str, similarity: Any) -> None:
     """Refuses what has not the methods of a similarity.
 
     Args:
@@ -538,7 +541,9 @@ def check_similarity(name, similarity):
         )
 
 
-def label_features(similarity, labels, batch):
+def label_features(
+    similarity: Any, labels: ArrayLike | None, batch: Any
+) -> Any:
     """The features of labels `[B, F]`, checked.
 
     Args:
@@ -567,7 +572,9 @@ def label_features(similarity, labels, batch):
     return features
 
 
-def levels_of(name, labels, weights=None):
+def levels_of(
+    name: str, labels: ArrayLike | None, weights: Sequence[float] | None = None
+) -> Any:
     """Checks the labels of a hierarchy: `[B, L]` integers of at most 64 bits.
 
     Args:

@@ -1,6 +1,9 @@
 """SINCERE, in which the positives of an anchor do not repel each other."""
 
+from typing import Any
+
 import keras
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.losses.anchor_loss import AnchorLoss
@@ -54,7 +57,12 @@ class SINCERELoss(AnchorLoss):
     also_takes = ("temperature", "extra_similarities")
 
     def __init__(
-        self, temperature=0.07, *, margin=0.0, name="sincere_loss", **options
+        self,
+        temperature: ArrayLike = 0.07,
+        *,
+        margin: float = 0.0,
+        name: str | None = "sincere_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         check_number("margin", margin, at_least=0)

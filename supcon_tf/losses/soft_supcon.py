@@ -1,6 +1,9 @@
 """SupCon for labels that are more than a class."""
 
+from typing import Any, Literal
+
 import keras
+from numpy.typing import ArrayLike
 
 from supcon_tf.losses.anchor_loss import AnchorLoss
 from supcon_tf.losses.arguments import check_choices
@@ -65,14 +68,16 @@ class SoftSupConLoss(AnchorLoss):
 
     def __init__(
         self,
-        similarity,
-        temperature=0.1,
+        similarity: Any,
+        temperature: ArrayLike = 0.1,
         *,
-        positives_mean="weights",
-        denominator="all",
-        contrast_weights=None,
-        name="soft_supcon_loss",
-        **options,
+        positives_mean: Literal[
+            "weights", "count", "contrasts", "one"
+        ] = "weights",
+        denominator: Literal["all", "one_positive", "only_negatives"] = "all",
+        contrast_weights: Any = None,
+        name: str | None = "soft_supcon_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         check_similarity("similarity", similarity)

@@ -1,9 +1,11 @@
 """The spread loss, which keeps a class from collapsing to one point."""
 
 import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.losses.anchor_loss import AnchorLoss
@@ -58,7 +60,12 @@ class SpreadLoss(AnchorLoss):
     """
 
     def __init__(
-        self, alpha=0.5, temperature=0.5, *, name="spread_loss", **options
+        self,
+        alpha: float = 0.5,
+        temperature: ArrayLike = 0.5,
+        *,
+        name: str | None = "spread_loss",
+        **options: Any,
     ):
         super().__init__(temperature, name=name, **options)
         check_number("alpha", alpha, at_least=0)

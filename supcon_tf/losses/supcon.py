@@ -5,8 +5,11 @@ the whole batch, with the variants of the paper and of its official code.
 Everything else in the package exists to feed it.
 """
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.losses.arguments import check_variant, plain_number
 from supcon_tf.losses.contrastive import ContrastiveLoss
@@ -25,22 +28,22 @@ from supcon_tf.losses.supcon_variants import kinds_of_variant
 
 @keras.saving.register_keras_serializable("supcon_tf")
 def supcon_loss(
-    labels,
-    projections,
+    labels: ArrayLike | None,
+    projections: ArrayLike,
     *,
-    temperature=0.1,
-    normalize=True,
-    summation="outside",
-    denominator="all",
-    anchors="all",
-    scale_by_temperature=False,
-    positives_cap=None,
-    unlabeled_label=None,
-    positives_mask=None,
-    queue=None,
-    extra_similarities=None,
-    implementation="auto",
-):
+    temperature: ArrayLike = 0.1,
+    normalize: bool = True,
+    summation: Literal["outside", "inside"] = "outside",
+    denominator: Literal["all", "one_positive", "only_negatives"] = "all",
+    anchors: Literal["all", "first"] = "all",
+    scale_by_temperature: bool = False,
+    positives_cap: int | None = None,
+    unlabeled_label: int | None = None,
+    positives_mask: ArrayLike | None = None,
+    queue: Any = None,
+    extra_similarities: Any = None,
+    implementation: Literal["auto", "dense", "tiled"] = "auto",
+) -> Any:
     """The supervised contrastive loss of each image of a batch.
 
     By default it is Eq. 2 of Khosla et al. 2020. Every projection is an anchor
@@ -301,19 +304,19 @@ class SupConLoss(ContrastiveLoss):
 
     def __init__(
         self,
-        temperature=0.1,
+        temperature: ArrayLike = 0.1,
         *,
-        normalize=True,
-        summation="outside",
-        denominator="all",
-        anchors="all",
-        scale_by_temperature=False,
-        positives_cap=None,
-        unlabeled_label=None,
-        implementation="auto",
-        reduction="sum_over_batch_size",
-        name="supcon_loss",
-        dtype=None,
+        normalize: bool = True,
+        summation: Literal["outside", "inside"] = "outside",
+        denominator: Literal["all", "one_positive", "only_negatives"] = "all",
+        anchors: Literal["all", "first"] = "all",
+        scale_by_temperature: bool = False,
+        positives_cap: int | None = None,
+        unlabeled_label: int | None = None,
+        implementation: Literal["auto", "dense", "tiled"] = "auto",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "supcon_loss",
+        dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.temperature = temperature

@@ -1,16 +1,20 @@
 """The Z-loss of a classifier: a function, and a Keras loss around it."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_number
 from supcon_tf.losses.pairs.projections import unit_length
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def z_loss(labels, logits, *, a=1.0, b=0.0):
+def z_loss(
+    labels: ArrayLike, logits: ArrayLike, *, a: float = 1.0, b: float = 0.0
+) -> Any:
     """The Z-loss of each row of logits.
 
     The logit of the true class c is compared with the mean and the standard
@@ -99,12 +103,12 @@ class ZLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        a=1.0,
-        b=0.0,
+        a: float = 1.0,
+        b: float = 0.0,
         *,
-        reduction="sum_over_batch_size",
-        name="z_loss",
-        dtype=None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "z_loss",
+        dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         _check_arguments(a, b)

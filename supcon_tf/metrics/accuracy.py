@@ -3,12 +3,13 @@
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 # The bias of a class without training images, which is never the answer.
 ABSENT = -1e9
 
 
-def top_1_accuracy(labels, scores):
+def top_1_accuracy(labels: ArrayLike, scores: ArrayLike) -> float:
     """The share of the images whose highest score is that of their label.
 
     Args:

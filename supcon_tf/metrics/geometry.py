@@ -6,8 +6,11 @@ the N x N matrix of similarities. On several replicas (`tf.distribute`) every
 replica gets the value of the global batch.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.distribution.collectives import (
     concat_over_replicas,
@@ -27,7 +30,11 @@ from supcon_tf.losses.pairs.tiles import Tile, Tiles
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def anchors_without_positives(labels, projections, unlabeled_label=None):
+def anchors_without_positives(
+    labels: ArrayLike | None,
+    projections: ArrayLike,
+    unlabeled_label: int | None = None,
+) -> Any:
     """The number of anchors without a positive, whose loss is 0.
 
     With two or more views there are none.
@@ -51,7 +58,11 @@ def anchors_without_positives(labels, projections, unlabeled_label=None):
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def contrastive_top_1(labels, projections, unlabeled_label=None):
+def contrastive_top_1(
+    labels: ArrayLike | None,
+    projections: ArrayLike,
+    unlabeled_label: int | None = None,
+) -> Any:
     """The share of the anchors whose nearest contrast is a positive.
 
     A positive that is only as near as a negative does not count, so that
@@ -107,7 +118,7 @@ def contrastive_top_1(labels, projections, unlabeled_label=None):
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def alignment(labels, projections):
+def alignment(labels: ArrayLike | None, projections: ArrayLike) -> Any:
     """Mean squared distance of the positive pairs (Wang & Isola 2020).
 
     With `labels=None` the pairs are the views of an image, as in the paper.
@@ -135,7 +146,7 @@ def alignment(labels, projections):
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def tolerance(labels, projections):
+def tolerance(labels: ArrayLike | None, projections: ArrayLike) -> Any:
     """Mean similarity of the pairs of a class (Wang & Liu 2021).
 
     It is high where the clusters of the classes are tight. Small temperatures
@@ -165,7 +176,7 @@ def tolerance(labels, projections):
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def uniformity(labels, projections):
+def uniformity(labels: ArrayLike | None, projections: ArrayLike) -> Any:
     """Log of the mean of exp(-2 squared distance) over all pairs.
 
     The lower it is, the more evenly the projections fill the sphere. It is 0 if

@@ -1,12 +1,20 @@
 """Values to compare a loss with: its value at collapse, and its floor."""
 
+from typing import Any
+
 import keras
+from numpy.typing import ArrayLike
 
 from supcon_tf.losses.supcon import SupConLoss
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def collapsed_loss(labels, projections, loss=None, queue=None):
+def collapsed_loss(
+    labels: ArrayLike | None,
+    projections: ArrayLike,
+    loss: Any = None,
+    queue: Any = None,
+) -> Any:
     """The value of the loss if all projections were identical.
 
     Then every contrast is as similar as every other. An anchor with positives
@@ -33,7 +41,12 @@ def collapsed_loss(labels, projections, loss=None, queue=None):
 
 
 @keras.saving.register_keras_serializable("supcon_tf")
-def loss_floor(labels, projections, loss=None, queue=None):
+def loss_floor(
+    labels: ArrayLike | None,
+    projections: ArrayLike,
+    loss: Any = None,
+    queue: Any = None,
+) -> Any:
     """The value of the loss if each class were one point, far from the others.
 
     The classes are then the corners of a regular simplex. The similarity is 1

@@ -1,5 +1,7 @@
 """ClassificationModel: encoder and classifier, the baselines of the paper."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -60,13 +62,13 @@ class ClassificationModel(ClassifierTerm, EncoderModel):
 
     def __init__(
         self,
-        encoder,
-        num_classes,
+        encoder: keras.layers.Layer,
+        num_classes: int,
         *,
-        cosine=False,
-        normalize_representation=False,
-        num_microbatches=1,
-        **kwargs,
+        cosine: bool = False,
+        normalize_representation: bool = False,
+        num_microbatches: int = 1,
+        **kwargs: Any,
     ):
         super().__init__(
             encoder,

@@ -1,5 +1,7 @@
 """ClassifierTerm: a classifier, the losses of its scores, their accuracy."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -34,7 +36,9 @@ class ClassifierTerm:
         )
         self.accuracy_tracker = keras.metrics.Mean("top_1_accuracy")
 
-    def linear_classifier(self, class_names=None):
+    def linear_classifier(
+        self, class_names: Sequence[str] | None = None
+    ) -> LinearClassifier:
         """Encoder and classifier as a model of single images, without views.
 
         Args:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -61,7 +62,7 @@ class ContrastiveTerm:
         """The trained temperature, a scalar tensor; None without one."""
         return None if self.log_scale is None else ops.exp(-self.log_scale)
 
-    def predict(self, *args, **kwargs):
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
         """Predicts projections, which are no representations: see `encode`.
 
         The projection head forgets what contrast does not need. What is kept,

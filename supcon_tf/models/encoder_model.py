@@ -1,5 +1,7 @@
 """EncoderModel: an encoder on views of images, and how it is trained."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import layers, ops
@@ -58,11 +60,11 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
 
     def __init__(
         self,
-        encoder,
+        encoder: keras.layers.Layer,
         *,
-        normalize_representation=False,
-        num_microbatches=1,
-        **kwargs,
+        normalize_representation: bool = False,
+        num_microbatches: int = 1,
+        **kwargs: Any,
     ):
         check_encoder(encoder)
         check_tensorflow_int("num_microbatches", num_microbatches, 1)
@@ -111,7 +113,7 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
             *[self._outputs(x, training) for x in self._by_size(images)],
         )
 
-    def encode(self, images, training=False):
+    def encode(self, images: Any, training: bool | None = False) -> Any:
         """Representations of images, without views and without the head.
 
         Args:

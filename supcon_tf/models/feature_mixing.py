@@ -5,6 +5,7 @@ HardNegativeMixing (MoCHi) makes each anchor negatives of its own.
 """
 
 import numbers
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -70,12 +71,12 @@ class FeatureTransformation(layers.Layer):
 
     def __init__(
         self,
-        positive_alpha=2.0,
-        negative_alpha=1.6,
+        positive_alpha: float | None = 2.0,
+        negative_alpha: float | None = 1.6,
         *,
-        per_dimension=True,
-        seed=None,
-        **kwargs,
+        per_dimension: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         # A half precision would round the projections.
         super().__init__(autocast=False, **kwargs)
@@ -97,7 +98,7 @@ class FeatureTransformation(layers.Layer):
         share = 1 + self._beta(self.positive_alpha, shape, z.dtype)
         return extrapolated(z, share)
 
-    def mix_queue(self, queue, training=None):
+    def mix_queue(self, queue: Any, training: bool | None = None) -> Any:
         """Interpolates what a queue holds, in training.
 
         Args:
@@ -242,12 +243,12 @@ class HardNegativeMixing(layers.Layer):
 
     def __init__(
         self,
-        num_hardest=1024,
-        num_mixed=1024,
+        num_hardest: int = 1024,
+        num_mixed: int = 1024,
         *,
-        num_mixed_with_query=128,
-        seed=None,
-        **kwargs,
+        num_mixed_with_query: int = 128,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
         check_int("num_hardest", num_hardest, 1)

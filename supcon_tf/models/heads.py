@@ -1,5 +1,8 @@
 """Layers that are put on an encoder: the projection head, and cosine scores."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -40,7 +43,12 @@ class ProjectionHead(layers.Layer):
       Khosla et al. 2020, Sec. 3.1; batch_norm: Chen et al. 2020 (SimCLR).
     """
 
-    def __init__(self, units=(2048, 128), batch_norm=False, **kwargs):
+    def __init__(
+        self,
+        units: Sequence[int] = (2048, 128),
+        batch_norm: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         units = tuple(units)
         if not units or not all(isinstance(u, int) and u > 0 for u in units):

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from typing import Any
 
 import keras
 from keras import ops
@@ -91,15 +92,15 @@ class JointModel(ContrastiveTerm, ClassifierTerm, EncoderModel):
 
     def __init__(
         self,
-        encoder,
-        projection_head,
-        num_classes,
+        encoder: keras.layers.Layer,
+        projection_head: keras.layers.Layer | None,
+        num_classes: int,
         *,
-        contrast_weight=1.0,
-        normalize_representation=False,
-        num_microbatches=1,
-        learn_temperature=False,
-        **kwargs,
+        contrast_weight: float = 1.0,
+        normalize_representation: bool = False,
+        num_microbatches: int = 1,
+        learn_temperature: bool = False,
+        **kwargs: Any,
     ):
         if (
             not isinstance(contrast_weight, numbers.Real)

@@ -1,6 +1,7 @@
 """KerasFiles: the one format of which a model here is read again."""
 
 import os
+from typing import Any
 
 
 class KerasFiles:
@@ -10,7 +11,9 @@ class KerasFiles:
     alone. `save_weights` writes HDF5 and is left alone.
     """
 
-    def save(self, filepath, *args, **kwargs):
+    def save(
+        self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> None:
         """As in Keras, to a file that ends with .keras.
 
         Args:

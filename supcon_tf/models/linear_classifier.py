@@ -1,5 +1,8 @@
 """LinearClassifier, the model of linear evaluation."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -51,12 +54,12 @@ class LinearClassifier(CheckedInputs, KerasFiles, keras.Model):
 
     def __init__(
         self,
-        encoder,
-        num_classes,
-        class_names=None,
-        image_size=None,
-        resizing=None,
-        **kwargs,
+        encoder: keras.Model,
+        num_classes: int,
+        class_names: Sequence[str] | None = None,
+        image_size: tuple[int, int] | None = None,
+        resizing: str | None = None,
+        **kwargs: Any,
     ):
         check_encoder(encoder)
         super().__init__(autocast=False, **kwargs)  # as in SupConModel

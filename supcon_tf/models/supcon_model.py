@@ -1,5 +1,7 @@
 """SupConModel: encoder and projection head, trained by contrast."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -118,18 +120,18 @@ class SupConModel(ContrastiveTerm, EncoderModel):
 
     def __init__(
         self,
-        encoder,
-        projection_head=None,
+        encoder: keras.layers.Layer,
+        projection_head: keras.layers.Layer | None = None,
         *,
-        normalize_representation=False,
-        queue_size=0,
-        queue_label_size=None,
-        queue_label_dtype="float32",
-        encoder_momentum=None,
-        num_microbatches=1,
-        feature_mixing=None,
-        learn_temperature=False,
-        **kwargs,
+        normalize_representation: bool = False,
+        queue_size: int = 0,
+        queue_label_size: int | None = None,
+        queue_label_dtype: str = "float32",
+        encoder_momentum: float | None = None,
+        num_microbatches: int = 1,
+        feature_mixing: keras.layers.Layer | None = None,
+        learn_temperature: bool = False,
+        **kwargs: Any,
     ):
         check_tensorflow_int("queue_size", queue_size, 0)
         for name, value in (

@@ -2,6 +2,8 @@
 
 import functools
 
+import keras
+
 from supcon_tf.optimizers import schedules
 from supcon_tf.optimizers.keras_optimizers import SGD, Adam, AdamW, RMSprop
 from supcon_tf.optimizers.lars import LARS
@@ -34,16 +36,16 @@ __all__ = [
 
 
 def make_optimizer(
-    name,
-    learning_rate,
+    name: str,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
     *,
-    l2=0.0,
-    momentum=0.9,
-    rho=0.9,
-    epsilon=None,
-    lower_variables=0,
-    lower_rate=1.0,
-):
+    l2: float = 0.0,
+    momentum: float = 0.9,
+    rho: float = 0.9,
+    epsilon: float | None = None,
+    lower_variables: int = 0,
+    lower_rate: float = 1.0,
+) -> keras.optimizers.Optimizer:
     """Makes an optimizer by name.
 
     Args:

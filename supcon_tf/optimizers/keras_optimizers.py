@@ -3,6 +3,8 @@
 None of them decays vectors (biases, BatchNormalization).
 """
 
+from typing import Any
+
 import keras
 
 from supcon_tf import keras_internals
@@ -72,13 +74,13 @@ class RMSprop(LowerRates, L2InGradient, keras.optimizers.RMSprop):
 
     def __init__(
         self,
-        learning_rate,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
         *,
-        l2=0.0,
-        rho=0.9,
-        momentum=0.9,
-        epsilon=0.001,
-        **kwargs,
+        l2: float = 0.0,
+        rho: float = 0.9,
+        momentum: float = 0.9,
+        epsilon: float = 0.001,
+        **kwargs: Any,
     ):
         for name, value in (("rho", rho), ("momentum", momentum)):
             if not 0 <= value < 1:
@@ -146,7 +148,13 @@ class AdamW(LowerRates, keras.optimizers.AdamW):
       Loshchilov & Hutter 2019, arXiv 1711.05101, Algorithm 2.
     """
 
-    def __init__(self, learning_rate, *, weight_decay=0.004, **kwargs):
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        *,
+        weight_decay: float = 0.004,
+        **kwargs: Any,
+    ):
         check_not_negative("weight_decay", weight_decay)
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
 

@@ -1,6 +1,7 @@
 """LARS, the optimizer of the papers' ImageNet recipes."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -49,12 +50,12 @@ class LARS(LowerRates, L2InGradient, keras.optimizers.SGD):
 
     def __init__(
         self,
-        learning_rate,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
         *,
-        momentum=0.9,
-        trust_coefficient=0.001,
-        l2=0.0,
-        **kwargs,
+        momentum: float = 0.9,
+        trust_coefficient: float = 0.001,
+        l2: float = 0.0,
+        **kwargs: Any,
     ):
         if not 0 < trust_coefficient < math.inf:
             raise ValueError(

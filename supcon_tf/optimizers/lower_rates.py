@@ -1,5 +1,9 @@
 """A lower learning rate for the layers below, for any Keras optimizer."""
 
+from typing import Any
+
+import keras
+
 from supcon_tf.errors import check_int
 from supcon_tf.keras_internals import variable_index
 
@@ -34,7 +38,12 @@ class LowerRates:
     """
 
     def __init__(
-        self, learning_rate, *, lower_variables=0, lower_rate=1.0, **kwargs
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        *,
+        lower_variables: int = 0,
+        lower_rate: float = 1.0,
+        **kwargs: Any,
     ):
         check_int("lower_variables", lower_variables, 0)
         if not 0 < lower_rate <= 1:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -28,7 +29,11 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
       Goyal et al. 2017, arXiv 1706.02677, Sec. 2.2.
     """
 
-    def __init__(self, schedule, warmup_steps):
+    def __init__(
+        self,
+        schedule: float | keras.optimizers.schedules.LearningRateSchedule,
+        warmup_steps: int,
+    ):
         super().__init__()
         self.schedule = schedule
         self.warmup_steps = warmup_steps
@@ -77,7 +82,7 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
       [1.0, 1.0, 1.0, 0.1, 0.1, 0.01]
     """
 
-    def __init__(self, start, factor, drops):
+    def __init__(self, start: float, factor: float, drops: Sequence[int]):
         super().__init__()
         self.start = start
         self.factor = factor
@@ -106,16 +111,16 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def learning_rate_schedule(
-    name,
-    peak,
+    name: str,
+    peak: float,
     *,
-    total_steps,
-    warmup_steps=0,
-    steps_per_epoch=None,
-    decay_rate=None,
-    epochs_per_decay=None,
-    decay_epochs=(),
-):
+    total_steps: int,
+    warmup_steps: int = 0,
+    steps_per_epoch: int | None = None,
+    decay_rate: float | None = None,
+    epochs_per_decay: float | None = None,
+    decay_epochs: Sequence[float] = (),
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """Makes a schedule by name, after a linear warm-up from 0 to the peak.
 
     With s the steps since the end of the warm-up, and e = `steps_per_epoch`:

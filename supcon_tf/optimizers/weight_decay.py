@@ -1,7 +1,9 @@
 """Weight decay as L2 in the gradient, for any Keras optimizer."""
 
 import math
+from typing import Any
 
+import keras
 from keras import ops
 
 from supcon_tf import keras_internals
@@ -32,7 +34,13 @@ class L2InGradient:
       0.0001
     """
 
-    def __init__(self, learning_rate, *, l2=0.0, **kwargs):
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        *,
+        l2: float = 0.0,
+        **kwargs: Any,
+    ):
         check_not_negative("l2", l2)
         decay = kwargs.get("weight_decay")
         if decay:
@@ -50,7 +58,7 @@ class L2InGradient:
             gradient = self.effective_gradient(gradient, variable)
         super().update_step(gradient, variable, learning_rate)
 
-    def effective_gradient(self, gradient, variable):
+    def effective_gradient(self, gradient: Any, variable: Any) -> Any:
         """Returns the gradient that the algorithm uses.
 
         Args:

@@ -14,8 +14,11 @@ in W/known_photographs.npz; --nounknown does without.
 
 import csv
 import dataclasses
+import os
 import pathlib
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -26,8 +29,15 @@ from supcon_tf.errors import RunStoppedError, check_int
 from supcon_tf.files import check_folder, written_whole
 from supcon_tf.photographs.embed import AskingConfig
 from supcon_tf.photographs.listing import list_photographs, printable
-from supcon_tf.photographs.prediction import NONE_OF_THESE, table
+from supcon_tf.photographs.prediction import (
+    NONE_OF_THESE,
+    Prediction,
+    table,
+)
 from supcon_tf.photographs.search import checked_json, write_json
+
+if TYPE_CHECKING:  # Keras is loaded when something is predicted
+    import keras
 
 KNOWN_FILE = "known_photographs.npz"
 
@@ -57,14 +67,14 @@ class PredictConfig(AskingConfig):
 
 
 def predict(
-    classifier,
-    paths,
+    classifier: "keras.Model",
+    paths: Iterable[str | os.PathLike[str]],
     *,
-    known=None,
-    batch_size=32,
-    image_size=None,
-    max_pixels=None,
-):
+    known: Any = None,
+    batch_size: int = 32,
+    image_size: int | None = None,
+    max_pixels: int | None = None,
+) -> list[Prediction]:
     """Classifies photographs, brought to size as in the classifier's training.
 
     Args:

@@ -98,7 +98,7 @@ def pretrained_archive(name):
     return path
 
 
-def unpack_pretrained(name, folder):
+def unpack_pretrained(name: str, folder: str | os.PathLike[str]) -> None:
     """Writes the SavedModel of a pretrained encoder to a folder.
 
     The SavedModel has more than `load_pretrained` gives, such as a classifier

@@ -1,5 +1,9 @@
 """The linear probe: logistic regression on a frozen encoder in one call."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import numpy as np
 from keras import ops
 
@@ -7,18 +11,19 @@ from supcon_tf import metrics
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
 from supcon_tf.metrics.accuracy import num_answers
+from supcon_tf.models.linear_classifier import LinearClassifier
 
 
 def linear_probe(
-    encoder,
-    train,
-    test=None,
+    encoder: keras.Model,
+    train: Any,
+    test: Any = None,
     *,
-    class_names=None,
-    l2=1.0,
-    max_iterations=1000,
-    verbose=1,
-):
+    class_names: Sequence[str] | None = None,
+    l2: float | Sequence[float] = 1.0,
+    max_iterations: int = 1000,
+    verbose: int = 1,
+) -> LinearClassifier:
     """Fits a linear classifier to a frozen encoder and tests it.
 
     The images are centre-cropped to the encoder's size and encoded once. Then
