@@ -1,16 +1,16 @@
-# make demo | check | test | test-all | lint | benchmark | install | wheel | clean
+# make demo | check | test | test-all | lint | benchmark | install | dist | clean
 PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/pip install --quiet --constraint .ci/constraints.txt
 
-.PHONY: install demo test test-all check lint benchmark wheel clean
+.PHONY: install demo test test-all check lint benchmark dist clean
 
 install: .venv/.installed
 
 .venv/.installed: setup.py .ci/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) setuptools wheel
-	$(PIP) --no-build-isolation --editable ".[test]"
+	$(PIP) --no-build-isolation --editable ".[all,test]"
 	touch $@
 
 demo: install  ## pretrain on digits, linear evaluation, export, load back
@@ -36,8 +36,10 @@ lint: install
 benchmark: install  ## time and memory of the loss, beside other codes
 	$(BIN)/python -m benchmarks.loss --json=runs/benchmark_loss.json
 
-wheel: install
-	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+dist: install  ## what PyPI takes: a source distribution and a wheel
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:
 	rm -rf .venv build dist runs *.egg-info

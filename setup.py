@@ -2,6 +2,29 @@
 
 from setuptools import find_packages, setup
 
+# What only some need. supcon_tf/extras.py has the modules that they bring.
+EXTRAS = {
+    "hub": [
+        "tensorflow-hub>=0.16.1,<0.17",
+        # What it needs and does not declare, or only as any version:
+        "setuptools<82",  # pkg_resources
+        "tf-keras>=2.20,<2.22",
+    ],
+    "tfds": [
+        "tensorflow-datasets>=4.9.10,<4.10",
+        "importlib_resources>=6",  # which it does not declare
+    ],
+    "keras_hub": ["keras-hub>=0.32,<0.33"],
+    "keras_cv": ["keras-cv>=0.9,<0.10"],  # its last release; see keras_hub
+    "tensorboard": ["tensorboard>=2.20,<2.22"],
+    "faiss": ["faiss-cpu>=1.9"],
+    "figures": ["matplotlib>=3.8"],
+    "parquet": ["pyarrow>=15"],
+    "page": ["bokeh>=3.9,<3.10", "jinja2>=3.1", "markupsafe>=2.0"],
+    "publish": ["huggingface_hub>=1.0", "kagglehub>=0.3"],
+}
+EVERYTHING = sorted({line for lines in EXTRAS.values() for line in lines})
+
 setup(
     name="supcon_tf",
     version="0.1.0",
@@ -13,6 +36,38 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
+    keywords=[
+        "supervised contrastive learning",
+        "contrastive loss",
+        "SupCon",
+        "SimCLR",
+        "representation learning",
+        "metric learning",
+        "image classification",
+        "image retrieval",
+        "Keras",
+        "TensorFlow",
+        "TF-Hub",
+    ],
+    project_urls={
+        "Paper": "https://arxiv.org/abs/2004.11362",
+        "Code of the paper's authors": (
+            "https://github.com/google-research/google-research/"
+            "tree/master/supcon"
+        ),
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
     packages=find_packages(include=["supcon_tf*", "hub_export*"]),
     package_data={
@@ -23,39 +78,29 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "keras>=3.12,<3.16",
-        "keras-cv>=0.9,<0.10",
         "numpy>=2.0",
         "pillow>=10",
         "scikit-learn>=1.5",
-        "scipy>=1.11",
+        "scipy>=1.11",  # scikit-learn brings it, and threadpoolctl
         "tensorflow>=2.20,<2.22",
-        "tensorflow-datasets>=4.9.10,<4.10",
-        "tensorflow-hub>=0.16.1,<0.17",
         "threadpoolctl>=3.1",
         "tqdm>=4.60",
-        # What these need and do not declare:
-        "importlib_resources>=6",  # tensorflow-datasets
-        "setuptools<82",  # tensorflow-hub, for pkg_resources
-        "tensorboard>=2.20,<2.22",  # tf.summary
-        "tf-keras>=2.20,<2.22",  # tensorflow-hub
     ],
     extras_require={
-        "figures": ["matplotlib>=3.8"],
-        "parquet": ["pyarrow>=15"],
-        "page": ["bokeh>=3.9,<3.10", "jinja2>=3.1", "markupsafe>=2.0"],
+        **EXTRAS,
+        "all": EVERYTHING,
         "test": [
-            "bokeh",
+            "build",
             "hypothesis",
             "ipykernel",
-            "matplotlib",
             "mypy",
             "nbclient",
             "nbformat",
             "pytest",
             "pytest-xdist",
             "ruff",
+            "twine",
         ],
-        "publish": ["kagglehub"],
         "torch": ["torch", "pytorch-metric-learning"],
     },
     entry_points={

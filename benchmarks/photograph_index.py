@@ -7,13 +7,12 @@ float16. The time is the median of a few searches for the 10 nearest of 1 and of
 16 queries, after one that brings the file into memory. The vectors lie in 1,000
 clusters, as those of a trained encoder do.
 
-Approximate, if faiss is there (pip install faiss-cpu): HNSW with 32 links, on
-fewer vectors, since it takes long to build. Its recall@10 is the part of the
-exact ten that it finds.
+Approximate, if Faiss is there (`pip install supcon_tf[faiss]`): HNSW with 32
+links, on fewer vectors, since it takes long to build. Its recall@10 is the part
+of the exact ten that it finds.
 """
 
 import argparse
-import importlib.util
 import json
 import pathlib
 import statistics
@@ -22,6 +21,7 @@ import tempfile
 import time
 
 from benchmarks.machine import describe, versions_in
+from supcon_tf.extras import has_extra
 
 K = 10
 SIZES = (100_000, 1_000_000)
@@ -57,7 +57,7 @@ def main(argv=None):
             report["rows"] += measure(
                 size, options.width, dtype, options.repeats
             )
-    if importlib.util.find_spec("faiss") and options.approximate_size:
+    if has_extra("faiss") and options.approximate_size:
         report["approximate"] = measure_approximate(
             options.approximate_size, options.width, options.repeats
         )

@@ -10,13 +10,13 @@ import sys
 import time
 
 import numpy as np
-import tensorflow_hub as hub
 from absl import flags
 
 from hub_export.export import export
 from supcon_tf.config import LinearEvalConfig
 from supcon_tf.config.command_line import run_command
 from supcon_tf.data.datasets import load_dataset
+from supcon_tf.extras import check_extra
 from supcon_tf.linear_eval import linear_eval
 from supcon_tf.pretrain import prepare
 from supcon_tf.recipes import RECIPES
@@ -38,6 +38,9 @@ def main(argv=None):
 
 
 def _prepare(workdir):
+    check_extra("tensorflow_hub", "demo")
+    import tensorflow_hub as hub
+
     pretrain = prepare(RECIPES["digits"], workdir)
     workdir = pathlib.Path(workdir).expanduser()
     if workdir.exists():

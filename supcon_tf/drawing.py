@@ -4,8 +4,6 @@ matplotlib is needed only for figures, so it is imported only when one is drawn.
 It leaves nothing behind: no window and no global settings.
 """
 
-import importlib.util
-
 GREY = "#DDDDDD"
 # These are the ten colours of Petroff, "Accessible Color Sequences for Data
 # Visualization", 2021, https://arxiv.org/abs/2107.02270. The colour-blind can
@@ -14,26 +12,6 @@ COLORS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
-
-
-def check_matplotlib(option):
-    """Refuses to draw figures if matplotlib is not installed.
-
-    Args:
-      option: name of the option that asked for figures, for the message.
-
-    Raises:
-      ValueError: if it is not installed.
-
-    Example:
-      >>> check_matplotlib("figures")
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ValueError(
-            f"`{option}` must be False (--no{option}) without matplotlib, "
-            "which `pip install supcon_tf[figures]` brings. "
-            f"Received: {option}=True"
-        )
 
 
 def new_figure(width, height, rows=1, *, columns=1, **options):

@@ -36,8 +36,8 @@ from supcon_tf.config.command_line import (
 )
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import named
-from supcon_tf.drawing import check_matplotlib
 from supcon_tf.errors import check_int
+from supcon_tf.extras import check_extra
 from supcon_tf.files import check_folder
 from supcon_tf.recipes import RECIPES
 from supcon_tf.studies import STUDIES, plan
@@ -80,7 +80,7 @@ def _prepare_command(values):
     for run, config in configs:
         is_finished(config, output / run.name)  # refuses what is another's
     if figure:
-        check_matplotlib("figure")
+        check_extra("matplotlib", "`figure`")
     return lambda: run_study(
         configs, output, about=about, jobs=jobs, figure=figure
     )

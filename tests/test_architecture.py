@@ -8,7 +8,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # From the ground up. A room may import those of its own or a lower floor.
 FLOORS = [
-    ["errors", "files", "drawing", "labels", "keras_internals", "keras_names"],
+    [
+        "errors",
+        "extras",
+        "files",
+        "drawing",
+        "labels",
+        "keras_internals",
+        "keras_names",
+    ],
     [""],  # the public names, supcon_tf/__init__.py, imports what is asked for
     ["optimizers", "corruptions", "augmentations"],
     ["distribution", "encoders", "data", "config"],

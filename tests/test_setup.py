@@ -6,10 +6,13 @@ import pathlib
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib import metadata
 
 import pytest
+
+from supcon_tf.extras import EXTRAS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("supcon_tf", "hub_export")
@@ -25,8 +28,8 @@ def required(extra=None):
     names = set()
     for line in metadata.requires("supcon_tf"):
         name = re.match(r"[\w.-]+", line)[0].lower().replace("_", "-")
-        marker = re.search(r"extra == ['\"](\w+)['\"]", line)
-        if (marker[1] if marker else None) == extra:
+        marker = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
+        if (marker[1].replace("-", "_") if marker else None) == extra:
             names.add(name)
     return names
 
@@ -45,34 +48,35 @@ def test_everything_that_is_imported_is_declared():
     assert "tensorflow" in third_party
     for module in third_party:
         name = DISTRIBUTIONS.get(module, module).replace("_", "-")
-        # These only where figures, Parquet or a page are asked for.
-        extras = ("figures", "parquet", "page")
-        optional = set().union(*map(required, extras))
-        assert name in required() | optional
+        # Those of `all` are imported where they are asked for.
+        assert name in required() | required("all")
 
 
 def test_what_others_forget_to_declare_is_declared():
-    # tensorflow-hub needs tf_keras and pkg_resources, tensorflow-datasets
-    # importlib_resources, tf.summary tensorboard.
-    assert {
-        "tf-keras",
-        "setuptools",
-        "importlib-resources",
-        "tensorboard",
-    } <= required()
+    # tensorflow-hub needs tf_keras and pkg_resources.
+    assert {"tf-keras", "setuptools"} <= required("hub")
+    assert "importlib-resources" in required("tfds")
+
+
+def test_the_base_is_what_every_run_needs_and_all_is_every_extra():
+    assert required() == {
+        "absl-py", "keras", "numpy", "pillow", "scikit-learn", "scipy",
+        "tensorflow", "threadpoolctl", "tqdm",
+    }  # fmt: skip
+    extras = {extra for _, extra in EXTRAS.values()} | {"publish"}
+    assert required("all") == set().union(*map(required, extras))
+    assert required("all").isdisjoint(required())
 
 
 def test_the_extras_hold_what_only_some_need():
-    assert {"pytest", "hypothesis", "ruff", "mypy", "nbclient"} <= required("test")
-    assert required("publish") == {"kagglehub"}
-    assert required("figures") == {"matplotlib"}
-    assert required("parquet") == {"pyarrow"}
+    assert {"pytest", "hypothesis", "ruff", "mypy"} <= required("test")
+    assert required("publish") == {"huggingface-hub", "kagglehub"}
     assert required("page") == {"bokeh", "jinja2", "markupsafe"}
     assert required("torch") == {"torch", "pytorch-metric-learning"}
 
 
 @pytest.mark.release
-def test_the_wheel_holds_both_packages_and_the_commands(tmp_path):
+def test_sdist_and_wheel_hold_both_packages_and_the_commands(tmp_path):
     files = subprocess.check_output(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -82,15 +86,17 @@ def test_the_wheel_holds_both_packages_and_the_commands(tmp_path):
         target = tmp_path / "source" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((ROOT / name).read_bytes())
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
-            *("--no-build-isolation", "--wheel-dir", tmp_path, "."),
-        ],
-        cwd=tmp_path / "source",
-        check=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
+    dist = tmp_path / "dist"
+    for command in (
+        ["build", "--no-isolation", "--outdir", dist, tmp_path / "source"],
+        ["twine", "check", "--strict", dist / "*"],
+    ):
+        subprocess.run([sys.executable, "-m", *command], check=True)
+    (sdist,) = dist.glob("*.tar.gz")
+    (wheel,) = dist.glob("*.whl")
+    with tarfile.open(sdist) as archive:
+        inner = {n.partition("/")[2] for n in archive.getnames()}
+    assert {"setup.py", "pyproject.toml", "README.md", "LICENSE"} <= inner
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (commands,) = (n for n in names if n.endswith("entry_points.txt"))
@@ -100,6 +106,7 @@ def test_the_wheel_holds_both_packages_and_the_commands(tmp_path):
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             assert str(path.relative_to(ROOT)) in names
+            assert str(path.relative_to(ROOT)) in inner
     for file in ("page.html", "page.css", "page.js"):
         assert f"supcon_tf/photographs/page/{file}" in names
     for file in ("py.typed", "__init__.pyi"):

@@ -14,8 +14,8 @@ class EvaluateConfig(Checked):
     encoder: str | None = setting(
         None,
         "What is evaluated: PATH.keras, a folder that supcon-pretrain wrote, "
-        "the folder, .tar.gz archive or URL of a SavedModel, supcon_tf:NAME "
-        "or keras_cv:PRESET.",
+        "the folder, .tar.gz archive or URL of a SavedModel, supcon_tf:NAME, "
+        "keras_hub:PRESET or keras_cv:PRESET.",
     )
     baseline: str | None = setting(
         None,

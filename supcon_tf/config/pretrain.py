@@ -22,7 +22,7 @@ from supcon_tf.config.training import (
 
 # Where and with what leave a run is trained is not part of what it is.
 MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")
-_KERAS_CV = "keras_cv:"
+_PRESETS = ("keras_hub:", "keras_cv:")
 _AREA = (
     lambda value: (
         value is None or (len(value) == 2 and 0 < value[0] <= value[1] <= 1)
@@ -38,7 +38,7 @@ def start_of(settings):
       settings: dict of names of settings to values.
     """
     where, encoder = settings.get("initial_encoder"), settings.get("encoder")
-    if where is None and (encoder or "").startswith(_KERAS_CV):
+    if where is None and (encoder or "").startswith(_PRESETS):
         return encoder
     return where
 
@@ -94,16 +94,16 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
     )
     encoder: str = setting(
         "resnet18",
-        "Encoder, by its name in ENCODERS, or keras_cv:PRESET, a pretrained "
-        "one of KerasCV.",
+        "Encoder, by its name in ENCODERS, or keras_hub:PRESET, a pretrained "
+        "one of KerasHub (keras_cv:PRESET of KerasCV, which is at its end).",
     )
     initial_encoder: str | None = setting(
         None,
         "Where to start from instead of random weights: PATH.keras, a folder "
         "that supcon-pretrain wrote, a SavedModel or its URL, keras:NAME (of "
         "keras.applications, with ImageNet's weights; keras:NAME:PATH with "
-        "those of a file), or keras_cv:PRESET. It takes the place of encoder "
-        "and its options.",
+        "those of a file), keras_hub:PRESET or keras_cv:PRESET. It takes the "
+        "place of encoder and its options.",
     )
     width: float = setting(
         1.0,

@@ -13,6 +13,7 @@ from absl import logging
 
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
+from supcon_tf.extras import check_extra
 
 # A larger data set is read from its files as it is needed. A data set in memory
 # takes twice its size, since TensorFlow makes a copy.
@@ -47,8 +48,9 @@ def load_tfds(name, *, data_dir, download, configs=()):
 
     Raises:
       ValueError: if the data set is not there, not whole or not of labelled
-        images.
+        images, or tensorflow-datasets is not installed.
     """
+    check_extra("tensorflow_datasets", f"`dataset` {name}")
     # Imported here, since it takes seconds and only this function needs it.
     import tensorflow_datasets as tfds
 

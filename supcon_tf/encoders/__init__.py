@@ -5,6 +5,7 @@
 
 from supcon_tf.encoders.from_keras import from_keras
 from supcon_tf.encoders.from_keras_cv import from_keras_cv
+from supcon_tf.encoders.from_keras_hub import from_keras_hub
 from supcon_tf.encoders.resnet import (
     resnet18,
     resnet34,
@@ -31,6 +32,7 @@ __all__ = [
     "ENCODERS",
     "from_keras",
     "from_keras_cv",
+    "from_keras_hub",
     "resnet18",
     "resnet34",
     "resnet50",

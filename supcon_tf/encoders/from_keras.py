@@ -56,7 +56,7 @@ def from_keras(
     """
     order, scale, offset = [0, 1, 2], [255.0] * 3, [0.0] * 3
     if preprocess is not None:
-        order, scale, offset = _found(preprocess)
+        order, scale, offset = linear_preprocessing(preprocess)
     return pooled_encoder(
         model,
         order=order,
@@ -210,8 +210,22 @@ def check_image_shape(own, input_shape):
         raise ImageSizeError(own[1:], tuple(input_shape))
 
 
-def _found(preprocess):
-    """Finds order, scale and offset of `preprocess` applied to 255 * images."""
+def linear_preprocessing(preprocess):
+    """Finds what a preprocessing does to the channels, by trying it.
+
+    Args:
+      preprocess: as in `from_keras`.
+
+    Returns:
+      `(order, scale, offset)` as for `pooled_encoder`, for images in [0, 1].
+
+    Raises:
+      ValueError: if it does something else than scale, shift or reorder.
+
+    Example:
+      >>> linear_preprocessing(keras.layers.Rescaling(1 / 255))
+      ([0, 1, 2], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
+    """
 
     def applied(images):
         # A copy, since some functions change their input.

@@ -1,4 +1,7 @@
-"""Turns KerasCV's backbones and its pretrained presets into encoders."""
+"""Turns KerasCV's backbones and its pretrained presets into encoders.
+
+KerasCV is at its end: from_keras_hub.py is what takes its place.
+"""
 
 import pathlib
 from collections.abc import Sequence
@@ -7,7 +10,9 @@ from typing import Any, Literal
 import keras
 
 from supcon_tf.encoders.from_keras import pooled_encoder
+from supcon_tf.encoders.from_keras_hub import not_there
 from supcon_tf.encoders.normalization import check_normalization
+from supcon_tf.extras import check_extra
 
 
 def from_keras_cv(
@@ -20,6 +25,9 @@ def from_keras_cv(
     name: str | None = None,
 ) -> keras.Model:
     """Turns a KerasCV backbone into an encoder.
+
+    KerasCV had its last release in April 2024; KerasHub, with `from_keras_hub`,
+    has taken its place.
 
     A backbone made with `include_rescaling=True` takes images in [0, 255], as
     those with pretrained weights do. Any other takes images in [0, 1]. The
@@ -93,6 +101,7 @@ def keras_cv_preset(name, input_shape, *, pretrained=False):
     which is downloaded once into the cache of kagglehub, or a folder. With
     `pretrained`, a preset without weights is refused.
     """
+    check_extra("keras_cv", f"keras_cv:{name}")
     # Imported here, since it takes seconds.
     from keras_cv import models
 
@@ -102,24 +111,11 @@ def keras_cv_preset(name, input_shape, *, pretrained=False):
             name, load_weights=True if pretrained else None
         )
     except Exception as error:  # Kaggle's client, requests, json, h5py raise
-        reason = str(_innermost(error)).strip().split("\n")[0]
-        raise ValueError(
-            f"The KerasCV preset{' and its weights' if pretrained else ''} "
-            "must be there: in the cache of kagglehub, or to be downloaded. "
-            f"Received: keras_cv:{name}, {type(error).__name__}: {reason}"
+        weights = " and its weights" if pretrained else ""
+        raise not_there(
+            "KerasCV", f"keras_cv:{name}", weights, error
         ) from error
     return from_keras_cv(backbone, input_shape=input_shape)
-
-
-def _innermost(error):
-    """The system's own error behind a failed download, which is short.
-
-    requests and urllib3 add hosts, pools and tries to its message.
-    """
-    is_download = isinstance(error, OSError)
-    while is_download and (cause := error.__cause__ or error.__context__):
-        error = cause
-    return error
 
 
 def _preset_class(models, name):

@@ -14,6 +14,7 @@ from supcon_tf.encoders.pretrained import (
     pretrained_archive,
     unpacked,
 )
+from supcon_tf.extras import check_extra
 from supcon_tf.keras_internals import in_safe_mode
 
 _OWN = "supcon_tf:"
@@ -236,6 +237,7 @@ def _load_folder(folder, handle, argument):
 
 def _resolved(url, argument):
     """Downloads a SavedModel with TF-Hub and returns the path it is at."""
+    check_extra("tensorflow_hub", f"`{argument}` {url}")
     # Imported here, since it is slow, loads Keras 2 and warns of pkg_resources.
     with warnings.catch_warnings(action="ignore"):
         import tensorflow_hub

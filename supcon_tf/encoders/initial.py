@@ -6,6 +6,7 @@ import keras
 
 from supcon_tf.encoders.from_keras import ImageSizeError, check_image_shape
 from supcon_tf.encoders.from_keras_cv import keras_cv_preset
+from supcon_tf.encoders.from_keras_hub import keras_hub_preset
 from supcon_tf.encoders.hub_encoder import HubEncoder, HubModel
 from supcon_tf.encoders.keras_applications import keras_application
 from supcon_tf.encoders.pretrained import PRETRAINED
@@ -13,7 +14,8 @@ from supcon_tf.encoders.saved import load_encoder, load_keras_file
 
 FORMS = (
     "a .keras file, the workdir of a run, the folder, .tar.gz archive or URL "
-    "of a Reusable SavedModel, supcon_tf:NAME, keras:NAME or keras_cv:PRESET"
+    "of a Reusable SavedModel, supcon_tf:NAME, keras:NAME, keras_hub:PRESET or "
+    "keras_cv:PRESET"
 )
 
 
@@ -40,6 +42,8 @@ def initial_encoder(
           keras:NAME          a network of keras.applications with its ImageNet
                               weights, as in `keras_application`; or
                               keras:NAME:PATH with those of a file
+          keras_hub:PRESET    a KerasHub preset with its weights, as in
+                              `keras_hub_preset`
           keras_cv:PRESET     a KerasCV preset with weights, as in
                               `keras_cv_preset`
       input_shape: `(height, width, 3)` of the images.
@@ -90,6 +94,8 @@ def _found(where, input_shape, safe_mode, name):
         return keras_application(
             network, input_shape, weights=file or "imagenet"
         )
+    if kind == "keras_hub":
+        return keras_hub_preset(preset, input_shape)
     if kind == "keras_cv":
         return keras_cv_preset(preset, input_shape, pretrained=True)
     if (

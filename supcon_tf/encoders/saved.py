@@ -1,9 +1,12 @@
 """Reads the encoder that a pretraining run wrote."""
 
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
+
+from supcon_tf.extras import check_extra
 
 
 def load_encoder(workdir, *, safe_mode=True):
@@ -67,7 +70,8 @@ def load_keras_file(path, *, safe_mode=True):
       A `keras.Model`.
 
     Raises:
-      ValueError: if the file is damaged or refused, or a weight is not finite.
+      ValueError: if the file is damaged or refused, a weight is not finite, or
+        the package that its layers are from is not installed.
 
     Example:
       >>> encoder.save("encoder.keras")
@@ -79,6 +83,7 @@ def load_keras_file(path, *, safe_mode=True):
             path, compile=False, safe_mode=safe_mode
         )
     except Exception as error:  # zip, h5py, JSON and layers raise their own
+        _check_extras_of(path)
         raise ValueError(
             f"{path} must be a whole Keras model. Received: {_reason(error)}"
         ) from error
@@ -91,6 +96,18 @@ def load_keras_file(path, *, safe_mode=True):
                 "damaged"
             )
     return model
+
+
+def _check_extras_of(path):
+    """Names the package whose layers a file has, if it is not installed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = archive.read("config.json").decode()
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return  # what is wrong with it is told by Keras
+    for module in ("keras_hub", "keras_cv"):
+        if f'"module": "{module}.' in config:
+            check_extra(module, str(path))
 
 
 def _reason(error):

@@ -80,8 +80,8 @@ def asked_encoder(
     linear_eval.json. Other encoders tell their size, and are given the centre.
 
     Args:
-      where: workdir, .keras file, SavedModel, supcon_tf:NAME or
-        keras_cv:PRESET, as in `initial_encoder`.
+      where: workdir, .keras file, SavedModel, supcon_tf:NAME,
+        keras_hub:PRESET or keras_cv:PRESET, as in `initial_encoder`.
       image_size: int >= 1, height and width in pixels. None, the default, is
         for an encoder that tells its own.
       safe_mode: as in `load_encoder`.

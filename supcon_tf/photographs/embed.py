@@ -14,7 +14,6 @@ and the encoder's fingerprint, which tells its vectors from those of others.
 
 import csv
 import dataclasses
-import importlib.util
 import json
 import pathlib
 import sys
@@ -26,6 +25,7 @@ from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1, AT_LEAST_1_OR_NONE
 from supcon_tf.errors import check_int
+from supcon_tf.extras import check_extra
 from supcon_tf.files import check_folder, written_whole
 from supcon_tf.photographs.listing import list_photographs
 
@@ -64,7 +64,8 @@ class EmbedConfig(AskingConfig):
     encoder: str | None = setting(
         None,
         "Folder that supcon-pretrain wrote, PATH.keras, the folder, .tar.gz "
-        "archive or URL of a SavedModel, supcon_tf:NAME or keras_cv:PRESET.",
+        "archive or URL of a SavedModel, supcon_tf:NAME, keras_hub:PRESET or "
+        "keras_cv:PRESET.",
     )
     images: str | None = setting(None, "Folder of the photographs.")
     output: str | None = setting(None, "File to write: .npz, .csv or .parquet.")
@@ -242,11 +243,8 @@ def _checked_output(config):
             f"`output` must be a file that ends in {' or '.join(_SUFFIXES)}. "
             f"Received: output={config.output!r}"
         )
-    if output.suffix == ".parquet" and not importlib.util.find_spec("pyarrow"):
-        raise ValueError(
-            "`output` in Parquet needs pyarrow: pip install pyarrow. "
-            f"Received: output={config.output!r}"
-        )
+    if output.suffix == ".parquet":
+        check_extra("pyarrow", f"`output` {config.output}")
     if output.is_dir() or (output.exists() and not config.overwrite):
         raise ValueError(
             "`output` must not exist, or --overwrite must be given for a file. "

@@ -46,8 +46,8 @@ class PhotosConfig(Checked):
     initial_encoder: str = setting(
         _RECIPE.initial_encoder,
         "The encoder: PATH.keras, a folder that supcon-pretrain wrote, a "
-        "SavedModel or its URL, keras:NAME, keras_cv:PRESET or "
-        "supcon_tf:NAME.",
+        "SavedModel or its URL, keras:NAME, keras_hub:PRESET, "
+        "keras_cv:PRESET or supcon_tf:NAME.",
     )
     image_size: int = setting(
         _RECIPE.image_size, "Height and width of the views, pixels.", AT_LEAST_1

@@ -25,7 +25,7 @@ from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.data.image_folder import read_image_folder
-from supcon_tf.drawing import check_matplotlib
+from supcon_tf.extras import check_extra
 from supcon_tf.files import check_folder, only_writer, written_whole
 from supcon_tf.photographs.folder_report import NAMES, report_of, table_of
 
@@ -55,7 +55,7 @@ def prepare(folder, config):
         if (value := getattr(config, name)) is not None
     }
     if config.figures is not None:
-        check_matplotlib("figures")
+        check_extra("matplotlib", "`figures`")
     for name, path in outputs.items():
         _check_output(name, path, folder)
     found = read_image_folder(folder, max_pixels=config.max_pixels)

@@ -4,8 +4,8 @@ import math
 import pathlib
 
 import numpy as np
-from tensorboard.plugins.projector import ProjectorConfig
 
+from supcon_tf.extras import check_extra
 from supcon_tf.files import only_writer, written_whole
 from supcon_tf.photographs.thumbnails import sprite
 
@@ -35,7 +35,8 @@ def write_projector(
         None, the default, leaves them out.
 
     Raises:
-      ValueError: if the images are not as described.
+      ValueError: if the images are not as described, or TensorBoard is not
+        installed.
       FolderInUseError: if another process writes to the folder.
 
     Example:
@@ -47,6 +48,9 @@ def write_projector(
       ...     file.read().splitlines()[:2]
       ['class\tfile', 'a\t0.jpg']
     """
+    check_extra("tensorboard", "`projector`")
+    from tensorboard.plugins.projector import ProjectorConfig
+
     folder = pathlib.Path(folder)
     columns = math.ceil(math.sqrt(len(labels)))
     side = min(_SIDE, _MOST_PIXELS // columns)

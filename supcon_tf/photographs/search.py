@@ -39,7 +39,8 @@ class SearchConfig(AskingConfig):
     encoder: str | None = setting(
         None,
         "Folder that supcon-pretrain wrote, PATH.keras, the folder, .tar.gz "
-        "archive or URL of a SavedModel, supcon_tf:NAME or keras_cv:PRESET.",
+        "archive or URL of a SavedModel, supcon_tf:NAME, keras_hub:PRESET or "
+        "keras_cv:PRESET.",
     )
     images: str | None = setting(None, "Folder that is searched.")
     top: int = setting(10, "How many are shown for a query.", AT_LEAST_1)

@@ -8,7 +8,6 @@ import time
 from keras import ops
 
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
-from supcon_tf.drawing import check_matplotlib
 from supcon_tf.encoders.frozen import frozen_encoder
 from supcon_tf.evaluation.measures import measure
 from supcon_tf.evaluation.report import figures
@@ -22,12 +21,12 @@ from supcon_tf.evaluation.robustness.results import (
     corruption_results,
     relative_results,
 )
+from supcon_tf.extras import check_extra
 from supcon_tf.files import (
     check_folder,
     only_writer,
     written_whole,
 )
-from supcon_tf.photographs.page import check_bokeh
 from supcon_tf.runs.evaluation_images import (
     image_size_for,
     images_of,
@@ -228,9 +227,11 @@ def _checked_output(config):
             f"would replace. Received: output={config.output!r}"
         )
     if config.figures:
-        check_matplotlib("figures")
+        check_extra("matplotlib", "`figures`")
     if config.page:
-        check_bokeh("page")
+        check_extra("bokeh", "`page`")
+    if config.projector:
+        check_extra("tensorboard", "`projector`")
     for name in ("encoder", "baseline"):
         history = _history(getattr(config, name))
         is_drawn = config.page or (config.figures and name == "encoder")

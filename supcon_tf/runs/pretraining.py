@@ -25,6 +25,7 @@ from supcon_tf.distribution.workers import (
     reporting_stopped_workers,
     share_weights,
 )
+from supcon_tf.extras import has_extra
 from supcon_tf.files import (
     only_writer,
 )
@@ -192,9 +193,10 @@ def _callbacks(config, workdir):
     """What the chief's `fit` writes, and warns of."""
     writers = [
         EpochHistory(workdir / "history.csv"),
-        keras.callbacks.TensorBoard(workdir / "logs"),
         EpochCheckpoint(workdir),
     ]
+    if has_extra("tensorboard"):
+        writers.insert(1, keras.callbacks.TensorBoard(workdir / "logs"))
     return [StuckLossWarning(), *writers] if is_contrastive(config) else writers
 
 

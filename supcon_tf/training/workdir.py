@@ -11,6 +11,7 @@ from supcon_tf.callbacks.history import EpochHistory
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.encoders.saved import load_encoder
+from supcon_tf.extras import has_extra, how_to_get
 from supcon_tf.files import check_folder, write_json, written_whole
 from supcon_tf.training.build import build_encoder
 from supcon_tf.training.objectives import OBJECTIVES
@@ -189,6 +190,10 @@ def write_example_views(views, workdir):
         small views, these are left out.
       workdir: as for `look_at`.
     """
+    if not has_extra("tensorboard"):
+        needed = how_to_get("tensorboard")
+        print(f"{workdir / 'logs'} is left out: it needs {needed}.")
+        return
     images, *_ = next(iter(views.take(1)))
     if isinstance(images, dict):
         images = images["views"]

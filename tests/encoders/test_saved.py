@@ -1,3 +1,6 @@
+import sys
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -46,3 +49,27 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
     encoder.save(tmp_path / "encoder.keras")
     with pytest.raises(ValueError, match=r"NaN or infinity in .*bias"):
         load_encoder(tmp_path)
+
+
+def test_layers_of_a_package_that_is_missing_are_told_by_its_extra(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "encoder.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save(path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    dense = b'"module": "keras.layers", "class_name": "Dense"'
+    assert dense in files["config.json"]
+    files["config.json"] = files["config.json"].replace(
+        dense, b'"module": "keras_hub.src.models", "class_name": "ViTEncoder"'
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    with pytest.raises(ValueError) as error:
+        load_encoder(tmp_path)
+    assert str(error.value) == (
+        f"{path} needs KerasHub, which `pip install supcon_tf[keras_hub]` "
+        "brings. Received: no such package"
+    )

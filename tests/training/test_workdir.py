@@ -1,6 +1,7 @@
 """The folder of a run. (What a whole run makes of it: test_pretrain.)"""
 
 import dataclasses
+import sys
 
 import keras
 import numpy as np
@@ -102,3 +103,15 @@ def test_the_example_views_leave_out_small_ones(tmp_path):
         data = tf.data.Dataset.from_tensors((x, np.arange(9)))
         write_example_views(data, tmp_path)
     assert list((tmp_path / "logs").iterdir())
+
+
+def test_without_tensorboard_a_run_says_that_it_has_no_logs(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    write_example_views(None, tmp_path)
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'logs'} is left out: it needs TensorBoard, which `pip "
+        "install supcon_tf[tensorboard]` brings.\n"
+    )
+    assert not list(tmp_path.iterdir())

@@ -11,6 +11,7 @@ from supcon_tf.data.tfds_images import data_dir_of
 from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
 from supcon_tf.evaluation.robustness.errors import SEVERITIES
+from supcon_tf.extras import check_extra
 
 
 class Published(NamedTuple):
@@ -135,6 +136,7 @@ def published_corruptions(name, *, kinds=None, severities, data_dir=None):
       ValueError: `data_dir` must be a folder in which tensorflow-datasets has
       prepared 'cifar10_corrupted/fog_1'. Received: data_dir='no_folder'
     """
+    check_extra("tensorflow_datasets", f"`dataset` {name}_corrupted")
     # The import takes seconds and is only needed here.
     import tensorflow_datasets as tfds
 

@@ -1,11 +1,10 @@
 """Writes one HTML file that shows what an encoder has learnt."""
 
-import importlib.util
-
 import numpy as np
 
 from supcon_tf.errors import check_int
 from supcon_tf.evaluation.report.figures import read_history
+from supcon_tf.extras import check_extra
 from supcon_tf.files import written_whole
 from supcon_tf.photographs.page.models import checked_models
 from supcon_tf.photographs.page.numbers import measured_numbers, number_rows
@@ -88,7 +87,7 @@ def write_page(
       ...     "cow" in file.read()
       True
     """
-    check_bokeh()
+    check_extra("bokeh", "`page`")
     check_int("max_images", max_images, 2)
     labels, class_names, models = checked_models(
         labels, features, class_names, predictions
@@ -138,25 +137,6 @@ def write_page(
     with written_whole(path) as aside:
         # A name of a file may hold bytes that are no text.
         aside.write_text(text, encoding="utf-8", errors="replace")
-
-
-def check_bokeh(option="page"):
-    """Refuses to make a page if Bokeh is not installed.
-
-    Args:
-      option: name of the option that asked for the page, for the message.
-
-    Raises:
-      ValueError: if it is not installed.
-
-    Example:
-      >>> check_bokeh()
-    """
-    if importlib.util.find_spec("bokeh") is None:
-        raise ValueError(
-            f"`{option}` must be left out without Bokeh, which "
-            "`pip install supcon_tf[page]` brings. Received: no such package"
-        )
 
 
 def drawn_images(count, *, max_images=MAX_IMAGES, seed=0):

@@ -2,13 +2,12 @@
 
 import html.parser
 import json
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from supcon_tf.photographs.page import check_bokeh, drawn_images, write_page
+from supcon_tf.photographs.page import drawn_images, write_page
 
 SIZE = 30
 LABELS = np.arange(SIZE) % 3
@@ -135,14 +134,6 @@ def test_the_file_is_whole_or_absent(tmp_path):
         write_page(earlier, lambda _: IMAGES[:3], LABELS, X)
     assert earlier.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [earlier]
-
-
-def test_without_bokeh_there_is_one_clear_line(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "bokeh", None)
-    with pytest.raises(ValueError, match=r"install supcon_tf\[page\]"):
-        write_page(tmp_path / "page.html", IMAGES, LABELS, X)
-    with pytest.raises(ValueError, match="`report` must be left out"):
-        check_bokeh("report")
 
 
 @pytest.mark.parametrize(
