@@ -98,6 +98,7 @@ setup(
             "nbformat",
             "pytest",
             "pytest-xdist",
+            "pyyaml",
             "ruff",
             "twine",
         ],

@@ -138,7 +138,8 @@ def test_the_top_level_has_no_other_files():
     top = {name.split("/")[0] for name in listing.split()}
     visible = {name for name in top if not name.startswith(".")}
     assert visible <= {
-        "LICENSE", "Makefile", "README.md", "benchmarks", "colab",
+        "CHANGELOG.md", "CITATION.cff", "LICENSE", "Makefile", "README.md",
+        "benchmarks", "colab", "docs",
         "hub_export", "pyproject.toml", "setup.py", "supcon_tf", "tests",
     }  # fmt: skip
 
