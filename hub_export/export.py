@@ -33,11 +33,14 @@ def export(workdir, output, **options):
       **options:
         include_projection: whether the SavedModel has the callables
           `projection` and `projection_head`, from supcon_model.keras or
-          joint_model.keras. False by default, like the next three.
+          joint_model.keras. False by default, like the next four.
         include_classifier: whether the SavedModel has the callable
           `classifier`, from the classifier.keras of linear evaluation.
         archive: whether to write `output`.tar.gz, which `hub.load(url)`
           accepts, and `output`.tar.gz.sha256.
+        hugging_face: whether to write `output`-hugging_face, a folder that
+          huggingface_hub uploads as it is: a card with the lines that Hugging
+          Face reads, the encoder as Keras saves it, and the SavedModel.
         overwrite: whether an earlier export is replaced.
         publisher: name of the publisher, of letters, digits, - and _. None, the
           default, leaves it open.
@@ -55,6 +58,7 @@ def export(workdir, output, **options):
         path: absolute path of the SavedModel.
         card: absolute path of the model card.
         archive: dict of `name`, `bytes` and `sha256`, or None.
+        upload: absolute path of the folder for Hugging Face, or None.
         images: shape of the input. A side is None if any size is taken.
         features: R, the number of features.
         parameters: number of weights, batch statistics included.
@@ -120,6 +124,11 @@ def main(argv=None):
             False,
             "Also write OUTPUT.tar.gz, which `hub.load(url)` accepts, and its "
             "sha256.",
+        ),
+        (
+            "hugging_face",
+            False,
+            "Also write OUTPUT-hugging_face, which `hf upload` takes as it is.",
         ),
         ("overwrite", False, "Replace an earlier export."),
         (

@@ -16,9 +16,11 @@ from hub_export.outputs import (
     files_beside,
     move_into_place,
     temporary_folder_beside,
+    upload_folder,
 )
 from hub_export.saved_model import write_saved_model
 from hub_export.tracing import check_encoder, training_of
+from hub_export.upload import write_upload
 
 # The tolerances are relative to the largest feature, as `compare` measures.
 # Float32 holds seven digits, and the layers of an encoder cost one or two. In
@@ -35,6 +37,7 @@ def prepare(
     include_projection=False,
     include_classifier=False,
     archive=False,
+    hugging_face=False,
     overwrite=False,
     publisher=None,
     model_name=None,
@@ -61,7 +64,12 @@ def prepare(
         "license": license,
     }
     check_card(**described)
-    output = check_output(output, archive=archive, overwrite=overwrite)
+    output = check_output(
+        output,
+        archive=archive,
+        hugging_face=hugging_face,
+        overwrite=overwrite,
+    )
 
     def run():
         started = time.monotonic()
@@ -76,22 +84,25 @@ def prepare(
                     "name": archives[0].name,
                     "bytes": archives[0].stat().st_size,
                 }
-            card.write_text(
-                model_card(
-                    facts,
-                    config=exported.config,
-                    evaluation=exported.evaluation,
-                    **described,
-                ),
-                encoding="utf-8",
-            )
+            recorded = {
+                "config": exported.config,
+                "evaluation": exported.evaluation,
+                **described,
+            }
             moves = dict(
                 zip((draft, card, *archives), (output, *places), strict=True)
             )
+            if hugging_face:
+                place = upload_folder(output)
+                upload = folder / place.name
+                write_upload(exported.encoder, draft, upload, facts, recorded)
+                moves[upload] = place
+            card.write_text(model_card(facts, **recorded), encoding="utf-8")
             move_into_place(moves, folder / "replaced")
         facts |= {
             "path": str(output),
             "card": str(places[0]),
+            "upload": str(upload_folder(output)) if hugging_face else None,
             "seconds": time.monotonic() - started,
         }
         print(_summary(facts))
@@ -112,6 +123,7 @@ def _written_and_compared(exported, draft):
         "class_names": exported.class_names,
         "largest_difference": differences,
         "archive": None,
+        "hugging_face": None,
         "versions": _versions(),
         "date": datetime.date.today().isoformat(),
     }
@@ -178,6 +190,8 @@ def _summary(facts):
     if facts["archive"]:
         name, size = facts["archive"]["name"], facts["archive"]["bytes"]
         rows.append(("archive", f"{name}, {size / 1e6:.1f} MB"))
+    if facts["upload"]:
+        rows.append(("hugging face", facts["upload"]))
     table = "\n".join(f"  {name:<16}{value}" for name, value in rows)
     return f"""\
 Exported to {facts["path"]} in {facts["seconds"]:.1f} s

@@ -8,8 +8,14 @@ import tempfile
 
 from supcon_tf.files import check_folder
 
+# What a folder for Hugging Face holds: Keras' files, the card, the SavedModel.
+_HUGGING_FACE = {
+    "README.md", "config.json", "metadata.json", "model.weights.h5",
+    "assets", "saved_model",
+}  # fmt: skip
 
-def check_output(output, *, archive=False, overwrite=False):
+
+def check_output(output, *, archive=False, hugging_face=False, overwrite=False):
     """Returns the absolute path of `output`, and refuses one it cannot write.
 
     `output` is a local folder that is new or, with `overwrite`, a SavedModel.
@@ -21,7 +27,8 @@ def check_output(output, *, archive=False, overwrite=False):
             f"Received: output={output!r}"
         )
     path = pathlib.Path(output).expanduser().absolute()
-    for there in (path, *files_beside(path, archive=archive)):
+    upload = [upload_folder(path)] if hugging_face else []
+    for there in (path, *files_beside(path, archive=archive), *upload):
         if os.path.lexists(there) and not overwrite:
             raise ValueError(
                 "`output` must be a folder that does not exist yet, nor the "
@@ -33,6 +40,13 @@ def check_output(output, *, archive=False, overwrite=False):
             "`output` must be a SavedModel to be overwritten. Received: "
             f"output={str(output)!r}, which holds something else"
         )
+    for there in filter(os.path.lexists, upload):
+        names = {item.name for item in there.iterdir()}
+        if there.is_symlink() or not names <= _HUGGING_FACE:
+            raise ValueError(
+                "`output` must have a folder for Hugging Face beside it, to be "
+                f"overwritten. Received: {there}, which holds something else"
+            )
     check_folder(path, "output")
     return path
 
@@ -43,6 +57,11 @@ def files_beside(path, *, archive):
     if archive:
         suffixes += [".tar.gz", ".tar.gz.sha256"]
     return [path.with_name(path.name + suffix) for suffix in suffixes]
+
+
+def upload_folder(path):
+    """The folder for Hugging Face beside the SavedModel `path`."""
+    return path.with_name(f"{path.name}-hugging_face")
 
 
 @contextlib.contextmanager

@@ -97,6 +97,7 @@ def test_every_flag_of_the_pages_is_a_flag():
     known = {"recipe", "list_recipes", "list_losses", "workdir", "output"}
     known |= {"help"}
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}
+    known |= {"hugging_face"}
     known |= {"include_projection", "include_classifier"}
     known |= {"study", "values", "seeds", "objectives", "list"}
     asking = (

@@ -1,13 +1,19 @@
-"""Writes the model card, one Markdown file for TF-Hub and Kaggle Models.
+"""Writes the model card, Markdown for TF-Hub, Kaggle Models, Hugging Face.
 
 What it says about the training comes from provenance.py, about the data and the
 accuracy from results.py, and about the SavedModel from contents.py. Its code
-comes from usage.py.
+comes from usage.py, and what Hugging Face reads from hugging_face.py.
 """
 
 import re
 
-from hub_export.card import contents, provenance, results, usage
+from hub_export.card import (
+    contents,
+    hugging_face,
+    provenance,
+    results,
+    usage,
+)
 
 _VARIATION = "default"
 
@@ -21,6 +27,7 @@ def model_card(
     license=None,
     config=None,
     evaluation=None,
+    for_hugging_face=False,
 ):
     """Writes what others need to know about an exported encoder, as Markdown.
 
@@ -51,6 +58,8 @@ def model_card(
           known; or None.
         versions: dict of `tensorflow`, `keras` and `supcon_tf`.
         date: `"YYYY-MM-DD"`.
+        hugging_face: dict of `folder`, the name of the folder to upload, and
+          `needs`, as in `hugging_face.upload`; or None.
       publisher: name of the publisher on Kaggle or TF-Hub, or None, the
         default.
       model_name: name of the model there.
@@ -60,6 +69,8 @@ def model_card(
       config: dict of the training's config.json, or None, the default. A
         setting that is not in it counts as not recorded.
       evaluation: dict of the training's linear_eval.json, or None, the default.
+      for_hugging_face: whether the text begins with the lines that Hugging Face
+        reads, False by default. TF-Hub wants its own first.
 
     Returns:
       The text of the file.
@@ -88,8 +99,13 @@ def model_card(
     name = "/".join(filter(None, [publisher, model_name, str(version)]))
     unrecorded = ". What is different from the one before is not recorded."
     changed = ": the first." if version == 1 else unrecorded
+    front = ""
+    if for_hugging_face:
+        front = hugging_face.front_matter(
+            model_name, license=license, config=config, evaluation=evaluation
+        )
     return f"""\
-# Module {name}
+{front}# Module {name}
 
 {provenance.description(config, facts["features"])}.
 
@@ -198,6 +214,10 @@ As in [Data Overview](#data-overview).
 
 {_kaggle(publisher, model_name, license, f"Version {version}, {facts['date']}")}
 
+### Hugging Face
+
+{_hugging_face(publisher, model_name, facts["hugging_face"])}
+
 ## Fine-tuning
 
 {contents.fine_tuning(facts)}
@@ -238,7 +258,6 @@ def check_card(*, publisher, model_name, version, license):
 
 def _comments(facts, config, license):
     """Writes the lines that TF-Hub reads, `<!-- name: value -->`."""
-    slug = license and re.sub(r"[^a-z0-9.]+", "-", license.lower()).strip("-")
     values = {
         "asset-path": (facts["archive"] or {}).get("url"),
         "task": "image-feature-vector",
@@ -246,7 +265,7 @@ def _comments(facts, config, license):
         "format": "saved_model_2",
         "dataset": provenance.dataset(config),
         "network-architecture": provenance.architecture(config),
-        "license": slug,
+        "license": hugging_face.license_slug(license),
     }
     return "\n".join(
         f"<!-- {name}: {value} -->"
@@ -264,6 +283,15 @@ def _kaggle(publisher, model_name, license, notes):
         return "No publisher is stated, and so no place on Kaggle."
     handle = f"{publisher}/{model_name}/tensorFlow2/{_VARIATION}"
     return usage.kaggle(handle, license=license, notes=notes)
+
+
+def _hugging_face(publisher, model_name, folder):
+    if folder is None:
+        return (
+            "`supcon-hub-export --hugging_face` writes a folder that can be "
+            "uploaded there as it is."
+        )
+    return hugging_face.upload(publisher, model_name, **folder)
 
 
 def _check_name(argument, name):

@@ -119,6 +119,30 @@ def test_archive_and_its_checksum_are_beside_it(workdir, tmp_path, quickly):
 
 
 @pytest.mark.slow
+def test_the_folder_for_hugging_face_is_beside_it(
+    encoder, workdir, tmp_path, quickly
+):
+    before = everything_below(tmp_path)
+    options = {"hugging_face": True, "publisher": "jane"}
+    facts = export(workdir, tmp_path / "out", **options)
+    folder = tmp_path / "out-hugging_face"
+    assert facts["upload"] == str(folder)
+    assert new_below(tmp_path, before) == {"out", "out.md", folder.name}
+    for path in (tmp_path / "out.md", folder / "README.md"):
+        assert f" {folder.name} ." in path.read_text()
+    images = np.random.default_rng(0).random((2, 9, 9, 3), dtype=np.float32)
+    for load in (keras.saving.load_model, _of_saved_model):
+        np.testing.assert_allclose(
+            load(folder)(images), encoder(images), rtol=1e-5, atol=1e-6
+        )
+    export(workdir, tmp_path / "out", overwrite=True, **options)
+
+
+def _of_saved_model(folder):
+    return tf.saved_model.load(str(folder / "saved_model"))
+
+
+@pytest.mark.slow
 def test_card_has_what_the_run_recorded(encoder, workdir, tmp_path, quickly):
     config = {"dataset": "digits", "encoder": "resnet18", "image_size": 32}
     config |= {"width": 0.25, "temperature": 0.07}

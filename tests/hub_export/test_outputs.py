@@ -9,6 +9,7 @@ from hub_export.outputs import (
     files_beside,
     move_into_place,
     temporary_folder_beside,
+    upload_folder,
 )
 
 
@@ -33,6 +34,22 @@ def test_what_is_there_is_refused_unless_it_is_to_be_overwritten(tmp_path):
     assert check_output(tmp_path / "other") == tmp_path / "other"
     with pytest.raises(ValueError, match=r"other\.tar\.gz does"):
         check_output(tmp_path / "other", archive=True)
+
+
+def test_a_folder_for_hugging_face_is_replaced_if_it_holds_no_more(tmp_path):
+    output = saved_model(tmp_path / "out")
+    folder = upload_folder(output)
+    assert folder == tmp_path / "out-hugging_face"
+    folder.mkdir()
+    (folder / "README.md").write_text("")
+    options = {"hugging_face": True, "overwrite": True}
+    assert check_output(output, overwrite=True) == output
+    assert check_output(output, **options) == output
+    with pytest.raises(ValueError, match="nor the files beside it"):
+        check_output(tmp_path / "out", hugging_face=True)
+    (folder / "thesis.tex").write_text("")
+    with pytest.raises(ValueError, match="holds something else"):
+        check_output(output, **options)
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "mixed", "link"])

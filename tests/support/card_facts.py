@@ -27,6 +27,7 @@ FACTS = {
         "bytes": 2_983_112,
         "sha256": "0123456789abcdef" * 4,
     },
+    "hugging_face": {"folder": "resnet18-hugging_face", "needs": ()},
     "versions": {"tensorflow": "2.21.0", "keras": "3.15.1", "supcon_tf": "0.1"},
     "date": "2026-11-22",
 }

@@ -70,12 +70,12 @@ def test_every_block_of_a_card_is_python_of_at_most_80_columns():
         config=CONFIG,
         evaluation=EVALUATION,
     )
-    assert len(blocks(card)) == 8
-    assert card.count("```") == 2 * (8 + 1)  # and the settings
+    assert len(blocks(card)) == 9
+    assert card.count("```") == 2 * (9 + 2)  # and settings and commands
     for block in blocks(card):
         ast.parse(block)
         assert max(map(len, block.splitlines())) <= 80
-        assert '"DIR"' in block or "model_download" in block
+        assert any(x in block for x in ('"DIR"', "model_download", "hf://"))
 
 
 @pytest.mark.slow
