@@ -1,9 +1,9 @@
-# make demo | check | test | test-all | lint | benchmark | install | dist | clean
+# make demo | check | test | test-all | test-versions | lint | benchmark | docs | install | dist | clean
 PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/pip install --quiet --constraint .ci/constraints.txt
 
-.PHONY: install demo test test-all check lint benchmark dist clean
+.PHONY: install demo test test-all test-versions check lint benchmark docs dist clean
 
 install: .venv/.installed
 
@@ -28,6 +28,9 @@ check: lint  ## the fast tests, before a commit
 test-all: lint  ## all tests: what only a release needs, too
 	$(PYTEST)
 
+test-versions: install  ## the fast tests on each Python and both ends of versions
+	PYTHONS="$(PYTHONS)" VERSIONS="$(VERSIONS)" TESTS="$(TESTS)" .ci/test_versions
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,6 +38,10 @@ lint: install
 
 benchmark: install  ## time and memory of the loss, beside other codes
 	$(BIN)/python -m benchmarks.loss --json=runs/benchmark_loss.json
+
+docs: install  ## the documentation, in build/site; a broken link is an error
+	$(PIP) --no-build-isolation --editable ".[docs]"
+	cd docs && NO_MKDOCS_2_WARNING=1 ../$(BIN)/mkdocs build --strict --quiet
 
 dist: install  ## what PyPI takes: a source distribution and a wheel
 	rm -rf dist

@@ -7,7 +7,7 @@ EXTRAS = {
     "hub": [
         "tensorflow-hub>=0.16.1,<0.17",
         # What it needs and does not declare, or only as any version:
-        "setuptools<82",  # pkg_resources
+        "setuptools>=77,<82",  # pkg_resources
         "tf-keras>=2.20,<2.22",
     ],
     "tfds": [
@@ -89,6 +89,11 @@ setup(
     extras_require={
         **EXTRAS,
         "all": EVERYTHING,
+        "docs": [
+            "latex2mathml",
+            "mkdocs-material>=9.7,<10",
+            "mkdocstrings[python]>=1",
+        ],
         "test": [
             "build",
             "hypothesis",
@@ -101,6 +106,7 @@ setup(
             "pyyaml",
             "ruff",
             "twine",
+            "uv",
         ],
         "torch": ["torch", "pytorch-metric-learning"],
     },

@@ -70,6 +70,7 @@ def test_the_base_is_what_every_run_needs_and_all_is_every_extra():
 
 def test_the_extras_hold_what_only_some_need():
     assert {"pytest", "hypothesis", "ruff", "mypy"} <= required("test")
+    assert {"mkdocs-material", "latex2mathml"} <= required("docs")
     assert required("publish") == {"huggingface-hub", "kagglehub"}
     assert required("page") == {"bokeh", "jinja2", "markupsafe"}
     assert required("torch") == {"torch", "pytorch-metric-learning"}
