@@ -10,7 +10,7 @@ install: .venv/.installed
 .venv/.installed: setup.py .ci/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) setuptools wheel
-	$(PIP) --no-build-isolation --editable ".[all,test]"
+	$(PIP) --no-build-isolation --editable ".[all,docs,test]"
 	touch $@
 
 demo: install  ## pretrain on digits, linear evaluation, export, load back
@@ -40,7 +40,6 @@ benchmark: install  ## time and memory of the loss, beside other codes
 	$(BIN)/python -m benchmarks.loss --json=runs/benchmark_loss.json
 
 docs: install  ## the documentation, in build/site; a broken link is an error
-	$(PIP) --no-build-isolation --editable ".[docs]"
 	cd docs && NO_MKDOCS_2_WARNING=1 ../$(BIN)/mkdocs build --strict --quiet
 
 dist: install  ## what PyPI takes: a source distribution and a wheel

@@ -6,16 +6,14 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGES = [  # as they are read
-    ROOT / name
-    for name in (
-        "README.md",
-        "supcon_tf/README.md",
-        "hub_export/README.md",
-        "benchmarks/README.md",
-        "supcon_tf/losses/README.md",
-    )
+DOCS = ROOT / "docs" / "pages"
+# Their Python runs in this order, and goes on with the names before it.
+FIRST = [ROOT / "README.md"] + [
+    DOCS / "guides" / f"{name}.md"
+    for name in ("loss", "commands", "encoders", "devices", "publish")
 ]
+PAGES = [*FIRST, *sorted({*DOCS.rglob("*.md")} - {*FIRST})]
+FOR_CONTRIBUTORS = sorted((ROOT / ".github").glob("*.md"))
 
 
 def text():
@@ -70,7 +68,7 @@ def test_every_way_to_load_gives_the_features(tmp_path, monkeypatch):
     images = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
     images = tf.constant(images)
     modules = {"hub": hub, "keras": keras, "supcon_tf": supcon_tf, "tf": tf}
-    page = (ROOT / "hub_export" / "README.md").read_text()
+    page = (DOCS / "guides" / "publish.md").read_text()
     ways = re.findall(r"^\| `(.*\(.*images\).*?)`", page, re.MULTILINE)
     assert len(ways) == 5
     for way in ways:
@@ -113,9 +111,28 @@ def test_every_flag_of_the_pages_is_a_flag():
         known |= {f"no{field.name}" for field in fields if field.type is bool}
     known |= {"torch_python"}  # of a benchmark
     known |= {"logdir"}  # of tensorboard
-    pages = "".join(page.read_text() for page in PAGES[:3])
+    known |= {"json"}  # of supcon-images
+    guides = [ROOT / "README.md", *(DOCS / "guides").glob("*.md")]
+    pages = "".join(page.read_text() for page in guides)
     flags = set(re.findall(r"--(\w+)", pages))
     assert {"epochs", "temperature", "data_dir"} <= flags <= known
+
+
+def test_every_page_is_reached_from_the_settings_of_the_site():
+    settings = (ROOT / "docs" / "mkdocs.yml").read_text()
+    for page in DOCS.rglob("*.md"):
+        assert f"- {page.relative_to(DOCS).as_posix()}\n" in settings, page
+
+
+def test_the_front_page_is_short_and_has_its_five_tasks():
+    front = (ROOT / "README.md").read_text()
+    assert len(front.splitlines()) <= 200
+    tasks = front.partition("## Five tasks")[2].partition("\n## ")[0]
+    parts = tasks.split("\n### ")[1:]
+    assert len(parts) == 5
+    for part in parts:
+        assert "\n    supcon-" in part or "```python" in part, part
+    assert front.count("\n![") == 1
 
 
 def test_no_placeholder_is_left():
@@ -124,13 +141,15 @@ def test_no_placeholder_is_left():
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(p, id=str(p.relative_to(ROOT))) for p in PAGES]
+    "page",
+    [
+        pytest.param(p, id=str(p.relative_to(ROOT)))
+        for p in (*PAGES, *FOR_CONTRIBUTORS)
+    ],
 )
 def test_every_link_to_a_file_leads_somewhere(page):
     prose = re.sub(r"`[^`\n]*`", "", page.read_text())
-    links = re.findall(r"\]\(([^)]+)\)", prose)
-    assert links
-    for link in links:
+    for link in re.findall(r"\]\(([^)]+)\)", prose):
         if link.startswith("https://"):
             continue
         path, _, heading = link.partition("#")

@@ -2,7 +2,7 @@
 
 None of these is decided by the encoder's own features, also where there is a
 similarity head: it draws what is no photograph of the classes to one of them
-(benchmarks/README.md).
+(docs/pages/benchmarks.md).
 """
 
 import dataclasses

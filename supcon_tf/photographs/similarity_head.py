@@ -29,7 +29,7 @@ from supcon_tf.models.supcon_model import SupConModel
 from supcon_tf.photographs.asked_encoder import HEAD_FILE, head_name
 from supcon_tf.photographs.vectors import photographs_as_images
 
-# Chosen on held-out training images of flowers: benchmarks/README.md.
+# Chosen on held-out training images of flowers: docs/pages/benchmarks.md.
 UNITS = (1024, 256)
 DROPOUT = 0.5
 TEMPERATURE = 0.2

@@ -1,8 +1,8 @@
 """SimCLR on CIFAR-10 on two CPU cores: `cifar10_cpu` without labels.
 
 Paper: none at this size. Measured: on a fifth of the images, see
-benchmarks/README.md. Two views and SimCLR's temperature for CIFAR. The learning
-rate assumes the loss as it is.
+docs/pages/benchmarks.md. Two views and SimCLR's temperature for CIFAR. The
+learning rate assumes the loss as it is.
 
     supcon-pretrain --recipe=simclr_cifar10_cpu --workdir=W
 """
