@@ -1,7 +1,6 @@
 """Reads what an export needs from the folder of a run."""
 
 import dataclasses
-import json
 import pathlib
 import re
 
@@ -10,6 +9,7 @@ import numpy as np
 from supcon_tf.config import PretrainConfig
 from supcon_tf.config.settings import read_json
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
+from supcon_tf.training.linear_results import read_linear_results
 from supcon_tf.training.objectives import PROJECTION_HEAD_FILES
 
 
@@ -50,7 +50,11 @@ class ExportedRun:
                 required=("dataset", "encoder", "image_size"),
             )
             self.config = dataclasses.asdict(config)
-        self.evaluation = _read_json(folder / "linear_eval.json")
+        self.evaluation = None
+        if (folder / "linear_eval.json").exists():
+            self.evaluation = read_linear_results(
+                folder / "linear_eval.json", required=("num_test_images",)
+            )
         self.parts = {"projection_head": None, "classifier": None}
         if include_projection:
             usual, *others = (folder / name for name in PROJECTION_HEAD_FILES)
@@ -107,18 +111,3 @@ class ExportedRun:
         if config.get("width", 1.0) != 1.0:
             parts.append(f"w{config['width']:.2f}".replace(".", ""))
         return re.sub(r"[^A-Za-z0-9_-]+", "-", "_".join(parts)).strip("-_")
-
-
-def _read_json(path):
-    if not path.is_file():
-        return None
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        values = str(error)
-    if not isinstance(values, dict):
-        raise ValueError(
-            f"{path} must hold the JSON object that was written there. "
-            f"Received: {values}"
-        )
-    return values

@@ -89,16 +89,16 @@ def prepare(
                 "evaluation": exported.evaluation,
                 **described,
             }
-            moves = dict(
-                zip((draft, card, *archives), (output, *places), strict=True)
-            )
+            moves = dict(zip((card, *archives), places, strict=True))
             if hugging_face:
                 place = upload_folder(output)
                 upload = folder / place.name
                 write_upload(exported.encoder, draft, upload, facts, recorded)
                 moves[upload] = place
             card.write_text(model_card(facts, **recorded), encoding="utf-8")
-            move_into_place(moves, folder / "replaced")
+            # Last the folder: where it is, the export is finished.
+            moves[draft] = output
+            move_into_place(moves, folder)
         facts |= {
             "path": str(output),
             "card": str(places[0]),

@@ -1,12 +1,26 @@
-"""Puts the files of an export into place, all of them or none."""
+"""Puts the files of an export into place, all of them or none.
+
+The new files are renamed from a folder beside their places. Before the first
+renaming, that folder gets a record of what is moved. If the process is killed,
+the next export finds the folder and undoes what was done.
+"""
 
 import contextlib
+import hashlib
+import json
 import os
 import pathlib
 import shutil
-import tempfile
 
-from supcon_tf.files import check_folder
+from supcon_tf.files import (
+    abandoned_folders,
+    check_folder,
+    folder_aside,
+    write_json,
+)
+
+_RECORD = "moves.json"
+_REPLACED = "replaced"
 
 # What a folder for Hugging Face holds: Keras' files, the card, the SavedModel.
 _HUGGING_FACE = {
@@ -19,7 +33,8 @@ def check_output(output, *, archive=False, hugging_face=False, overwrite=False):
     """Returns the absolute path of `output`, and refuses one it cannot write.
 
     `output` is a local folder that is new or, with `overwrite`, a SavedModel.
-    The same holds for the files beside it, see `files_beside`.
+    The same holds for the files beside it, see `files_beside`. What a killed
+    export has put there is no obstacle: the next one removes it.
     """
     if not output or "://" in str(output):
         raise ValueError(
@@ -27,9 +42,11 @@ def check_output(output, *, archive=False, hugging_face=False, overwrite=False):
             f"Received: output={output!r}"
         )
     path = pathlib.Path(output).expanduser().absolute()
+    _clear_abandoned(path, undo=False)
+    unfinished = _unfinished_places(path)
     upload = [upload_folder(path)] if hugging_face else []
     for there in (path, *files_beside(path, archive=archive), *upload):
-        if os.path.lexists(there) and not overwrite:
+        if os.path.lexists(there) and not overwrite and there not in unfinished:
             raise ValueError(
                 "`output` must be a folder that does not exist yet, nor the "
                 "files beside it, unless --overwrite is given. "
@@ -69,37 +86,109 @@ def temporary_folder_beside(path):
     """Yields a temporary folder on the same disk as `path`, to work in.
 
     It is removed afterwards. Parents that were made for it are removed, too, if
-    they are empty because the work failed.
+    they are empty because the work failed. What a killed export to `path` had
+    moved is put back first, and its own temporary folder is removed.
     """
+    _clear_abandoned(path, undo=True)
     missing = [p for p in path.parents if not p.exists()]  # innermost first
     with contextlib.ExitStack() as stack:
         for parent in reversed(missing):
             parent.mkdir()
             stack.callback(_remove_if_empty, parent)
-        # The mode of this folder is 0700. The SavedModel is written inside it,
-        # and so gets the usual mode.
-        folder = tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f".{path.name}-"
-        )
-        yield pathlib.Path(stack.enter_context(folder))
+        yield stack.enter_context(folder_aside(path))
 
 
-def move_into_place(moves, aside):
+def move_into_place(moves, folder):
     """Renames finished files and folders, all of them or none.
 
-    `moves` is a dict of paths to their new paths. What was there is moved to
-    `aside`, a new folder on the same disk, and back if a renaming fails.
+    `moves` is a dict of paths in `folder` to their new paths, in the order of
+    the renaming: what others depend on comes last. What was there is moved
+    to a folder inside `folder`, and back if a renaming fails.
     """
-    aside.mkdir()
-    with contextlib.ExitStack() as undo:
-        for path, place in moves.items():
+    (folder / _REPLACED).mkdir()
+    record = {
+        source.name: {"place": str(place), "sha256": _digest(source)}
+        for source, place in moves.items()
+    }
+    write_json(folder / _RECORD, record)
+    try:
+        for source, place in moves.items():
             if os.path.lexists(place):
-                old = aside / place.name
-                os.rename(place, old)
-                undo.callback(os.rename, old, place)
-            os.rename(path, place)
-            undo.callback(_remove, place)
-        undo.pop_all()
+                os.rename(place, folder / _REPLACED / place.name)
+            os.rename(source, place)
+    except BaseException:
+        _undo(folder, record)
+        raise
+    finally:
+        # Without the record what was moved is finished, or put back.
+        (folder / _RECORD).unlink()
+
+
+def _undo(folder, record):
+    """Puts back what was moved, as far as it was; it can be done again."""
+    for name, move in reversed(record.items()):
+        place = pathlib.Path(move["place"])
+        if _is_moved(folder, name, move):
+            os.rename(place, folder / name)
+        old = folder / _REPLACED / place.name
+        if os.path.lexists(old) and not os.path.lexists(place):
+            os.rename(old, place)
+
+
+def _is_moved(folder, name, move):
+    """Whether the new file is in its place, and nobody has changed it since."""
+    place = pathlib.Path(move["place"])
+    return (
+        not os.path.lexists(folder / name)
+        and os.path.lexists(place)
+        and _digest(place) == move["sha256"]
+    )
+
+
+def _clear_abandoned(path, *, undo):
+    """Removes the folders of killed exports to `path`.
+
+    Those that were killed between two renamings are undone before or, without
+    `undo`, left alone.
+    """
+    with abandoned_folders(path) as folders:
+        for folder in folders:
+            record = _record_in(folder)
+            if record and not undo:
+                continue
+            _undo(folder, record)
+            (folder / _RECORD).unlink(missing_ok=True)
+            shutil.rmtree(folder)
+
+
+def _unfinished_places(path):
+    """The paths that killed exports have filled."""
+    with abandoned_folders(path) as folders:
+        return {
+            pathlib.Path(move["place"])
+            for folder in folders
+            for name, move in _record_in(folder).items()
+            if _is_moved(folder, name, move)
+        }
+
+
+def _record_in(folder):
+    """The record of `move_into_place`, empty where nothing is to be undone."""
+    path = folder / _RECORD
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def _digest(path):
+    """The SHA-256 of a file, or of the names and contents in a folder."""
+    digest = hashlib.sha256()
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    for file in files:
+        digest.update(f"{file.relative_to(path)}\0".encode())
+        if file.is_file():
+            with open(file, "rb") as content:
+                own = hashlib.file_digest(content, "sha256")
+            digest.update(own.digest())
+    return digest.hexdigest()
 
 
 def _is_replaceable(path):
@@ -109,13 +198,6 @@ def _is_replaceable(path):
     names = {item.name for item in path.iterdir()}
     of_saved_model = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
     return not names or ("saved_model.pb" in names and names <= of_saved_model)
-
-
-def _remove(path):
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def _remove_if_empty(folder):

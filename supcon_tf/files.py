@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import pathlib
 import re
+import shutil
 
 from supcon_tf.errors import RunStoppedError
 
@@ -51,7 +53,9 @@ def written_whole(path):
 
     Anyone who reads `path`, even after a kill or with a full disk, finds either
     what was there before or the whole new file. The folder of `path` must
-    exist. The temporary name keeps the suffix, since Keras looks at it.
+    exist. The temporary file exists, and is empty, when the block starts. Its
+    name keeps the suffix, since Keras looks at it. What a killed process has
+    left of it is removed by the next one that writes to `path`.
 
     Args:
       path: where the finished file belongs.
@@ -69,12 +73,15 @@ def written_whole(path):
       True
     """
     path = pathlib.Path(path)
+    stem, suffix = glob.escape(path.stem), glob.escape(path.suffix)
+    _remove_abandoned(path.parent.glob(f".{stem}.*.partial{suffix}"))
     aside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        yield aside
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        with _held(aside, create=True):
+            yield aside
+            with open(aside, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(aside, path)
     except Exception as error:
         number = _want_of_space(error)
         if number is None:
@@ -156,9 +163,100 @@ def only_writer(folder):
                     f"{folder} must not be in use. Received: another process "
                     "is writing to it"
                 ) from error
-        for stale in folder.glob(".*.partial*"):
-            stale.unlink()
+        _remove_abandoned(folder.glob(".*.partial*"))
         yield
+
+
+@contextlib.contextmanager
+def folder_aside(path):
+    """Yields a new folder beside `path`, to work in, and removes it at the end.
+
+    It is on the same disk, so that what is in it can be renamed to `path`. A
+    process that is killed leaves it behind, see `abandoned_folders`.
+
+    Args:
+      path: `pathlib.Path`, whose parent exists.
+
+    Yields:
+      `pathlib.Path` of the folder, which others cannot look into.
+
+    Example:
+      >>> with folder_aside(pathlib.Path("saved_model")) as folder:
+      ...     folder.name
+      '.saved_model....partial'
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    aside.mkdir(mode=0o700)
+    with _held(aside):
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside)
+
+
+@contextlib.contextmanager
+def abandoned_folders(path):
+    """Yields the folders that `folder_aside(path)` left in killed processes.
+
+    While the block lasts no other process is given them. None is removed.
+
+    Args:
+      path: `pathlib.Path`.
+
+    Yields:
+      A list of `pathlib.Path`. It is empty where the system has no locks that
+      tell whether the process still lives.
+
+    Example:
+      >>> with abandoned_folders(pathlib.Path("saved_model")) as folders:
+      ...     folders
+      []
+    """
+    with contextlib.ExitStack() as stack:
+        name = glob.escape(path.name)
+        yield [
+            folder
+            for folder in path.parent.glob(f".{name}.*.partial")
+            if folder.is_dir() and stack.enter_context(_held(folder))
+        ]
+
+
+@contextlib.contextmanager
+def _held(path, create=False):
+    """Locks a file or folder for this process; yields whether it has the lock.
+
+    The lock ends with the process, even if it is killed.
+    """
+    if fcntl is None:
+        yield False
+        return
+    flags = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        if create:
+            raise
+        yield False  # another process has just removed it
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another has it, or the disk knows no locks
+            has_lock = False
+        else:
+            has_lock = True
+        yield has_lock
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(partial_files):
+    """Removes those of the half-written files that no process writes to."""
+    for path in partial_files:
+        if path.is_file():
+            with _held(path) as is_abandoned:
+                if is_abandoned:
+                    path.unlink(missing_ok=True)
 
 
 def _want_of_space(error):

@@ -7,7 +7,9 @@ import pytest
 from supcon_tf.files import (
     FolderInUseError,
     NoSpaceError,
+    abandoned_folders,
     check_folder,
+    folder_aside,
     only_writer,
     written_whole,
 )
@@ -142,6 +144,40 @@ def test_a_second_process_is_kept_out_while_the_first_one_writes(tmp_path):
         process.join()
     with only_writer(tmp_path):
         pass
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path):
+    target, other = tmp_path / "a.txt", tmp_path / ".b.123.partial.txt"
+    for stale in (tmp_path / ".a.123.partial.txt", other):
+        stale.write_text("half")
+    with written_whole(target) as path:
+        path.write_text("whole")
+    assert set(tmp_path.iterdir()) == {target, other}
+
+
+def test_what_another_process_is_writing_is_left_alone(tmp_path):
+    """Its file is locked: neither age nor number tells that it is alive."""
+    with written_whole(tmp_path / "a.txt") as path:
+        theirs = path.rename(tmp_path / ".a.123.partial.txt")
+        with written_whole(tmp_path / "a.txt") as mine, only_writer(tmp_path):
+            mine.write_text("mine")
+        assert theirs.exists()
+        theirs.rename(path)
+        path.write_text("theirs")
+    assert (tmp_path / "a.txt").read_text() == "theirs"
+
+
+def test_folders_that_killed_processes_left_are_found(tmp_path):
+    target = tmp_path / "a[1]"
+    stale = tmp_path / ".a[1].123.partial"
+    stale.mkdir()
+    with folder_aside(target) as folder:
+        assert folder.parent == tmp_path
+        with abandoned_folders(target) as folders:
+            assert folders == [stale]
+            with abandoned_folders(target) as others:
+                assert others == []  # they are the first one's
+    assert list(tmp_path.iterdir()) == [stale]
 
 
 def test_what_a_killed_writer_left_half_written_is_removed(tmp_path):

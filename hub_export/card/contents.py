@@ -3,6 +3,8 @@
 The argument `facts` is that of `model_card`.
 """
 
+import shlex
+
 from hub_export.card.provenance import listed
 
 
@@ -48,11 +50,17 @@ def archive(facts):
     if facts["archive"] is None:
         return ""
     name, size = facts["archive"]["name"], facts["archive"]["bytes"]
-    return (
-        f"\n\n`{name}` is the same as one file of {size:,} bytes, which "
-        "`hub.load` takes by its URL on a web server. SHA-256: "
-        f"`{facts['archive']['sha256']}`."
-    )
+    return f"""
+
+`{name}` is the same as one file of {size:,} bytes. SHA-256: \
+`{facts["archive"]["sha256"]}`. `hub.load` takes it by its URL on a web \
+server. It does not take a local archive; `supcon_tf.HubEncoder` does. The \
+files lie at the top of the archive, so that it is unpacked into a folder of \
+its own:
+
+```sh
+mkdir DIR && tar -xzf {shlex.quote(name)} -C DIR
+```"""
 
 
 def inputs(facts):

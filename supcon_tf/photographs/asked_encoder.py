@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import json
 import pathlib
 
 import keras
@@ -14,6 +13,7 @@ from supcon_tf.config import PretrainConfig
 from supcon_tf.config.settings import read_json
 from supcon_tf.encoders.frozen import frozen_encoder, own_image_size
 from supcon_tf.encoders.saved import load_keras_file
+from supcon_tf.training.linear_results import read_linear_results
 
 RESIZINGS = ("center_crop", "resize_then_crop")
 HEAD_FILE = "similarity_head.keras"
@@ -222,11 +222,5 @@ def _told_resizing(workdir):
     path = workdir / "linear_eval.json"
     if not path.is_file():
         return None
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        return results["config"]["eval_augmentation"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} must hold what supcon-linear-eval writes. "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
+    results = read_linear_results(path, required=("config",))
+    return results["config"].get("eval_augmentation")

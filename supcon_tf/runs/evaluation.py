@@ -22,11 +22,7 @@ from supcon_tf.evaluation.robustness.results import (
     relative_results,
 )
 from supcon_tf.extras import check_extra
-from supcon_tf.files import (
-    check_folder,
-    only_writer,
-    written_whole,
-)
+from supcon_tf.files import as_json, check_folder, only_writer, write_json
 from supcon_tf.runs.evaluation_images import (
     image_size_for,
     images_of,
@@ -39,6 +35,7 @@ from supcon_tf.runs.evaluation_to_look_at import (
 )
 
 _RESULTS = "evaluation.json"
+_UNFINISHED = "unfinished_evaluation.json"
 
 
 def prepare(config):
@@ -83,7 +80,7 @@ def prepare(config):
                 ]
             results["seconds"] = round(time.perf_counter() - start, 2)
             _report(config, output, results, representations, train, test)
-        return json.loads(_text(results))
+        return json.loads(as_json(results))
 
     return run
 
@@ -159,14 +156,21 @@ def _facts(config, results, train, test, kinds):
 
 
 def _report(config, output, results, representations, train, test):
-    """Writes and prints the results, and what else is asked for."""
-    if (output / _RESULTS).exists():  # whose figures these are
+    """Prints and writes the results and what else is asked for.
+
+    evaluation.json comes last: where it is, what it names is whole. Until then
+    the results stand in a file of another name, so that what was measured is
+    not lost if a figure cannot be drawn, and so that the same command knows
+    what a killed one has left.
+    """
+    print(evaluation_table(results))
+    is_ours = _is_begun(output) or (output / _RESULTS).exists()
+    write_json(output / _UNFINISHED, results)
+    (output / _RESULTS).unlink(missing_ok=True)
+    if is_ours:  # whose figures these are
         for name in FILES:
             (output / name).unlink(missing_ok=True)
         remove_page_and_projector(output)
-    # Before the figures: what was measured is not lost with them.
-    _write(results, output)
-    print(evaluation_table(results))
     if config.figures:
         titles = titles_of(config)
         corruption = {
@@ -184,7 +188,6 @@ def _report(config, output, results, representations, train, test):
             },
             history=_history(config.encoder),
         )
-        _write(results, output)
     for key, write in (
         ("projector", write_projector_of),
         ("page", write_page_of),
@@ -198,19 +201,16 @@ def _report(config, output, results, representations, train, test):
             results[key] = write(
                 config, output, results, representations, test, histories
             )
-            _write(results, output)
+    write_json(output / _RESULTS, results)
+    (output / _UNFINISHED).unlink()
     written = [*results["figures"], results["projector"], results["page"]]
     for name in [*filter(None, written), _RESULTS]:
         print(f"Wrote {output / name}")
 
 
-def _text(results):
-    return json.dumps(results, indent=2) + "\n"
-
-
-def _write(results, output):
-    with written_whole(output / _RESULTS) as path:
-        path.write_text(_text(results), encoding="utf-8")
+def _is_begun(output):
+    """Whether a command that was stopped has left its results unfinished."""
+    return (output / _UNFINISHED).exists()
 
 
 def _checked_output(config):
@@ -221,7 +221,8 @@ def _checked_output(config):
         )
     output = pathlib.Path(config.output).expanduser()
     check_folder(output, "output")
-    if (output / _RESULTS).exists() and not config.overwrite:
+    is_finished = (output / _RESULTS).exists() and not _is_begun(output)
+    if is_finished and not config.overwrite:
         raise ValueError(
             "`output` must not hold an evaluation.json, which --overwrite "
             f"would replace. Received: output={config.output!r}"

@@ -79,6 +79,8 @@ def prepare(config, workdir):
             "chosen": chosen,
             "config": dataclasses.asdict(config),
         }
+        # Results without their classifier would be those of another one.
+        (workdir / "linear_eval.json").unlink(missing_ok=True)
         with written_whole(workdir / "classifier.keras") as path:
             classifier.save(path)
         text = write_json(workdir / "linear_eval.json", results)

@@ -228,7 +228,7 @@ def _plain(text):
     """Reads a cell of a CSV file as None, a number or text."""
     try:
         value = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return value if value is None or is_number else text

@@ -25,6 +25,7 @@ from supcon_tf.studies.results import (
     row_of,
     write_rows,
 )
+from supcon_tf.training.linear_results import read_linear_results
 
 _PATIENCE = 0.1  # seconds between two looks at a run's process
 _FAILED = "This run failed: "  # before the reason, in output.txt
@@ -125,7 +126,8 @@ def is_finished(config, workdir):
     if not (is_trained and path.exists()):
         return False
     own = json.loads(json.dumps(dataclasses.asdict(LinearEvalConfig())))
-    used = json.loads(path.read_text(encoding="utf-8")).get("config", {})
+    results = read_linear_results(path, required=("top_1_accuracy",))
+    used = results.get("config", {})
     for name, value in own.items():
         if name not in MAY_CHANGE and used.get(name, value) != value:
             raise ValueError(
@@ -243,7 +245,9 @@ def _rows_as_they_come(study, waiting, output, jobs):
 
 
 def _finished_row(run, study, workdir, seconds):
-    results = json.loads((workdir / "linear_eval.json").read_text())
+    results = read_linear_results(
+        workdir / "linear_eval.json", required=("top_1_accuracy",)
+    )
     return row_of(run, study, results=results, seconds=seconds)
 
 

@@ -90,13 +90,14 @@ def test_a_width_is_in_the_name(workdir):
 
 @pytest.mark.slow
 def test_class_names_are_those_of_the_evaluation(workdir):
-    write(workdir, "linear_eval.json", class_names=["cat", "dog"])
+    results = {"class_names": ["cat", "dog"], "num_test_images": 2}
+    write(workdir, "linear_eval.json", **results)
     assert read(workdir).class_names == ("cat", "dog")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.json", "linear_eval.json"])
-@pytest.mark.parametrize("text", ["", "[1]", "{"])
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000])
 def test_damaged_json_is_refused_in_one_line(name, text, workdir):
     (workdir / name).write_text(text)
     with pytest.raises(ValueError, match=f"{name} must hold"):

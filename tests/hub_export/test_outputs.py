@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from kill_points import kills_of, leave
 
 from hub_export.outputs import (
     check_output,
@@ -80,25 +81,87 @@ def test_parents_that_were_made_go_if_they_stay_empty(tmp_path):
     assert [p.name for p in (tmp_path / "a" / "b").iterdir()] == ["out"]
 
 
+def drafts(work):
+    """A new SavedModel and its card, in a folder of their own."""
+    work.mkdir()
+    (work / "card").write_text("new card")
+    return work / "card", saved_model(work / "draft")
+
+
+def moved(output, overwrite):
+    """Puts a new export into place, as the command does."""
+    path = check_output(output, overwrite=overwrite)
+    with temporary_folder_beside(path) as folder:
+        sources = drafts(folder / "new")
+        places = (*files_beside(path, archive=False), path)
+        for source in sources:
+            source.rename(folder / source.name)
+        moves = {
+            folder / source.name: place
+            for source, place in zip(sources, places, strict=True)
+        }
+        move_into_place(moves, folder)
+
+
 def test_files_are_moved_and_replace_what_was_there(tmp_path):
-    work = tmp_path / "work"
-    draft = saved_model(work / "draft")
-    card = work / "card"
-    card.write_text("new card")
-    places = (saved_model(tmp_path / "out", "old"), tmp_path / "out.md")
-    moves = dict(zip((draft, card), places, strict=True))
-    move_into_place(moves, work / "replaced")
+    saved_model(tmp_path / "out", "old")
+    moved(tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "saved_model.pb").read_text() == "new"
     assert (tmp_path / "out.md").read_text() == "new card"
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "out.md"}
 
 
-def test_after_a_failure_everything_is_as_it_was(tmp_path):
-    work = tmp_path / "work"
-    draft = saved_model(work / "draft")
-    places = (saved_model(tmp_path / "out", "old"), tmp_path / "out.md")
+def test_after_a_failure_everything_is_as_it_was(tmp_path, monkeypatch):
+    saved_model(tmp_path / "out", "old")
     (tmp_path / "out.md").write_text("old card")
-    moves = dict(zip((draft, work / "missing"), places, strict=True))
-    with pytest.raises(FileNotFoundError):
-        move_into_place(moves, work / "replaced")
+    rename, calls = os.rename, []
+
+    def fail_once(source, place):
+        calls.append(place)
+        if len(calls) == 4:  # that of the new folder
+            raise OSError("no more")
+        rename(source, place)
+
+    monkeypatch.setattr(os, "rename", fail_once)
+    with pytest.raises(OSError, match="no more"):
+        moved(tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "saved_model.pb").read_text() == "old"
     assert (tmp_path / "out.md").read_text() == "old card"
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "out.md"}
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_killed_export_is_repeated_by_the_same_command(is_there, tmp_path):
+    """A card without its folder must not stop the command that wrote it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if is_there:
+        saved_model(disk / "out", "old")
+        (disk / "out.md").write_text("old card")
+    kills = kills_of(lambda: moved(disk / "out", is_there), disk)
+    assert len(kills) > 15
+    for kill in kills:
+        leave(kill, disk)
+        here = disk / "out" / "saved_model.pb"
+        is_new = here.exists() and here.read_text() == "new"
+        texts = {p.read_text() for p in disk.rglob("saved_model.pb")}
+        assert is_new or not is_there or "old" in texts, kill
+        try:
+            moved(disk / "out", is_there)
+        except ValueError:  # but for clearing its own folder it had finished
+            assert is_new, kill
+            assert not list(disk.rglob("moves.json")), kill
+        assert {p.name for p in disk.iterdir()} == {"out", "out.md"}, kill
+        assert (disk / "out" / "saved_model.pb").read_text() == "new"
+        assert (disk / "out.md").read_text() == "new card"
+
+
+def test_what_a_person_has_put_there_since_a_kill_is_refused(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    kills = kills_of(lambda: moved(disk / "out", False), disk)
+    leave(next(k for k in kills if "out.md" in k.files), disk)
+    (disk / "out.md").write_text("my own notes")
+    with pytest.raises(ValueError, match=r"out\.md does"):
+        check_output(disk / "out")
+    assert (disk / "out.md").read_text() == "my own notes"

@@ -441,11 +441,16 @@ def test_what_was_measured_is_kept_if_drawing_fails(
     with pytest.raises(RuntimeError, match="no ink"):
         run(capsys, *argv, "--figures", "--overwrite")
     assert "effective rank" in capsys.readouterr().out
-    written = json.loads((tmp_path / "evaluation.json").read_text())
+    assert not (tmp_path / "evaluation.json").exists()
+    unfinished = tmp_path / "unfinished_evaluation.json"
+    written = json.loads(unfinished.read_text())
     assert written["encoder"]["knn"]["neighbors"] == 1
     assert written["figures"] == []
     # Those of the replaced evaluation are gone with it.
     assert not (tmp_path / "training.png").exists()
+    monkeypatch.undo()
+    assert run(capsys, *argv)[0] == 0  # the unfinished one is nobody's result
+    assert not unfinished.exists()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from kill_points import kills_of, leave
 from PIL import Image
 
 from supcon_tf.files import FolderInUseError, only_writer
@@ -242,6 +243,55 @@ def test_an_interrupted_study_asks_its_runs_to_stop(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(configs(0.5, 0.25), tmp_path, jobs=2)
     assert stopped.wait(30)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        "null",
+        "{",
+        "[" * 100_000,
+        '{"top_1_accuracy": "high"}',
+        '{"top_1_accuracy": null}',
+        '{"top_1_accuracy": 1e999}',
+        '{"top_1_accuracy": 0.5, "top_5_accuracy": [1]}',
+        '{"top_1_accuracy": 0.5, "config": 3}',
+        '{"num_train_images": 3}',
+        '{"top_1_accuracy": 0.5, "num_train_images": true}',
+    ],
+    ids=lambda text: text[:60],
+)
+def test_results_that_are_none_are_one_line(text, started, tmp_path):
+    """They ended a sweep in a traceback, or stood in its table as a word."""
+    (pair,) = configs(0.5)
+    run([pair], tmp_path)
+    path = tmp_path / pair[0].name / "linear_eval.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"linear_eval\.json must hold the"):
+        is_finished(pair[1], path.parent)
+    path.unlink()
+    assert not is_finished(pair[1], path.parent)
+
+
+def test_a_killed_study_is_repeated_and_ends_as_an_undisturbed_one(
+    started, tmp_path
+):
+    def study():
+        run(configs(0.5, 0.25), tmp_path)
+
+    def written():
+        rows = read_rows(tmp_path / "results.csv", VARIED).values()
+        return [row | {"seconds": None} for row in rows], {
+            str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")
+        }
+
+    kills, expected = kills_of(study, tmp_path), written()
+    assert len(kills) > 20
+    for kill in kills:
+        leave(kill, tmp_path)
+        study()
+        assert written() == expected, kill.before
 
 
 def test_one_study_at_a_time_writes_to_a_folder(started, tmp_path):

@@ -1,8 +1,18 @@
 """Tests of hub_export/contents.py: what a card tells of a SavedModel."""
 
-from card_facts import FACTS
+import re
+import subprocess
 
+import numpy as np
+import pytest
+import tensorflow_hub as hub
+from card_facts import FACTS
+from small_models import images, small_encoder
+
+from hub_export.archive import write_archive
 from hub_export.card import contents
+from hub_export.saved_model import write_saved_model
+from supcon_tf import HubEncoder
 
 
 def told(function, *arguments, **facts):
@@ -39,6 +49,27 @@ def test_a_classifier_without_names_promises_none():
 
 def test_without_an_archive_none_is_spoken_of():
     assert told(contents.archive, archive=None) == ""
+
+
+@pytest.mark.slow
+def test_a_local_archive_is_loaded_as_the_card_says(tmp_path):
+    """hub.load takes its path for a folder; tar spills it where one stands."""
+    encoder = small_encoder()
+    write_saved_model(encoder, tmp_path / "saved_model")
+    archive = tmp_path / FACTS["archive"]["name"]
+    write_archive(tmp_path / "saved_model", archive)
+    text = told(contents.archive)
+    assert "does not take a local archive; `supcon_tf.HubEncoder` does" in text
+    with pytest.raises(OSError, match="does not exist"):
+        hub.load(str(archive))
+    (line,) = re.findall(r"```sh\n(.*)\n```", text)
+    subprocess.run(line, shell=True, cwd=tmp_path, check=True)
+    expected = encoder(x := images(2, 4, 4, 3))
+    for loaded in (hub.load(str(tmp_path / "DIR")), HubEncoder(str(archive))):
+        np.testing.assert_allclose(loaded(x), expected, rtol=1e-5, atol=1e-6)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "DIR", "saved_model", archive.name, f"{archive.name}.sha256",
+    }  # fmt: skip
 
 
 def test_without_batch_statistics_batches_may_be_small():

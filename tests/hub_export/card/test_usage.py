@@ -71,7 +71,7 @@ def test_every_block_of_a_card_is_python_of_at_most_80_columns():
         evaluation=EVALUATION,
     )
     assert len(blocks(card)) == 9
-    assert card.count("```") == 2 * (9 + 2)  # and settings and commands
+    assert card.count("```") == 2 * (9 + 3)  # settings, commands, archive
     for block in blocks(card):
         ast.parse(block)
         assert max(map(len, block.splitlines())) <= 80
