@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 # Rounding may bring a resized image this far out of [0, 1].
-_ROUNDING = 1e-5
+ROUNDING = 1e-5
 
 
 def check_pixels(images, advice=""):
@@ -68,7 +68,7 @@ def check_pixel_range(low, high, advice=""):
       ValueError: if it is so.
     """
     low, high = float(low), float(high)
-    if -_ROUNDING <= low and high <= 1 + _ROUNDING:
+    if -ROUNDING <= low and high <= 1 + ROUNDING:
         return
     if not (np.isfinite(low) and np.isfinite(high)):
         what = "Leave out or repair images with NaN or infinite pixels"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +10,7 @@ import tensorflow as tf
 from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.pixels import (
+    ROUNDING,
     check_pixel_dtype,
     check_pixel_range,
     check_pixels,
@@ -228,6 +230,58 @@ def check_first_images(images, count):
     if dtype.is_floating:
         for image in images.take(max(count, _CHECKED)):
             check_pixels(image)
+
+
+def with_checked_range(images):
+    """Images of a graph; if they leave their range, they raise as they come.
+
+    Args:
+      images: tensor of uint8 or floats, of any shape.
+
+    Returns:
+      The images. Where they are read, floats out of [0, 1] raise TensorFlow's
+      InvalidArgumentError, see `raising_range_errors`.
+
+    Example:
+      >>> pixels = tf.data.Dataset.from_tensors([0.0, 127.0])
+      >>> next(iter(pixels.map(with_checked_range)))
+      Traceback (most recent call last):
+        ...
+      tensorflow...InvalidArgumentError: ...
+    """
+    if not images.dtype.is_floating:
+        return images
+    low, high = tf.unstack(_range_of(images))
+    is_right = (low >= -ROUNDING) & (high <= 1 + ROUNDING)  # False of NaN
+    words = tf.strings.format(_OUT_OF_RANGE + "from {} to {};", (low, high))
+    with tf.control_dependencies([tf.debugging.Assert(is_right, [words])]):
+        return tf.identity(images)
+
+
+def raising_range_errors(batches):
+    """Yields from a Dataset, and tells of its images as `check_pixels` does.
+
+    Args:
+      batches: iterable, such as a Dataset whose images went through
+        `with_checked_range`.
+
+    Yields:
+      What is in it.
+
+    Raises:
+      ValueError: if an image leaves its range.
+    """
+    try:
+        yield from batches
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(f"{_OUT_OF_RANGE}from (\\S+) to ([^;]+);", str(error))
+        if found is None:
+            raise
+        check_pixel_range(*found.groups())
+        raise
+
+
+_OUT_OF_RANGE = "Float images out of their range, "
 
 
 def _in_memory(dataset):

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from supcon_tf.data.sources import (
     chunks,
     image_reader,
     is_own_augmentation,
+    with_checked_range,
     with_ids,
 )
 from supcon_tf.data.streamed_images import StreamedImages
@@ -191,7 +193,9 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
 
     Raises:
       ValueError: if labels are not integers, a Dataset is infinite or of
-        batches, or image files have no image_size.
+        batches, or image files have no image_size. Floats out of [0, 1] in a
+        Dataset are refused if they are among its first images; later ones raise
+        where they are read, see `raising_range_errors`.
 
     Example:
       >>> batches = image_batches(
@@ -206,7 +210,8 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
     if isinstance(source, tf.data.Dataset):
         source = with_ids(source)
         check_first_images(source.map(lambda image, label: image), batch_size)
-        dataset, to_image = source, lambda image: image[None]
+        dataset = source.map(lambda x, label: (with_checked_range(x), label))
+        to_image = operator.itemgetter(None)
         is_batched = source.element_spec[0].shape.is_fully_defined()
     else:
         source = checked(source)

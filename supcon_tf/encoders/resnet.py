@@ -75,7 +75,9 @@ def resnet(
     Returns:
       A `keras.Model`: float32 RGB images `[B, height, width, 3]` in [0, 1] ->
       representations `[B, R]`, where R = 512 * width or, with bottlenecks,
-      2048 * width.
+      2048 * width. Divide
+      uint8 by 255 yourself: Keras casts integers to float32 before the first
+      layer, which cannot tell them from floats.
 
     Raises:
       ValueError: if an argument is out of its range.

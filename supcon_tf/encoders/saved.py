@@ -18,7 +18,9 @@ def load_encoder(workdir, *, safe_mode=True):
         `HubEncoder`, is refused.
 
     Returns:
-      A `keras.Model`, float32 RGB images in [0, 1] -> `[B, R]`.
+      A `keras.Model`, float32 RGB images in [0, 1] -> `[B, R]`. Divide uint8
+      by 255 yourself: Keras casts integers to float32 before the first layer,
+      which cannot tell them from floats.
 
     Raises:
       ValueError: if there is no folder, or its encoder.keras is missing,

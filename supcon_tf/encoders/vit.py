@@ -73,7 +73,9 @@ def vit(
 
     Returns:
       A `keras.Model`: float32 RGB images `[B, height, width, 3]` in [0, 1] ->
-      float32 representations `[B, hidden_size]`.
+      float32 representations `[B, hidden_size]`. Divide
+      uint8 by 255 yourself: Keras casts integers to float32 before the first
+      layer, which cannot tell them from floats.
 
     Raises:
       ValueError: if an argument is out of its range.

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from supcon_tf.data.sources import raising_range_errors
 from supcon_tf.data.views import image_batches
 from supcon_tf.encoders.encoder_check import (
     check_encoder,
@@ -40,7 +41,8 @@ def encode_all(
       integer array.
 
     Raises:
-      ValueError: as in `image_size_of` and `image_batches`.
+      ValueError: as in `image_size_of` and `image_batches`; and if floats of
+        any batch leave [0, 1].
 
     Example:
       >>> representations, labels = encode_all(encoder, train)
@@ -56,7 +58,7 @@ def encode_all(
     )
     encode = encode_function(encoder, batch_size=batch_size)
     features, labels = [], []
-    for images, batch_labels in batches:
+    for images, batch_labels in raising_range_errors(batches):
         features.append(encode(images))
         labels.append(batch_labels.numpy())
     return np.concatenate(features), np.concatenate(labels)
@@ -211,7 +213,8 @@ def encode_with_progress(encoder, source, *, image_size=None, title="encode"):
     encode = encode_function(encoder, batch_size=BATCH_SIZE)
     features, labels = [], []
     with tqdm(total=len(source), desc=title, unit="img", disable=None) as bar:
-        for images, batch_labels in batches_for(encoder, source, **sizes):
+        batches = batches_for(encoder, source, **sizes)
+        for images, batch_labels in raising_range_errors(batches):
             features.append(encode(images))
             labels.append(batch_labels.numpy())
             if not np.isfinite(features[-1]).all():

@@ -40,9 +40,10 @@ _SIGNATURES = {
 class CheckedInputs:
     """Checks images and labels where their values are known: before the graph.
 
-    Arrays are checked whole. Of a `tf.data.Dataset`, a `PyDataset` or a
-    generator the first batch is read, and only if its images or labels are
-    such that their values matter. A step has no check.
+    Arrays are checked whole, and each batch of a generator. Of a
+    `tf.data.Dataset` or a `PyDataset` the first batch is read, and only if its
+    images or labels are such that their values matter: the others go into the
+    graph without Python, and a step has no check.
 
     A model has `_image_shape`, which makes of the shape of a batch that of one
     image without views, and may have a `_check_labels` of its own.
@@ -186,6 +187,8 @@ class CheckedInputs:
         else:
             images, labels = batch, None
         self._check_batch({"x": images, "y": labels}, has_labels=has_labels)
+        if isinstance(x, types.GeneratorType):
+            x = self._checked_each(x)
         shapes = [_shape(leaf) for leaf in keras.tree.flatten(images)]
         if then is not None and None not in shapes:
             size = shapes[0][0]
@@ -193,6 +196,13 @@ class CheckedInputs:
                 size = min(size, given.get("batch_size") or 32)
             then(images, labels, size)
         return x
+
+    def _checked_each(self, batches):
+        """Yields the batches of a generator, and checks the images of each."""
+        for batch in batches:
+            images = batch[0] if isinstance(batch, tuple) else batch
+            self._check_images(images)
+            yield batch
 
     def _has_values_to_check(self, spec):
         """Whether a batch with this `element_spec` has to be read."""

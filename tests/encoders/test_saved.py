@@ -18,6 +18,25 @@ def test_a_written_encoder_is_read_back(tmp_path):
     np.testing.assert_array_equal(again(images), encoder(images))
 
 
+def test_keras_casts_integers_before_a_layer_could_scale_them(tmp_path):
+    """Why nothing inside of encoder.keras can tell uint8 from floats.
+
+    When this fails, a first layer that divides integers by 255 would do, and
+    what the manual and the docstrings say of uint8 can go.
+    """
+    seen = []
+
+    class Looking(keras.layers.Layer):
+        def call(self, images):
+            seen.append(keras.backend.standardize_dtype(images.dtype))
+            return images
+
+    images = keras.Input((2, 2, 3))
+    model = keras.Model(images, keras.layers.Flatten()(Looking()(images)))
+    model(np.zeros((1, 2, 2, 3), np.uint8))
+    assert set(seen) == {"float32"}
+
+
 @pytest.mark.parametrize("workdir", [None, "", "/nowhere"])
 def test_a_folder_without_encoder_is_refused(workdir):
     with pytest.raises(ValueError, match="`workdir` must"):

@@ -28,6 +28,26 @@ def test_all_images_are_encoded_in_order():
     np.testing.assert_array_equal(same_labels, labels)
 
 
+@pytest.mark.parametrize("bad", [200.0, -1.0, np.nan], ids=str)
+@pytest.mark.parametrize("sides", [(4, 4), (None, None)], ids=str)
+def test_a_late_batch_out_of_range_is_refused_as_a_first_one(sides, bad):
+    """Only the first images of a Dataset are looked at before it is read."""
+    images = np.full((70, 4, 4, 3), 0.5, "float32")
+    dataset = tf.data.Dataset.from_generator(
+        lambda: zip(images, np.arange(70), strict=True),
+        output_signature=(
+            tf.TensorSpec((*sides, 3), tf.float32),
+            tf.TensorSpec((), tf.int64),
+        ),
+    )
+    encoder = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten()])
+    features, _ = encode_all(encoder, dataset, batch_size=32)
+    np.testing.assert_allclose(features, 0.5, atol=1e-6)
+    images[69, 3, 3, 2] = bad
+    with pytest.raises(ValueError, match=r"Float images must lie in \[0, 1\]"):
+        encode_all(encoder, dataset, batch_size=32)
+
+
 @pytest.mark.slow
 def test_an_encoder_of_any_size_takes_the_size_it_is_told():
     images = np.random.default_rng(0).random((5, 9, 9, 3), "float32")

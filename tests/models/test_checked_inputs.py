@@ -243,3 +243,17 @@ def test_paths_and_labelled_images_are_no_pixels():
 def test_predict_says_that_it_gives_projections():
     assert "projections" in SupConModel.predict.__doc__.split("\n")[0]
     assert "encode" in SupConModel.predict.__doc__.split("\n")[0]
+
+
+def test_each_batch_of_a_generator_is_checked():
+    """The first one alone was."""
+    model = SupConModel(small_encoder())
+    model.compile(loss=SupConLoss(), run_eagerly=True)
+
+    def batches(bad):
+        for high in (1, bad):
+            yield images(4, 2, 4, 4, 3) * high, np.array([0, 0, 1, 1])
+
+    model.fit(batches(1), verbose=0)
+    with pytest.raises(ValueError, match="Divide floats in 0 to 255 by 255"):
+        model.fit(batches(255), verbose=0)
