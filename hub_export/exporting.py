@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import pathlib
 import time
 
 import keras
@@ -21,6 +22,7 @@ from hub_export.outputs import (
 from hub_export.saved_model import write_saved_model
 from hub_export.tracing import check_encoder, training_of
 from hub_export.upload import write_upload
+from supcon_tf.config.last_lines import print_last_lines
 
 # The tolerances are relative to the largest feature, as `compare` measures.
 # Float32 holds seven digits, and the layers of an encoder cost one or two. In
@@ -105,7 +107,7 @@ def prepare(
             "upload": str(upload_folder(output)) if hugging_face else None,
             "seconds": time.monotonic() - started,
         }
-        print(_summary(facts))
+        _print_last_lines(facts)
         return facts
 
     return run
@@ -166,38 +168,29 @@ def _versions():
     }
 
 
-def _summary(facts):
-    height, width = (size or "any" for size in facts["images"][1:3])
-    rows = [
-        (
-            "images",
-            f"[any, {height}, {width}, 3] RGB, float32 in [0, 1] or uint8",
-        ),
-        ("features", f"[any, {facts['features']}] float32"),
-        *(
-            (name, f"[any, {width}] float32")
-            for name, (_, width) in facts["callables"].items()
-        ),
-        ("parameters", f"{facts['parameters']:,}"),
-        (
-            "read back",
-            "by a new process; differs by "
-            f"{facts['largest_difference']['inference']:.1e} of the largest "
-            "feature",
-        ),
-        ("card", facts["card"]),
-    ]
-    if facts["archive"]:
-        name, size = facts["archive"]["name"], facts["archive"]["bytes"]
-        rows.append(("archive", f"{name}, {size / 1e6:.1f} MB"))
+def _print_last_lines(facts):
+    """Prints what it takes and gives, how equal it is, and how it is loaded."""
+    sides = ", ".join(str(side or "any") for side in facts["images"][1:3])
+    path = pathlib.Path(facts["path"])
+    parts = {"features": facts["features"]}
+    parts |= {name: shape[-1] for name, shape in facts["callables"].items()}
+    given = ", ".join(f"{name} [B, {size}]" for name, size in parts.items())
+    written = [path.name, f"{path.name}.md"]
+    if archive := facts["archive"]:
+        written.append(f"{archive['name']} ({archive['bytes']:,} bytes)")
     if facts["upload"]:
-        rows.append(("hugging face", facts["upload"]))
-    table = "\n".join(f"  {name:<16}{value}" for name, value in rows)
-    return f"""\
-Exported to {facts["path"]} in {facts["seconds"]:.1f} s
-{table}
-
-Load it with
+        written.append(pathlib.Path(facts["upload"]).name)
+    print_last_lines(
+        f"images [B, {sides}, 3], RGB, float32 in [0, 1] or uint8 -> {given}; "
+        f"{facts['parameters']:,} parameters",
+        more="read back by a new process: it differs by "
+        f"{facts['largest_difference']['inference']:.1e} of the largest "
+        f"feature; {facts['seconds']:.0f} s",
+        folder=path.parent,
+        written=written,
+        following=["in Python:"],
+    )
+    print(f"""
   import tensorflow_hub as hub
-  encoder = hub.load("{facts["path"]}")
-  features = encoder(images)"""
+  encoder = hub.load({str(path)!r})
+  features = encoder(images)""")

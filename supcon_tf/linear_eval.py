@@ -8,7 +8,7 @@ looked at once, with the chosen settings.
 
 Reads W/encoder.keras and W/config.json, which supcon-pretrain wrote. Writes
 W/classifier.keras (images in, class scores out, class names inside) and
-W/linear_eval.json, and prints it.
+W/linear_eval.json, and prints the accuracy with others to compare it with.
 """
 
 import sys

@@ -194,6 +194,7 @@ def main(argv=None):
         PretrainConfig,
         values,
         {"objective": summaries(), "loss": ", ".join(LOSSES)},
+        come_first=False,
     )
     return run_command(
         "supcon-sweep",

@@ -41,14 +41,20 @@ def answers(*calls):
 @pytest.mark.slow
 def test_help_and_the_lists_do_not_wait_for_tensorflow():
     calls = [(module, "--help") for module in COMMANDS]
+    calls.append(("supcon_tf.pretrain", "--helpfull"))
     lists = [["--list_recipes"], ["--list_losses"]]
     calls.extend(("supcon_tf.pretrain", *flags) for flags in lists)
-    *helps, recipes, losses = answers(*calls)
+    *helps, full, recipes, losses = answers(*calls)
     for (out_status, out, err, libraries), name in zip(
         helps, COMMANDS.values(), strict=True
     ):
         assert (out_status, err, libraries) == (0, "", [])
         assert f"Flags of {name}:" in out
+        # About ten are explained, and after their examples: one looks at them.
+        begin, _, rest = out.partition(f"Flags of {name}:")
+        assert f"    {name}" in begin or name == "supcon-hub-export"
+        first, _, _ = rest.partition("Further flags")
+        assert 4 <= first.count("\n  --") <= 12, name
     for (status, out, err, loaded), name in (
         (recipes, "supcon_cifar10_resnet50"),
         (losses, "--loss_margin=0"),
@@ -56,7 +62,7 @@ def test_help_and_the_lists_do_not_wait_for_tensorflow():
         assert (status, err, loaded) == (0, "", [])
         assert name in out
     for objective in ("supcon, the labels by contrast", "max_margin, "):
-        assert objective in " ".join(helps[0][1].split())
+        assert objective in " ".join(full[1].split())
 
 
 @pytest.mark.slow

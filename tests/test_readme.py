@@ -93,7 +93,7 @@ def test_every_flag_of_the_pages_is_a_flag():
     from supcon_tf.photographs.search import SearchConfig
 
     known = {"recipe", "list_recipes", "list_losses", "workdir", "output"}
-    known |= {"help"}
+    known |= {"help", "helpfull"}
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}
     known |= {"hugging_face"}
     known |= {"include_projection", "include_classifier"}

@@ -14,6 +14,7 @@ import typing
 from absl import flags
 
 import supcon_tf
+from supcon_tf.config.help_text import help_text, under_heading
 from supcon_tf.config.settings import check_setting, plain_type
 from supcon_tf.errors import RunStoppedError
 
@@ -27,7 +28,7 @@ _START_UP_LINE = re.compile(
 )
 
 
-def define_flags(config_class, values, choices=None):
+def define_flags(config_class, values, choices=None, *, come_first=True):
     """Defines a flag for each field; a flag not given is None.
 
     A setting that may be None is set to that by `--NAME=none`.
@@ -37,6 +38,8 @@ def define_flags(config_class, values, choices=None):
       values: the `absl.flags.FlagValues` to define them in.
       choices: dict of the names of settings to what they may be, in words, for
         the help texts that leave a place for it.
+      come_first: whether --help begins with the settings that matter. A command
+        with many flags of its own lists them all under their headings.
     """
     choices = choices or {}
     for field in dataclasses.fields(config_class):
@@ -51,8 +54,14 @@ def define_flags(config_class, values, choices=None):
             bool: flags.BooleanParser,
             tuple: flags.ListParser,
         }[typing.get_origin(kind) or kind]()
+        # absl calls it a module, and keeps the flags of each together.
+        under = {"module_name": under_heading(field.metadata["heading"])}
+        if field.metadata["matters"] and come_first:
+            under = {}
         if kind is bool:
-            flags.DEFINE_bool(field.name, None, text, flag_values=values)
+            flags.DEFINE_bool(
+                field.name, None, text, flag_values=values, **under
+            )
             continue
         flags.DEFINE(
             _OrNone(parser) if kind is not field.type else parser,
@@ -60,6 +69,7 @@ def define_flags(config_class, values, choices=None):
             None,
             text,
             flag_values=values,
+            **under,
         )
 
 
@@ -145,7 +155,7 @@ def run_command(
 
     Args:
       program: name of the command.
-      usage: text that --help prints before the flags.
+      usage: text that --help prints before the flags, with examples.
       values: `absl.flags.FlagValues` with the command's flags, its own rather
         than absl's global ones, so that it can be called more than once.
       prepare: function of the parsed flags that checks everything, writes
@@ -162,8 +172,8 @@ def run_command(
     argv = sys.argv[1:] if is_program else list(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 0 is all
     if {"--help", "-h", "--helpfull"} & set(argv):
-        print(f"{usage.strip()}\n\nFlags of {program}:\n")
-        print(values.get_help(include_special_flags=False))
+        is_full = "--helpfull" in argv
+        print(help_text(program, usage, values, is_full=is_full))
         return 0
     if "--version" in argv:
         print(f"{program} {supcon_tf.__version__}")

@@ -1,6 +1,7 @@
 """The settings of `linear_eval`: a frozen dataclass, a flag a field."""
 
 import dataclasses
+import functools
 
 from supcon_tf.config.settings import refuse_unused, setting
 from supcon_tf.config.training import (
@@ -11,28 +12,35 @@ from supcon_tf.config.training import (
     TrainingConfig,
 )
 
+_fast = functools.partial(setting, heading="With --method=fast")
+_augmented = functools.partial(setting, heading="With --method=augmented")
+_common = functools.partial(setting, heading="The images and the rest")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinearEvalConfig(TrainingConfig):
     """The settings of `linear_eval`. A flag's text documents its field."""
 
-    data_dir: str | None = setting(
-        None, "Folder of the images, if not where pretraining found them."
+    data_dir: str | None = _common(
+        None,
+        "Folder of the images, if not where pretraining found them.",
+        matters=True,
     )
-    method: str = setting(
+    method: str = _common(
         "fast",
         "fast: the images are encoded once, and logistic regression is fitted "
         "to that. augmented: a dense layer is trained on images that are "
         "augmented anew in each epoch, the official second stage.",
         (lambda value: value in ("fast", "augmented"), "fast or augmented"),
+        matters=True,
     )
-    validation_fraction: float = setting(
+    validation_fraction: float = _common(
         0.1,
         "Part of the training images, class by class, that is held out to "
         "choose l2 or learning rate, where there are several to choose from.",
         (lambda value: 0 < value < 1, "in (0, 1)"),
     )
-    eval_augmentation: str = setting(
+    eval_augmentation: str = _common(
         "center_crop",
         "How images are cut that are not augmented: center_crop or "
         "resize_then_crop.",
@@ -41,30 +49,31 @@ class LinearEvalConfig(TrainingConfig):
             "center_crop or resize_then_crop",
         ),
     )
-    l2: tuple[float, ...] = setting(
+    l2: tuple[float, ...] = _fast(
         (1.0,),
         "fast: weight of |kernel|^2 / 2 against the summed cross-entropy of "
         "the training images; one, or several to choose from.",
         ALL_POSITIVE,
+        matters=True,
     )
-    max_iterations: int = setting(
+    max_iterations: int = _fast(
         1000, "fast: iterations of L-BFGS at most.", AT_LEAST_1
     )
-    augmentation: str | None = setting(
+    augmentation: str | None = _augmented(
         None,
         "augmented: augmentation, by its name in AUGMENTATIONS; by default "
         "that of pretraining.",
     )
-    base_learning_rates: tuple[float, ...] = setting(
+    base_learning_rates: tuple[float, ...] = _augmented(
         (0.01, 0.03, 0.1, 0.3, 1.0),
         "augmented: peak learning rates for 256 images a batch, one or several "
         "to choose from.",
         ALL_POSITIVE,
     )
-    weight_decay: float = setting(
+    weight_decay: float = _augmented(
         0.0, "augmented: L2 in the gradient of the kernel.", AT_LEAST_0
     )
-    kernel_initializer: str = setting(
+    kernel_initializer: str = _augmented(
         "glorot_uniform",
         "augmented: how the kernel starts, glorot_uniform or zeros.",
         (
@@ -72,12 +81,12 @@ class LinearEvalConfig(TrainingConfig):
             "glorot_uniform or zeros",
         ),
     )
-    seed: int = setting(
+    seed: int = _common(
         0,
         "Decides held-out part, order, augmentations, initial weights.",
         SEED,
     )
-    strategy: str = setting(
+    strategy: str = _common(
         "auto",
         "Where to encode the images: one_device; mirrored, all GPUs of this "
         "machine; tpu; or auto, what there is.",

@@ -10,16 +10,32 @@ from supcon_tf.errors import nearest
 from supcon_tf.files import as_json
 
 
-def setting(default, help_text, allowed=None):
+def setting(
+    default,
+    help_text,
+    allowed=None,
+    *,
+    heading="Further settings",
+    matters=False,
+):
     """A dataclass field that is a flag.
 
     Args:
       default: the value where no recipe says otherwise.
       help_text: text of the flag.
       allowed: None, or a pair: a predicate and what it allows, in words.
+      heading: under which --help lists the flag.
+      matters: whether --help begins with it instead, among the about ten flags
+        of a command that people set.
     """
     return dataclasses.field(
-        default=default, metadata={"help": help_text, "allowed": allowed}
+        default=default,
+        metadata={
+            "help": help_text,
+            "allowed": allowed,
+            "heading": heading,
+            "matters": matters,
+        },
     )
 
 

@@ -1,9 +1,12 @@
 """How something is trained, and the ranges that settings are checked for."""
 
 import dataclasses
+import functools
 
 from supcon_tf.config.settings import Checked, setting
 
+_training = functools.partial(setting, heading="How it is trained")
+_running = functools.partial(setting, heading="Where and how it runs")
 POSITIVE = (lambda value: value > 0, "> 0")
 POSITIVE_OR_NONE = (lambda value: value is None or value > 0, "> 0")
 AT_LEAST_0 = (lambda value: value >= 0, ">= 0")
@@ -24,44 +27,48 @@ RGB = (lambda value: len(value) == 3, "three floats, R, G and B")
 class TrainingConfig(Checked):
     """How something is trained, whatever it is."""
 
-    batch_size: int = setting(256, "Images in a global batch.", AT_LEAST_1)
-    epochs: int = setting(100, "Passes over the images.", AT_LEAST_1)
-    warmup_epochs: float = setting(
+    batch_size: int = _training(
+        256, "Images in a global batch.", AT_LEAST_1, matters=True
+    )
+    epochs: int = _training(
+        100, "Passes over the images.", AT_LEAST_1, matters=True
+    )
+    warmup_epochs: float = _training(
         0.0, "Linear warm-up of the learning rate, epochs.", AT_LEAST_0
     )
-    schedule: str = setting(
+    schedule: str = _training(
         "cosine",
         "Learning rate after the warm-up: cosine, constant, exponential or "
         "steps.",
     )
-    decay_rate: float | None = setting(
+    decay_rate: float | None = _training(
         None, "Factor of each drop, with exponential and steps.", RATE_OR_NONE
     )
-    epochs_per_decay: float | None = setting(
+    epochs_per_decay: float | None = _training(
         None, "Epochs from drop to drop, with exponential.", POSITIVE_OR_NONE
     )
-    decay_epochs: tuple[float, ...] = setting(
+    decay_epochs: tuple[float, ...] = _training(
         (), "Epochs of the drops after the warm-up, with steps."
     )
-    optimizer: str = setting(
+    optimizer: str = _training(
         "sgd", "sgd, nesterov, lars, rmsprop, adam or adamw."
     )
-    momentum: float = setting(
+    momentum: float = _training(
         0.9, "Momentum of sgd, nesterov, lars and rmsprop.", FRACTION
     )
-    epsilon: float | None = setting(
+    epsilon: float | None = _training(
         None,
         "Keeps the divisor from 0, with rmsprop, adam and adamw.",
         POSITIVE_OR_NONE,
     )
-    label_smoothing: float = setting(
+    label_smoothing: float = _training(
         0.0,
         "With cross-entropy: this part of each label is spread over all "
         "classes.",
         FRACTION,
     )
 
-    safe_mode: bool = setting(
+    safe_mode: bool = _running(
         True,
         "Refuse an encoder that holds code, as one does that started from a "
         "SavedModel; --nosafe_mode trusts whom it is from.",

@@ -41,6 +41,7 @@ class AskingConfig(Checked):
         "Height and width of the images, pixels, for an encoder that takes any "
         "size and has no workdir.",
         AT_LEAST_1_OR_NONE,
+        matters=True,
     )
     batch_size: int = setting(
         32, "Photographs that are encoded at once.", AT_LEAST_1
@@ -66,12 +67,19 @@ class EmbedConfig(AskingConfig):
         "Folder that supcon-pretrain wrote, PATH.keras, the folder, .tar.gz "
         "archive or URL of a SavedModel, supcon_tf:NAME, keras_hub:PRESET or "
         "keras_cv:PRESET.",
+        matters=True,
     )
-    images: str | None = setting(None, "Folder of the photographs.")
-    output: str | None = setting(None, "File to write: .npz, .csv or .parquet.")
-    overwrite: bool = setting(False, "Replace an earlier file.")
+    images: str | None = setting(
+        None, "Folder of the photographs.", matters=True
+    )
+    output: str | None = setting(
+        None, "File to write: .npz, .csv or .parquet.", matters=True
+    )
+    overwrite: bool = setting(False, "Replace an earlier file.", matters=True)
     head: bool = setting(
-        True, "Use the similarity_head.keras of a workdir if it is there."
+        True,
+        "Use the similarity_head.keras of a workdir if it is there.",
+        matters=True,
     )
 
 

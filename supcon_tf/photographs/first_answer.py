@@ -25,6 +25,7 @@ from supcon_tf.config.command_line import (
     overridden,
     run_command,
 )
+from supcon_tf.config.last_lines import print_last_lines, shell_word
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1, AT_LEAST_1_OR_NONE, SEED
 from supcon_tf.files import check_folder, only_writer, write_json, written_whole
@@ -42,25 +43,32 @@ class PhotosConfig(Checked):
         None,
         "Folder of the photographs: PATH/CLASS/*, or PATH/train/CLASS/* and "
         "PATH/test/CLASS/*. supcon-images PATH shows what it holds.",
+        matters=True,
     )
     initial_encoder: str = setting(
         _RECIPE.initial_encoder,
         "The encoder: PATH.keras, a folder that supcon-pretrain wrote, a "
         "SavedModel or its URL, keras:NAME, keras_hub:PRESET, "
         "keras_cv:PRESET or supcon_tf:NAME.",
+        matters=True,
     )
     image_size: int = setting(
-        _RECIPE.image_size, "Height and width of the views, pixels.", AT_LEAST_1
+        _RECIPE.image_size,
+        "Height and width of the views, pixels.",
+        AT_LEAST_1,
+        matters=True,
     )
     num_views: int = setting(
         5,
         "Views of each photograph that are encoded: the centre, and crops.",
         AT_LEAST_1,
+        matters=True,
     )
     max_samples: int | None = setting(
         None,
         "Learn from so many of the photographs, as many of each class.",
         AT_LEAST_1_OR_NONE,
+        matters=True,
     )
     max_pixels: int | None = setting(
         None,
@@ -203,7 +211,7 @@ def _run(config, settings, workdir, encoder, train, test):
     write_json(workdir / "first_answer.json", results)
     # Last: where encoder.keras is, the folder can be asked.
     write_encoder(encoder, workdir)
-    print(_text(results, workdir))
+    _print_last_lines(results, workdir)
     return results
 
 
@@ -251,32 +259,32 @@ def _facts(path):
     return str(path), facts.st_size, facts.st_mtime_ns
 
 
-def _text(results, workdir):
-    """The five lines that a person wants."""
-    count = results["num_test_images"]
-    lines = [
-        f"top-1 {results['top_1_accuracy']:.3f} on {count} photographs that "
-        f"were not learnt from (chance {1 / len(results['class_names']):.3f})"
-    ]
+def _print_last_lines(results, workdir):
+    """Prints the five lines that a person wants."""
+    count, where = results["num_test_images"], shell_word(workdir)
+    similar = None
     found = [
         results[name]["map_at_r"] for name in ("frozen", "similarity_head")
     ]
     if None not in found:
-        lines.append(
+        similar = (
             f"similar photographs: MAP@R {found[1]:.3f} with the similarity "
-            f"head, {found[0]:.3f} without"
+            f"head, {found[0]:.3f} without; {results['seconds']:.0f} s; "
+            "first_answer.json has all numbers"
         )
-    return "\n".join(
-        [
-            *lines,
-            f"{results['num_train_images']} photographs of "
-            f"{len(results['class_names'])} classes in "
-            f"{results['seconds']:.0f} s; all numbers are in first_answer.json",
-            "Wrote classifier.keras, similarity_head.keras and encoder.keras "
-            f"to {workdir}",
-            f"Next: supcon-predict --workdir={workdir} PHOTO, or "
-            f"supcon-search --encoder={workdir} --images=FOLDER PHOTO",
-        ]
+    num_classes = len(results["class_names"])
+    print_last_lines(
+        f"top-1 {results['top_1_accuracy']:.4f} on {count} photographs that "
+        f"were not among the {results['num_train_images']} of {num_classes} "
+        "classes that it learnt from",
+        compared=[(1 / num_classes, "chance")],
+        more=similar,
+        folder=workdir,
+        written=["classifier.keras", "similarity_head.keras", "encoder.keras"],
+        following=[
+            f"supcon-predict --workdir={where} PHOTO",
+            f"supcon-search --encoder={where} --images=FOLDER PHOTO",
+        ],
     )
 
 

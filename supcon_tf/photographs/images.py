@@ -22,6 +22,7 @@ import sys
 from absl import flags
 
 from supcon_tf.config.command_line import define_flags, overridden, run_command
+from supcon_tf.config.last_lines import shell_word
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.data.image_folder import read_image_folder
@@ -34,16 +35,21 @@ from supcon_tf.photographs.folder_report import NAMES, report_of, table_of
 class ImagesConfig(Checked):
     """The settings of `supcon-images`. A flag's text documents its field."""
 
-    all: bool = setting(False, f"Print all names, not {NAMES} of each kind.")
-    json: str | None = setting(None, "File for the same as JSON.")
+    all: bool = setting(
+        False, f"Print all names, not {NAMES} of each kind.", matters=True
+    )
+    json: str | None = setting(None, "File for the same as JSON.", matters=True)
     figures: str | None = setting(
-        None, "Folder for contact sheets, images.png, ...; made if need be."
+        None,
+        "Folder for contact sheets, images.png, ...; made if need be.",
+        matters=True,
     )
     max_pixels: int | None = setting(
         None,
         "Leave out images of more pixels, before they are decoded; by default "
         "Pillow's limit, 89 million.",
         AT_LEAST_1_OR_NONE,
+        matters=True,
     )
 
 
@@ -63,6 +69,7 @@ def prepare(folder, config):
 
     def run():
         print(table_of(report, found, names=None if config.all else NAMES))
+        written = []
         if "figures" in outputs:
             from supcon_tf.photographs.contact_sheet import draw_contact_sheets
 
@@ -70,13 +77,16 @@ def prepare(folder, config):
                 names = draw_contact_sheets(
                     found, outputs["figures"], max_pixels=config.max_pixels
                 )
-            for name in names:
-                print(f"Written: {outputs['figures'] / name}")
+            written += [str(outputs["figures"] / name) for name in names]
         if "json" in outputs:
             outputs["json"].parent.mkdir(parents=True, exist_ok=True)
             with written_whole(outputs["json"]) as path:
                 path.write_text(_json(report), encoding="utf-8")
-            print(f"Written: {outputs['json']}")
+            written.append(str(outputs["json"]))
+        for name in written:
+            print(f"Wrote {name}")
+        where = shell_word(folder)
+        print(f"Next: supcon-photos --data_dir={where} --workdir=W")
 
     return run
 

@@ -47,22 +47,35 @@ class PredictConfig(AskingConfig):
     """The settings of `supcon-predict`. A flag's text documents its field."""
 
     workdir: str | None = setting(
-        None, "Folder that supcon-linear-eval wrote classifier.keras to."
+        None,
+        "Folder that supcon-linear-eval wrote classifier.keras to.",
+        matters=True,
     )
-    top: int = setting(1, "How many classes are shown.", AT_LEAST_1)
-    csv: str | None = setting(None, "File to write a table to, too.")
-    json: str | None = setting(None, "File to write the results to, too.")
+    top: int = setting(
+        1, "How many classes are shown.", AT_LEAST_1, matters=True
+    )
+    csv: str | None = setting(
+        None, "File to write a table to, too.", matters=True
+    )
+    json: str | None = setting(
+        None, "File to write the results to, too.", matters=True
+    )
     unknown: bool = setting(
-        True, f"Say {NONE_OF_THESE!r} where no training image is near."
+        True,
+        f"Say {NONE_OF_THESE!r} where no training image is near.",
+        matters=True,
     )
     keep: float = setting(
         0.95,
         "Part of the held-out training images that must not be called "
         f"{NONE_OF_THESE!r}.",
         (lambda value: 0 < value < 1, "in (0, 1)"),
+        matters=True,
     )
     data_dir: str | None = setting(
-        None, "Folder of the training images, if not where they were."
+        None,
+        "Folder of the training images, if not where they were.",
+        matters=True,
     )
 
 

@@ -41,14 +41,21 @@ class SearchConfig(AskingConfig):
         "Folder that supcon-pretrain wrote, PATH.keras, the folder, .tar.gz "
         "archive or URL of a SavedModel, supcon_tf:NAME, keras_hub:PRESET or "
         "keras_cv:PRESET.",
+        matters=True,
     )
-    images: str | None = setting(None, "Folder that is searched.")
-    top: int = setting(10, "How many are shown for a query.", AT_LEAST_1)
-    json: str | None = setting(None, "File to write the results to, too.")
+    images: str | None = setting(None, "Folder that is searched.", matters=True)
+    top: int = setting(
+        10, "How many are shown for a query.", AT_LEAST_1, matters=True
+    )
+    json: str | None = setting(
+        None, "File to write the results to, too.", matters=True
+    )
     index: str | None = setting(
-        None, f"File of the vectors; by default FOLDER/{INDEX_NAME}."
+        None,
+        f"File of the vectors; by default FOLDER/{INDEX_NAME}.",
+        matters=True,
     )
-    rebuild: bool = setting(False, "Make the index anew.")
+    rebuild: bool = setting(False, "Make the index anew.", matters=True)
     index_dtype: str = setting(
         "float32",
         "Numbers of a new index: float32, or float16, half the size and slower "
@@ -59,7 +66,9 @@ class SearchConfig(AskingConfig):
         ),
     )
     head: bool = setting(
-        True, "Use the similarity_head.keras of a workdir if it is there."
+        True,
+        "Use the similarity_head.keras of a workdir if it is there.",
+        matters=True,
     )
 
 

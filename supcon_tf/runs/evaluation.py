@@ -7,6 +7,7 @@ import time
 
 from keras import ops
 
+from supcon_tf.config.last_lines import print_last_lines, shell_word
 from supcon_tf.corruptions import CORRUPTIONS, LEFT_OUT
 from supcon_tf.encoders.frozen import frozen_encoder
 from supcon_tf.evaluation.measures import measure
@@ -203,9 +204,36 @@ def _report(config, output, results, representations, train, test):
             )
     write_json(output / _RESULTS, results)
     (output / _UNFINISHED).unlink()
+    _print_last_lines(results, output, config)
+
+
+def _print_last_lines(results, output, config):
+    """Prints what is kept of the table, and how it is looked at."""
+    found, baseline = results["encoder"], results["baseline"]
+    following = []
+    if results["page"]:
+        following.append(f"open {shell_word(output / results['page'])}")
+    if results["projector"]:
+        where = shell_word(output / results["projector"])
+        following.append(f"tensorboard --logdir={where}")
+    if not following:
+        following.append("the same command with --page --overwrite")
     written = [*results["figures"], results["projector"], results["page"]]
-    for name in [*filter(None, written), _RESULTS]:
-        print(f"Wrote {output / name}")
+    print_last_lines(
+        f"top-1 {found['linear_probe']['top_1_accuracy']:.4f} by a linear "
+        f"probe, {found['knn']['top_1_accuracy']:.4f} by nearest neighbours, "
+        f"on {results['num_test_images']:,} test images of {config.dataset}",
+        compared=[
+            (
+                baseline and baseline["linear_probe"]["top_1_accuracy"],
+                "the baseline's linear probe",
+            ),
+            (1 / len(results["class_names"]), "chance"),
+        ],
+        folder=output,
+        written=[*filter(None, written), _RESULTS],
+        following=following,
+    )
 
 
 def _is_begun(output):

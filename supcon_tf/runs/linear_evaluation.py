@@ -9,6 +9,7 @@ import time
 
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.config import PretrainConfig
+from supcon_tf.config.last_lines import print_last_lines, shell_word
 from supcon_tf.config.settings import named, read_json
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
@@ -84,11 +85,36 @@ def prepare(config, workdir):
         with written_whole(workdir / "classifier.keras") as path:
             classifier.save(path)
         text = write_json(workdir / "linear_eval.json", results)
-        print(text, end="")
-        print(f"Wrote {workdir / 'classifier.keras'}")
+        _print_last_lines(results, workdir)
         return json.loads(text)
 
     return run
+
+
+def _print_last_lines(results, workdir):
+    """Prints the accuracy, those to compare it with, and what comes next."""
+    num_classes = len(results["class_names"])
+    where = shell_word(workdir)
+    print_last_lines(
+        f"top-1 {results['top_1_accuracy']:.4f} on "
+        f"{results['num_test_images']:,} test images, by a linear classifier "
+        "on the frozen encoder",
+        compared=[
+            (results["classifier_top_1_accuracy"], "the run's own classifier"),
+            (results["untrained_top_1_accuracy"], "the untrained encoder"),
+            (results["raw_pixel_1nn_accuracy"], "nearest image by pixels"),
+            (1 / num_classes, "chance"),
+        ],
+        more=f"{results['num_train_images']:,} training images of "
+        f"{num_classes} classes, {results['seconds']:.0f} s; linear_eval.json "
+        "has all numbers and settings",
+        folder=workdir,
+        written=["classifier.keras", "linear_eval.json"],
+        following=[
+            f"supcon-evaluate --encoder={where} --output=DIR --page",
+            f"supcon-hub-export --workdir={where} --output=DIR",
+        ],
+    )
 
 
 def _own_classifier(workdir, strategy, safe_mode):

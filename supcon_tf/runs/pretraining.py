@@ -17,6 +17,7 @@ from supcon_tf.callbacks.history import (
     StopIfDiverged,
 )
 from supcon_tf.callbacks.stuck_loss import StuckLossWarning
+from supcon_tf.config.last_lines import print_last_lines, shell_word
 from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.distribution.workers import (
     from_chief,
@@ -157,11 +158,10 @@ def _prepare(config, workdir, strategy):
             fit([*watching, *_callbacks(config, workdir)], verbose="auto")
             if best:
                 best.restore(model)
-                print(
-                    f"Epoch {best.epoch} was best, {best.value:.4f} top-1 on "
-                    f"{len(watched)} held-out training images"
-                )
-            write_models(model, config, workdir)
+            written = write_models(model, config, workdir)
+            _print_last_lines(
+                workdir, written, len(images), best, watched and len(watched)
+            )
 
     def run():
         with reporting_stopped_workers(strategy):
@@ -173,6 +173,34 @@ def _prepare(config, workdir, strategy):
         return encoder
 
     return run
+
+
+def _print_last_lines(workdir, written, num_images, best, num_watched):
+    """Prints how far it came, and what comes next."""
+    rows = EpochHistory(workdir / "history.csv").rows
+    last = rows[-1] if rows else {}
+    name = "contrastive_loss" if "contrastive_loss" in last else "loss"
+    loss, collapsed = (
+        float(last[key]) if key in last else None
+        for key in (name, "collapsed_loss")
+    )
+    result = f"{len(rows)} epochs of {num_images:,} images"
+    if loss is not None:
+        result += f": {name} {loss:.4f}"
+    more = None
+    if best:
+        more = (
+            f"top-1 {best.value:.4f} on {num_watched} held-out training images "
+            f"after epoch {best.epoch}, the best one, which is kept"
+        )
+    print_last_lines(
+        result,
+        compared=[(collapsed, "the loss if all projections were the same")],
+        more=more,
+        folder=workdir,
+        written=[*written, "history.csv"],
+        following=[f"supcon-linear-eval --workdir={shell_word(workdir)}"],
+    )
 
 
 def _check_batch(config, num_replicas):

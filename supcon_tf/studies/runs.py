@@ -11,6 +11,7 @@ import time
 import traceback
 
 from supcon_tf.config import LinearEvalConfig, PretrainConfig
+from supcon_tf.config.last_lines import print_last_lines
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.errors import RunStoppedError
 from supcon_tf.files import as_json, only_writer, written_whole
@@ -86,9 +87,10 @@ def run_study(configs, output, *, about, jobs=1, figure=True):
             write_rows(output / "results.csv", rows.values(), varied)
         rows = in_order(rows.values(), varied)
         print(results_table(rows, varied))
-        print(f"Wrote {output / 'results.csv'}")
-        if figure:
-            _draw(about, rows, output / f"{study}.png")
+        written = ["results.csv"]
+        if figure and _draw(about, rows, output / f"{study}.png"):
+            written.append(f"{study}.png")
+        _print_last_lines(rows, output, written)
     names = {run.name for run, _ in configs}
     failed = [r for r in rows if r["error"] is not None and r["run"] in names]
     if failed:
@@ -252,13 +254,14 @@ def _finished_row(run, study, workdir, seconds):
 
 
 def _draw(about, rows, path):
+    """Draws the figure; returns whether there was anything to draw."""
     name = about["study"]
     study = STUDIES[name]
     column = study.column or study.varied[0]
     if not any(
         row["error"] is None and row.get(column) is not None for row in rows
     ):
-        return
+        return False
     title = f"Study: {name.replace('_', ' ')} (recipe {about['recipe']})"
     loss = about["overrides"].get("loss", "supcon")
     if loss != "supcon":
@@ -273,4 +276,22 @@ def _draw(about, rows, path):
             accuracy_curves(
                 rows, study.column, aside, label=study.label, title=title
             )
-    print(f"Wrote {path}")
+    return True
+
+
+def _print_last_lines(rows, output, written):
+    """Prints which run was right most often, and where the numbers are."""
+    finished = [row for row in rows if row["error"] is None]
+    best = max(finished, key=lambda row: row["top_1_accuracy"], default=None)
+    result = "No run has finished"
+    if best is not None:
+        result = (
+            f"{len(finished)} of {len(rows)} runs have finished; the highest "
+            f"top-1 is {best['top_1_accuracy']:.4f}, of {best['run']}"
+        )
+    print_last_lines(
+        result,
+        folder=output,
+        written=written,
+        following=["the same command with more --seeds, which adds runs"],
+    )

@@ -210,6 +210,9 @@ def write_models(model, config, workdir):
       model: the trained model, an `EncoderModel`.
       config: `PretrainConfig` of the run.
       workdir: as for `look_at`.
+
+    Returns:
+      The names of the files.
     """
     name = OBJECTIVES[config.objective].model_file
     with written_whole(workdir / name) as path:
@@ -219,7 +222,7 @@ def write_models(model, config, workdir):
         (workdir / stale).unlink(missing_ok=True)
     # Last: where encoder.keras is, the run is finished.
     write_encoder(model.representation_model(), workdir)
-    print(f"Wrote {workdir / 'encoder.keras'}")
+    return [name, "encoder.keras"]
 
 
 def write_encoder(encoder, workdir):

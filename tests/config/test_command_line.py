@@ -129,12 +129,23 @@ def test_a_mistake_of_ours_keeps_its_traceback():
         run(prepare=lambda values: fail)
 
 
-def test_help_prints_the_usage_and_every_flag(capsys):
+def test_help_begins_with_the_usage_and_names_every_flag(capsys):
     assert run("--help") == 0
-    out = capsys.readouterr().out
-    assert out.startswith("What it does.")
+    short = capsys.readouterr().out
+    assert run("--helpfull") == 0
+    full = capsys.readouterr().out
+    assert len(short) < len(full) / 2
+    for out in (short, full):
+        assert out.startswith("What it does.")
+        for field in dataclasses.fields(LinearEvalConfig):
+            assert f"--{field.name}" in out or f"--[no]{field.name}" in out
+    first, _, rest = short.partition("Further flags, which the-command --help")
     for field in dataclasses.fields(LinearEvalConfig):
-        assert f"--{field.name}" in out or f"--[no]{field.name}" in out
+        is_first = f"  --{field.name}: " in first
+        assert is_first == field.metadata["matters"], field.name
+    assert "With --method=fast: --max_iterations" in rest
+    assert "    --max_iterations: fast: iterations" not in full
+    assert "  --max_iterations: fast: iterations of L-BFGS" in full
 
 
 def test_a_failure_that_is_expected_is_one_line_too(capsys):

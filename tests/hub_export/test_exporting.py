@@ -238,7 +238,8 @@ def test_printed_lines_load_the_encoder(workdir, tmp_path, capsys, quickly):
     arguments = [f"--workdir={workdir}", f"--output={tmp_path / 'out'}"]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
-    lines = printed.split("Load it with\n")[1].splitlines()
+    assert f"Wrote out and out.md to {tmp_path}\n" in printed
+    lines = printed.split("Next: in Python:\n")[1].splitlines()
     names = {"images": np.zeros((2, 8, 8, 3), np.float32)}
     exec("\n".join(line.strip() for line in lines), names)
     assert names["features"].shape == (2, 6)

@@ -16,7 +16,7 @@ def test_a_sheet_has_a_row_of_each_class(tmp_path, capsys):
     )
     out, err = capsys.readouterr()
     assert (status, err) == (0, "")
-    assert f"Written: {tmp_path / 'figures' / 'images.png'}" in out
+    assert f"Wrote {tmp_path / 'figures' / 'images.png'}" in out
     (path,) = (tmp_path / "figures").glob("*.png")
     sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
     thirds = np.array_split(sheet, 3)

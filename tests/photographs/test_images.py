@@ -39,7 +39,7 @@ def test_the_json_file_has_the_same(photos, tmp_path, capsys):
     path = tmp_path / "reports" / "report.json"
     for _ in range(2):  # it replaces an earlier one of its own
         assert images.main([str(photos), f"--json={path}"]) == 0
-    assert f"Written: {path}" in capsys.readouterr().out
+    assert f"Wrote {path}" in capsys.readouterr().out
     text = path.read_text("utf-8")
     assert '"猫"' in text
     report = json.loads(text)

@@ -194,7 +194,12 @@ def test_the_command_prints_a_table_of_what_it_writes(
     assert f"linear probe, top-1 {accuracy:>32.4f}\n" in out
     score = results["encoder"]["retrieval"]["map_at_r"]
     assert f"retrieval, MAP@R {score:>35.4f}\n" in out
-    assert f"Wrote {tmp_path / 'evaluation.json'}" in out
+    first, chance, wrote, following = out.splitlines()[-4:]
+    assert first.startswith(f"top-1 {accuracy:.4f} by a linear probe, ")
+    assert first.endswith(" on 50 test images of digits")
+    assert chance == "To compare with: 0.1000, chance"
+    assert wrote == f"Wrote evaluation.json to {tmp_path}"
+    assert following.startswith("Next: ")
     for key in ("baseline", "mean_corruption_error"):
         assert results[key] is None
     assert results["encoder"]["transfer"] is None

@@ -13,6 +13,7 @@ from supcon_tf import linear_eval, load_dataset, pretrain
 from supcon_tf.config import LinearEvalConfig
 from supcon_tf.evaluation import nearest_neighbor_accuracy
 from supcon_tf.recipes import RECIPES
+from supcon_tf.runs import linear_evaluation
 
 pytestmark = pytest.mark.slow  # all need a pretrained encoder
 
@@ -52,6 +53,24 @@ def test_the_results_are_those_of_the_classifier_that_is_written(
     assert results["raw_pixel_1nn_accuracy"] == nearest_neighbor_accuracy(
         train, test, image_size=8
     )
+
+
+def test_it_ends_with_the_accuracy_and_the_yardsticks(workdir, results, capsys):
+    """It printed two pages of JSON, which is in the file."""
+    linear_evaluation._print_last_lines(results, workdir)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    top_1 = results["top_1_accuracy"]
+    assert lines[0].startswith(f"top-1 {top_1:.4f} on 360 test images, by a")
+    untrained = results["untrained_top_1_accuracy"]
+    nearest = results["raw_pixel_1nn_accuracy"]
+    assert lines[1] == (
+        f"To compare with: {untrained:.4f}, the untrained encoder; "
+        f"{nearest:.4f}, nearest image by pixels; 0.1000, chance"
+    )
+    written = "Wrote classifier.keras and linear_eval.json to"
+    assert lines[3] == f"{written} {workdir}"
+    assert "supcon-hub-export --workdir=" in lines[4]
 
 
 def test_a_little_pretraining_beats_none(results):

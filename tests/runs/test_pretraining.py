@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from supcon_tf import AUGMENTATIONS, DATASETS, ENCODERS, pretrain
 from supcon_tf.config import PretrainConfig
 from supcon_tf.config.settings import read_json
 from supcon_tf.recipes import RECIPES
+from supcon_tf.runs import pretraining
 
 TINY = dataclasses.replace(
     RECIPES["digits"],
@@ -536,3 +538,21 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "checkpoint-00001.npz, or one before it, must be a whole" in err
+
+
+def test_a_run_ends_with_how_far_it_came_and_the_next_command(tmp_path, capsys):
+    workdir = tmp_path / "my run"
+    workdir.mkdir()
+    (workdir / "history.csv").write_text(
+        "epoch,contrastive_loss,collapsed_loss,loss\n1,6,6.2,7\n2,5.5,6.2,6\n"
+    )
+    best = types.SimpleNamespace(value=0.75, epoch=1)
+    pretraining._print_last_lines(workdir, ["encoder.keras"], 1000, best, 20)
+    assert capsys.readouterr().out.splitlines() == [
+        "2 epochs of 1,000 images: contrastive_loss 5.5000",
+        "To compare with: 6.2000, the loss if all projections were the same",
+        "top-1 0.7500 on 20 held-out training images after epoch 1, the best "
+        "one, which is kept",
+        f"Wrote encoder.keras and history.csv to {workdir}",
+        f"Next: supcon-linear-eval --workdir='{workdir}'",
+    ]
