@@ -10,10 +10,18 @@ import tensorflow as tf
 
 from hub_export import read_back
 from hub_export.tracing import check_encoder, own_shape, ready_to_trace
+from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.encoders.endpoints import with_endpoints
 
 
-def compare(encoder, loaded, *, projection_head=None, classifier=None):
+def compare(
+    encoder,
+    loaded,
+    *,
+    projection_head=None,
+    classifier=None,
+    preprocessing=None,
+):
     """Computes the largest differences of a loaded SavedModel from its encoder.
 
     Both are given the same random images, as uint8 and as float32. There are
@@ -34,6 +42,7 @@ def compare(encoder, loaded, *, projection_head=None, classifier=None):
       projection_head: the projection head that `write_saved_model` was given,
         or None.
       classifier: the classifier that `write_saved_model` was given, or None.
+      preprocessing: likewise.
 
     Returns:
       `{"inference": float, "training": float}`, the largest difference in each
@@ -54,11 +63,18 @@ def compare(encoder, loaded, *, projection_head=None, classifier=None):
     images = loaded.signatures["serving_default"].inputs[0]
     pixels = example_pixels(encoder, images.shape)
     expected = _expected(encoder, projection_head, classifier, pixels)
+    expected |= _preprocessed(preprocessing, pixels)
     return _differences(expected, read_back.answers(loaded, pixels))
 
 
 def compare_in_new_process(
-    encoder, folder, pixels, *, projection_head=None, classifier=None
+    encoder,
+    folder,
+    pixels,
+    *,
+    projection_head=None,
+    classifier=None,
+    preprocessing=None,
 ):
     """Compares as `compare` does, but another process loads the SavedModel.
 
@@ -84,6 +100,7 @@ def compare_in_new_process(
         received = {name: file[name] for name in file.files}
     with tf.device("CPU:0"):
         expected = _expected(encoder, projection_head, classifier, pixels)
+        expected |= _preprocessed(preprocessing, pixels)
     return _differences(expected, received)
 
 
@@ -156,6 +173,19 @@ def _expected(encoder, projection_head, classifier, pixels):
                     for name, output in {**outputs, **state}.items():
                         results[f"{index}/{mode}/{name}"] = output.numpy()
         return results
+
+
+def _preprocessed(preprocessing, pixels):
+    """What evaluation makes of the images, under the names of `read_back`."""
+    if preprocessing is None:
+        return {}
+    crop = AUGMENTATIONS[preprocessing["resizing"]]
+    results = {}
+    for index, values in enumerate(pixels):
+        images = crop(values, None, preprocessing["image_size"]).numpy()
+        name = f"{index}/inference/preprocessed"
+        results |= {name: images, f"{name} file": images[:1]}
+    return results
 
 
 def _differences(expected, received):

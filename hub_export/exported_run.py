@@ -6,9 +6,15 @@ import re
 
 import numpy as np
 
+from hub_export.tracing import own_shape
 from supcon_tf.config import PretrainConfig
 from supcon_tf.config.settings import read_json
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
+from supcon_tf.photographs.asked_encoder import (
+    RESIZINGS,
+    check_resizing,
+    told_by_workdir,
+)
 from supcon_tf.training.linear_results import read_linear_results
 from supcon_tf.training.objectives import PROJECTION_HEAD_FILES
 
@@ -29,6 +35,9 @@ class ExportedRun:
       config: the settings of config.json as a dict, or None without that file.
       evaluation: the dict of linear_eval.json, or None without that file.
       class_names: the names in linear_eval.json as a tuple, or None.
+      preprocessing: dict of the (height, width) and the name of the resizing of
+        the images in evaluation, `image_size` and `resizing`; or None if the
+        size is not known.
       name: name of the model, made from its data set and encoder.
 
     Raises:
@@ -81,6 +90,7 @@ class ExportedRun:
             )
         names = (self.evaluation or {}).get("class_names")
         self.class_names = tuple(names) if names else None
+        self.preprocessing = _preprocessing(self.encoder, folder)
         self.name = self._name()
 
     def _model(self, path, option, source, safe_mode):
@@ -111,3 +121,16 @@ class ExportedRun:
         if config.get("width", 1.0) != 1.0:
             parts.append(f"w{config['width']:.2f}".replace(".", ""))
         return re.sub(r"[^A-Za-z0-9_-]+", "-", "_".join(parts)).strip("-_")
+
+
+def _preprocessing(encoder, folder):
+    """The size that the folder, or else the encoder, tells; the resizing."""
+    told_size, told_resizing = told_by_workdir(folder)
+    size = own_shape(encoder)[1:3]
+    if None in size:
+        size = (told_size, told_size)
+    if None in size:
+        return None
+    resizing = told_resizing or RESIZINGS[0]
+    check_resizing(resizing)
+    return {"image_size": size, "resizing": resizing}

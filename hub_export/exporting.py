@@ -115,7 +115,12 @@ def prepare(
 
 def _written_and_compared(exported, draft):
     """Writes the SavedModel, reads it back, and returns facts for its card."""
-    facts = write_saved_model(exported.encoder, draft, **exported.parts)
+    facts = write_saved_model(
+        exported.encoder,
+        draft,
+        **exported.parts,
+        preprocessing=exported.preprocessing,
+    )
     differences = _checked_differences(exported, draft.parent, facts)
     return {
         **facts,
@@ -135,7 +140,11 @@ def _checked_differences(exported, folder, facts):
     pixels = example_pixels(exported.encoder, facts["images"])
     facts["sizes"] = [images.shape[1:3] for images in pixels]
     differences = compare_in_new_process(
-        exported.encoder, folder, pixels, **exported.parts
+        exported.encoder,
+        folder,
+        pixels,
+        **exported.parts,
+        preprocessing=exported.preprocessing,
     )
     for mode, tolerance in _TOLERANCES.items():
         if not differences[mode] <= tolerance:  # also catches NaN

@@ -30,11 +30,18 @@ def answers(loaded, pixels):
       `projection`, `projection of the features`, `probabilities` or `state I`.
       The last is the value after the call of the I-th variable that is moved
       but not trained, such as batch statistics and random seeds. These
-      variables are put back after each call.
+      variables are put back after each call. With `preprocess` there are also
+      `preprocessed`, what it makes of the images, and `preprocessed file`, of
+      the first one as a PNG file.
     """
     results = {}
     for index, values in enumerate(pixels):
         values = tf.constant(values)
+        if hasattr(loaded, "preprocess"):
+            name = f"{index}/inference/preprocessed"
+            results[f"{name}/uint8"] = loaded.preprocess(values).numpy()
+            file = tf.io.encode_png(values[0])
+            results[f"{name} file/uint8"] = loaded.preprocess(file).numpy()
         images = tf.image.convert_image_dtype(values, tf.float32)
         for inputs in (images, values):
             for mode, training in (("inference", False), ("training", True)):

@@ -6,11 +6,14 @@ import os
 
 import tensorflow as tf
 
+from hub_export.preprocessing import preprocess_function
 from hub_export.tracing import check_encoder, image_shape, ready_to_trace
 from supcon_tf.encoders.endpoints import with_endpoints
 
 
-def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
+def write_saved_model(
+    encoder, path, *, projection_head=None, classifier=None, preprocessing=None
+):
     """Writes an encoder as a Reusable SavedModel.
 
     `tf.saved_model.load(path)` and `hub.load(path)` return an object with
@@ -36,9 +39,16 @@ def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
         loaded.classifier(images)            probabilities `[B, C]`
         loaded.classifier.class_names()      their names `[C]`, if known
 
-    Each of these functions has `training`, `variables` and so on of its own.
-    The first and the third also have a signature of their name. Weights are
-    shared and stored once.
+    and, if the images of the training are known,
+
+        loaded.preprocess(photographs)       images that `loaded` takes, of the
+                                             training's size, see
+                                             `preprocess_function`
+        loaded.image_size()                  that size, height and width
+
+    Each of the heads' functions has `training`, `variables` and so on of its
+    own. The first and the third also have a signature of their name. Weights
+    are shared and stored once.
 
     Every weight can be fine-tuned, even if the encoder or some of its layers
     are frozen at the moment, as after a linear probe. All computations are in
@@ -62,6 +72,9 @@ def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
         default, leaves it out.
       classifier: `LinearClassifier` of this encoder. None, the default, leaves
         it out.
+      preprocessing: dict of `image_size` and `resizing`, the arguments of
+        `preprocess_function`. None, the default, leaves out `preprocess` and
+        `image_size`.
 
     Returns:
       A dict of facts about what was written:
@@ -71,6 +84,7 @@ def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
         parameters: number of the encoder's weights, batch statistics included.
         trainable_parameters: number of the weights that fine-tuning changes.
         regularization_losses: number of regularization losses.
+        preprocessing: what was given for it.
 
     Raises:
       ValueError: if the encoder is not a built Keras model from one image
@@ -99,8 +113,17 @@ def write_saved_model(encoder, path, *, projection_head=None, classifier=None):
             root.classifier.class_names = tf.function(
                 lambda: names, input_signature=[], autograph=False
             )
+        if preprocessing is not None:
+            root.preprocess = preprocess_function(**preprocessing)
+            size = tf.constant(preprocessing["image_size"])
+            root.image_size = tf.function(
+                lambda: size, input_signature=[], autograph=False
+            )
         tf.saved_model.save(root, os.fspath(path), signatures=signatures)
-        return _facts(encoder, shape, root)
+        return {
+            **_facts(encoder, shape, root),
+            "preprocessing": preprocessing,
+        }
 
 
 def _root(encoder, image_shape, parts):

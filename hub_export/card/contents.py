@@ -102,6 +102,16 @@ def outputs(facts, unit_length):
         names = f"names of the {len(facts['class_names'])} classes, in order"
         rows.append(("encoder.classifier.class_names()", names))
     lines = [f"| `{call}` | {result} |" for call, result in rows]
+    if facts.get("preprocessing") is not None:
+        height, width = facts["preprocessing"]["image_size"]
+        rows += [
+            (
+                "encoder.preprocess(photographs)",
+                f"images `[B, {height}, {width}, 3]`, float32 in [0, 1], of "
+                "files (bytes) or of images of any size",
+            ),
+            ("encoder.image_size()", f"`[{height}, {width}]`"),
+        ]
     table = "\n".join(["| call | result |", "|---|---|", *lines])
     return (
         f"{table}\n\n{unit_length} All numbers are float32. Each call on "

@@ -22,6 +22,7 @@ images = {batch}
 features = encoder(images)  # [4, {facts["features"]}]
 ```
 
+{_photograph(facts)}\
 Images are float32 or uint8. NumPy makes float64, which a SavedModel does not \
 find a function for: `images.astype("float32")`.
 
@@ -139,6 +140,40 @@ import tensorflow_hub as hub
 path = kagglehub.model_download("{handle}")
 encoder = hub.load(path)
 ```"""
+
+
+def _photograph(facts):
+    """Writes code that asks about a file, as Markdown; maybe none."""
+    if facts.get("preprocessing") is None:
+        return ""
+    lines = ["features = encoder(images)"]
+    if "classifier" in facts["callables"]:
+        lines = ["scores = encoder.classifier(images)[0]  # probabilities"]
+        if facts["class_names"]:
+            lines.append(
+                "print(encoder.classifier.class_names()[tf.argmax(scores)])"
+            )
+    height, width = facts["preprocessing"]["image_size"]
+    resizing = facts["preprocessing"]["resizing"]
+    ask = "\n".join(lines)
+    return f"""\
+A photograph in four lines. `preprocess` takes the bytes of a JPEG, PNG, BMP \
+or GIF file, or of several, `[B]`, and images of any size, uint8 or float32 in \
+[0, 1]. It does what the evaluation did ({resizing}): files are decoded \
+upright, as EXIF data say, and on white, and the centre is resized to \
+{height} x {width} pixels, which `encoder.image_size()` tells. CMYK, \
+WebP and TIFF files go through Pillow first.
+
+```python
+import tensorflow as tf
+import tensorflow_hub as hub
+
+encoder = hub.load("DIR")
+images = encoder.preprocess(tf.io.read_file("photo.jpg"))  # [1, H, W, 3]
+{ask}
+```
+
+"""
 
 
 def _image_size(facts):

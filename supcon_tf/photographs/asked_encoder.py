@@ -222,5 +222,5 @@ def _told_resizing(workdir):
     path = workdir / "linear_eval.json"
     if not path.is_file():
         return None
-    results = read_linear_results(path, required=("config",))
-    return results["config"].get("eval_augmentation")
+    results = read_linear_results(path)
+    return results.get("config", {}).get("eval_augmentation")

@@ -28,6 +28,7 @@ def read_linear_results(path, *, required=()):
       ValueError: if the file is missing or is not such JSON.
 
     Example:
+      >>> import pathlib
       >>> path = pathlib.Path("linear_eval.json")
       >>> _ = path.write_text('{"top_1_accuracy": 0.75}')
       >>> read_linear_results(path)

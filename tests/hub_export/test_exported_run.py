@@ -131,3 +131,17 @@ def test_a_run_without_a_head_has_no_projection(workdir):
     model.save(workdir / "supcon_model.keras")
     with pytest.raises(ValueError, match="needs a run with a projection head"):
         read(workdir, projection=True)
+
+
+def test_the_images_are_brought_to_the_size_of_the_training(workdir):
+    """Otherwise a consumer resizes in a way of his own."""
+    at_its_own = {"image_size": (8, 8), "resizing": "center_crop"}
+    assert read(workdir).preprocessing == at_its_own
+    tiny((None, None, 3)).save(workdir / "encoder.keras")
+    assert read(workdir).preprocessing is None
+    settings = {"dataset": "digits", "encoder": "tiny", "image_size": 12}
+    write(workdir, "config.json", **settings)
+    results = {"config": {"eval_augmentation": "resize_then_crop"}}
+    write(workdir, "linear_eval.json", num_test_images=3, **results)
+    told = {"image_size": (12, 12), "resizing": "resize_then_crop"}
+    assert read(workdir).preprocessing == told

@@ -74,6 +74,7 @@ def test_exported_model_computes_what_the_encoder_does(encoder, workdir):
     assert facts["largest_difference"]["inference"] <= 1e-5
     assert facts["sizes"] == [(96, 96), (96, 120)]
     assert facts["seconds"] > 0
+    assert facts["preprocessing"] is None  # no run tells of any size
     images = np.random.default_rng(0).random((2, 9, 9, 3), dtype=np.float32)
     features = tf.saved_model.load(str(output))(images)
     np.testing.assert_allclose(features, encoder(images), rtol=1e-5, atol=1e-6)

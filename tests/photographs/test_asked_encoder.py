@@ -35,7 +35,7 @@ def test_a_workdir_tells_its_size_and_resizing(any_size_encoder, tmp_path):
     results = {"config": {"eval_augmentation": "resize_then_crop"}}
     (workdir / "linear_eval.json").write_text(json.dumps(results))
     assert asked_encoder(workdir).resizing == "resize_then_crop"
-    (workdir / "linear_eval.json").write_text("{}")
+    (workdir / "linear_eval.json").write_text("[]")
     with pytest.raises(ValueError, match=r"linear_eval\.json must hold the"):
         asked_encoder(workdir)
 

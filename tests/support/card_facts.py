@@ -22,6 +22,7 @@ FACTS = {
     "precision": "mixed_bfloat16",
     "largest_difference": {"inference": 2.4e-7, "training": 3.1e-6},
     "sizes": [(32, 32), (32, 40)],
+    "preprocessing": {"image_size": (32, 32), "resizing": "center_crop"},
     "archive": {
         "name": "resnet18-1.tar.gz",
         "bytes": 2_983_112,

@@ -13,6 +13,7 @@ from keras import layers
 
 from hub_export.card import model_card, usage
 from hub_export.saved_model import write_saved_model
+from supcon_tf.models.linear_classifier import LinearClassifier
 
 SMALL = {**FACTS, "features": 6, "sizes": [(9, 8)]}
 
@@ -70,8 +71,8 @@ def test_every_block_of_a_card_is_python_of_at_most_80_columns():
         config=CONFIG,
         evaluation=EVALUATION,
     )
-    assert len(blocks(card)) == 9
-    assert card.count("```") == 2 * (9 + 3)  # settings, commands, archive
+    assert len(blocks(card)) == 10
+    assert card.count("```") == 2 * (10 + 3)  # settings, commands, archive
     for block in blocks(card):
         ast.parse(block)
         assert max(map(len, block.splitlines())) <= 80
@@ -82,7 +83,7 @@ def test_every_block_of_a_card_is_python_of_at_most_80_columns():
 @pytest.mark.parametrize(
     "words",
     [
-        "hub.load",
+        "features = encoder(images)  # [4",
         'supcon_tf.HubEncoder("DIR")]',
         "TFSMLayer",
         "serving_default",
@@ -94,6 +95,36 @@ def test_each_way_to_load_it_gives_the_encoders_features(run, encoder, words):
     assert names["images"].shape == (4, 9, 8, 3)
     np.testing.assert_allclose(
         names["features"], encoder(names["images"]), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.slow
+def test_a_photograph_is_asked_about_in_four_lines(
+    encoder, tmp_path, monkeypatch, capsys
+):
+    classifier = LinearClassifier(encoder, 3, ("airplane", "cat", "ship"))
+    classifier(np.zeros((1, 9, 8, 3), np.float32))
+    classifier.dense.bias.assign([0, 9, 0])
+    preprocessing = FACTS["preprocessing"]
+    write_saved_model(
+        encoder,
+        tmp_path / "DIR",
+        classifier=classifier,
+        preprocessing=preprocessing,
+    )
+    keras.utils.save_img(tmp_path / "photo.jpg", np.zeros((50, 40, 3)))
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    code = block_with("photo.jpg")
+    exec(code, names)
+    assert capsys.readouterr().out.startswith("tf.Tensor(b'cat'")
+    assert names["images"].shape == (1, 32, 32, 3)
+    assert names["encoder"].image_size().numpy().tolist() == [32, 32]
+    assert len(code.split("\n\n")[1].splitlines()) == 4
+    text = usage.model_usage({**SMALL, "callables": {}})
+    assert "classifier" not in text
+    assert "photo.jpg" not in usage.model_usage(
+        {**SMALL, "preprocessing": None}
     )
 
 
