@@ -212,7 +212,7 @@ def _print_last_lines(results, output, config):
     found, baseline = results["encoder"], results["baseline"]
     following = []
     if results["page"]:
-        following.append(f"open {shell_word(output / results['page'])}")
+        following.append(f"open {output / results['page']} in a browser")
     if results["projector"]:
         where = shell_word(output / results["projector"])
         following.append(f"tensorboard --logdir={where}")

@@ -156,6 +156,33 @@ def test_a_killed_export_is_repeated_by_the_same_command(is_there, tmp_path):
         assert (disk / "out.md").read_text() == "new card"
 
 
+@pytest.mark.release
+def test_a_repeat_that_is_killed_is_repeated_too(tmp_path):
+    """What puts back a killed export may be killed itself."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    saved_model(disk / "out", "old")
+    (disk / "out.md").write_text("old card")
+
+    def repeat():
+        moved(disk / "out", True)
+
+    first = [kill for kill in kills_of(repeat, disk) if is_recorded(kill)]
+    assert len(first) > 4
+    for kill in first:
+        leave(kill, disk)
+        for second in kills_of(repeat, disk):
+            leave(second, disk)
+            repeat()
+            assert {p.name for p in disk.iterdir()} == {"out", "out.md"}
+            assert (disk / "out" / "saved_model.pb").read_text() == "new"
+            assert (disk / "out.md").read_text() == "new card"
+
+
+def is_recorded(kill):
+    return any(name.endswith("/moves.json") for name in kill.files)
+
+
 def test_what_a_person_has_put_there_since_a_kill_is_refused(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
