@@ -77,7 +77,7 @@ def commands(given, disk):
         "evaluate": [*evaluated, *to_look_at],
         "evaluate_again": [*evaluated, "--overwrite"],
         "export": [*exported, "--include_classifier"],
-        "export_again": [*exported, "--overwrite"],
+        "export_again": [*exported, "--hugging_face", "--overwrite"],
         "images": [
             *(str(photos), f"--figures={disk / 'F'}"),
             f"--json={disk / 'f.json'}",
