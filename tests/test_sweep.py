@@ -197,10 +197,10 @@ def test_what_is_anothers_is_refused(ran, tmp_path, capsys):
 def test_without_matplotlib_nothing_is_run_in_vain(
     ran, tmp_path, capsys, monkeypatch
 ):
-    def absent(option):
-        raise ValueError("`figure` must be False (--nofigure)")
+    def absent(package, option):
+        raise ValueError(f"{option} must be False (--nofigure)")
 
-    monkeypatch.setattr(sweep, "check_matplotlib", absent)
+    monkeypatch.setattr(sweep, "check_extra", absent)
     monkeypatch.setattr(study_figures, "accuracy_curves", None)
     command = ("--study=temperature", "--values=0.5", f"--output={tmp_path}")
     status, _, err = run(capsys, *command)

@@ -99,8 +99,10 @@ def run(capsys, *argv):
 def test_the_command_prints_what_it_writes(workdir, results, capsys):
     status, out, _ = run(capsys, f"--workdir={workdir}", "--l2=10")
     assert status == 0
-    assert '"top_1_accuracy"' in out
+    top_1 = json.loads((workdir / "linear_eval.json").read_text())
+    assert out.startswith(f"top-1 {top_1['top_1_accuracy']:.4f} on 360 test")
     assert "classifier.keras" in out
+    assert out.count("\n") == 5
 
 
 @pytest.mark.slow
