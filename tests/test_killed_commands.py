@@ -168,8 +168,8 @@ def written(disk):
     }
 
 
-# What tells how long it took, or how much of it was there.
-DIFFERENT = ("seconds", "newly_encoded")
+# What tells when it was, how long it took, or how much of it was there.
+DIFFERENT = ("date_saved", "seconds", "newly_encoded")
 
 
 def assert_same(found, expected, where):
