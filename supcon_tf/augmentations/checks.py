@@ -1,7 +1,5 @@
 """The checks of the input that all pipelines share."""
 
-import operator
-
 import tensorflow as tf
 
 from supcon_tf.augmentations.encoded_image import EncodedImage
@@ -69,51 +67,3 @@ def checked_seeds(seeds, images):
             f"Received: {seeds.dtype.name} of shape {seeds.shape}"
         )
     return seeds
-
-
-def checked_size(image_size, name="image_size"):
-    """Returns a size as (height, width).
-
-    Args:
-      image_size: a positive int for both sides, or a pair of them.
-      name: string, how an error message calls the argument.
-
-    Returns:
-      (height, width), two positive ints.
-
-    Raises:
-      ValueError: if it is neither.
-
-    Example:
-      >>> checked_size(32), checked_size([48, 32])
-      ((32, 32), (48, 32))
-    """
-    sides = image_size
-    if not isinstance(sides, (tuple, list, tf.TensorShape)):
-        sides = (image_size, image_size)
-    try:
-        size = tuple(operator.index(side) for side in sides)
-    except TypeError:  # not an int
-        size = ()
-    if len(size) != 2 or min(size) < 1:
-        raise ValueError(
-            f"`{name}` must be a positive int or a pair of them. "
-            f"Received: {name}={image_size}"
-        )
-    return size
-
-
-def is_small(size):
-    """Tells whether an output is as small as CIFAR's, by its longer side.
-
-    Args:
-      size: (height, width), in pixels.
-
-    Returns:
-      A bool, True up to 32 pixels.
-
-    Example:
-      >>> is_small((32, 24)), is_small((32, 33))
-      (True, False)
-    """
-    return max(size) <= 32

@@ -9,6 +9,12 @@ import functools
 import tensorflow as tf
 
 from supcon_tf.augmentations.planes import clip, on_some, uniform
+from supcon_tf.augmentations.presets import (
+    GRAY,
+    GRAYSCALE_PROBABILITY,
+    JITTER_PROBABILITY,
+    jitter_ranges,
+)
 
 
 def random_color_jitter(
@@ -16,7 +22,7 @@ def random_color_jitter(
     seeds,
     *,
     strength=1.0,
-    probability=0.8,
+    probability=JITTER_PROBABILITY,
     additive_brightness=False,
 ):
     """Changes brightness, contrast, saturation, hue; in random order per image.
@@ -60,31 +66,29 @@ def random_color_jitter(
 
 
 def jitter_parameters(
-    seeds, *, strength=1.0, probability=0.8, additive_brightness=False
+    seeds,
+    *,
+    strength=1.0,
+    probability=JITTER_PROBABILITY,
+    additive_brightness=False,
 ):
     """Draws what `adjust_colors` applies, from `[B, 2]` integer seeds.
 
     Returns float32 factors `[B, 3]` and shifts `[B]`, and int32 order `[B, 4]`.
     The arguments are those of `random_color_jitter`.
     """
-    if not 0 <= strength <= 2.5:  # at 2.5, shifts reach half the hue circle
-        raise ValueError(
-            f"`strength` must be in [0, 2.5]. Received: strength={strength}"
-        )
-    # With s = 0.8 * strength, factors are uniform in [max(0, 1 - s), 1 + s], an
-    # additive brightness in [-s, s], and the hue shift in
-    # 0.2 * strength * [-1, 1]. Images that are not jittered get a shift of 0,
-    # factors of 1, and 0 for an additive brightness.
+    low, high, largest, turn = jitter_ranges(strength)
+    # Images that are not jittered get a shift of 0, factors of 1, and 0 for an
+    # additive brightness.
     draws = uniform(seeds, "jitter", 9)
     jittered = _is_jittered(seeds, probability)
-    low, high = max(0.0, 1 - 0.8 * strength), 1 + 0.8 * strength
     factors = low + draws[:, 1:4] * (high - low)
     same = [1.0, 1.0, 1.0]
     if additive_brightness:
-        added = 0.8 * strength * (2 * draws[:, 1:2] - 1)
+        added = largest * (2 * draws[:, 1:2] - 1)
         factors = tf.concat([added, factors[:, 1:]], axis=1)
         same = [0.0, 1.0, 1.0]
-    shifts = 0.2 * strength * (2 * draws[:, 4] - 1)
+    shifts = turn * (2 * draws[:, 4] - 1)
     order = tf.argsort(draws[:, 5:9], axis=1)  # a random permutation
     return (
         tf.where(jittered[:, None], factors, same),
@@ -171,11 +175,11 @@ def shift_hue(planes, shifts):
     return low[:, None] + chroma[:, None] * pure
 
 
-def random_grayscale(planes, seeds, *, probability=0.2):
+def random_grayscale(planes, seeds, *, probability=GRAYSCALE_PROBABILITY):
     """Makes some of the images grey (ITU-R 601), and keeps all channels.
 
-    `[B, C, H, W]` float32 in [0, 1], C = 1 or 3 -> the same. The probability of
-    0.2 is SimCLR's: Chen et al. 2020, appendix A.
+    `[B, C, H, W]` float32 in [0, 1], C = 1 or 3 -> the same. The default
+    probability is SimCLR's.
     """
     weights = tf.constant(_gray_weights(planes))[:, None, None]  # [C, 1, 1]
 
@@ -198,7 +202,7 @@ def _gray_weights(planes):
             "Colour operations need 1 or 3 channels, statically known. "
             f"Received: channels={channels}"
         )
-    return [0.299, 0.587, 0.114] if channels == 3 else [1.0]
+    return list(GRAY) if channels == 3 else [1.0]
 
 
 def _mix_channels(planes, step, weights):

@@ -6,19 +6,19 @@ Call it again with other seeds for another view of the same images.
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from supcon_tf.augmentations import spatial
-from supcon_tf.augmentations.checks import (
-    checked_images,
-    checked_seeds,
-    checked_size,
-    is_small,
-)
+from supcon_tf.augmentations.checks import checked_images, checked_seeds
 from supcon_tf.augmentations.encoded_image import EncodedImage
 from supcon_tf.augmentations.planes import to_images, to_planes
+from supcon_tf.augmentations.presets import (
+    DIGIT_AREA,
+    checked_size,
+    crop_area,
+    evaluation_padding,
+)
 
 
 def crop_flip(
@@ -65,7 +65,7 @@ def crop(
     seeds: ArrayLike,
     image_size: int | tuple[int, int],
     *,
-    area: tuple[float, float] = (0.5, 1.0),
+    area: tuple[float, float] = DIGIT_AREA,
 ) -> Any:
     """Makes a random resized crop (ratio 3/4..4/3) without a flip.
 
@@ -162,10 +162,7 @@ def resize_then_crop(
     """
     images = checked_images(images)
     size = checked_size(image_size)
-    if padding is None:
-        padding = 0 if is_small(size) else 32
-    if padding < 0:
-        raise ValueError(f"`padding` must be >= 0. Received: padding={padding}")
+    padding = evaluation_padding(padding, size)
 
     def draw_window(height, width):
         return spatial.center_window(height, width, size=size, padding=padding)
@@ -206,13 +203,7 @@ def random_crop(images, seeds, size, *, area, flip):
     """
     images = checked_images(images)
     seeds = checked_seeds(seeds, images)
-    if area is None:
-        area = (0.2, 1.0) if is_small(size) else (0.08, 1.0)
-    if np.shape(area) != (2,) or not 0 < area[0] <= area[1] <= 1:
-        raise ValueError(
-            "`area` must be (low, high) with 0 < low <= high <= 1. "
-            f"Received: area={area}"
-        )
+    area = crop_area(area, size)
 
     def draw_windows(height, width):
         return spatial.random_windows(seeds, height, width, area=area)

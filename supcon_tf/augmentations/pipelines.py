@@ -10,10 +10,15 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from supcon_tf.augmentations import color, spatial
-from supcon_tf.augmentations.checks import checked_size, is_small
 from supcon_tf.augmentations.crops import random_crop
 from supcon_tf.augmentations.planes import to_images
 from supcon_tf.augmentations.policies import random_operations
+from supcon_tf.augmentations.presets import (
+    blur_share,
+    checked_size,
+    is_small,
+    jitter_strength,
+)
 
 
 def simclr(
@@ -75,7 +80,8 @@ def simclr(
       CIFAR.
     """
     size = checked_size(image_size)
-    strength, blur_probability = _presets(size, strength, blur_probability)
+    strength = jitter_strength(strength, size)
+    blur_probability = blur_share(blur_probability, size)
     planes = random_crop(images, seeds, size, area=area, flip=True)
     planes = color.random_color_jitter(
         planes,
@@ -231,7 +237,8 @@ def stacked_randaugment(
       The order is that of the official SupCon code.
     """
     size = checked_size(image_size)
-    strength, blur_probability = _presets(size, strength, blur_probability)
+    strength = jitter_strength(strength, size)
+    blur_probability = blur_share(blur_probability, size)
     planes = random_crop(images, seeds, size, area=area, flip=True)
     planes = color.random_color_jitter(
         planes,
@@ -243,20 +250,6 @@ def stacked_randaugment(
         planes, seeds, num_layers=num_layers, magnitude=magnitude
     )
     return _gray_and_blurred(planes, seeds, blur_probability)
-
-
-def _presets(size, strength, blur_probability):
-    """Replaces what is None by the preset for the size, as in `simclr`."""
-    if strength is None:
-        strength = 0.5 if is_small(size) else 1.0
-    if blur_probability is None:
-        blur_probability = 0.0 if is_small(size) else 0.5
-    if not 0 <= blur_probability <= 1:
-        raise ValueError(
-            "`blur_probability` must be in [0, 1]. "
-            f"Received: blur_probability={blur_probability}"
-        )
-    return strength, blur_probability
 
 
 def _gray_and_blurred(planes, seeds, blur_probability):

@@ -11,11 +11,16 @@ import math
 import tensorflow as tf
 
 from supcon_tf.augmentations.planes import clip, on_some, uniform
+from supcon_tf.augmentations.presets import (
+    BLUR_SIGMA,
+    CROP_ATTEMPTS,
+    CROP_RATIO,
+    FLIP_PROBABILITY,
+    blur_radius,
+)
 
 
-def random_windows(
-    seeds, height, width, *, area=(0.08, 1.0), ratio=(3 / 4, 4 / 3)
-):
+def random_windows(seeds, height, width, *, area=(0.08, 1.0), ratio=CROP_RATIO):
     """Draws one window of a random resized crop for each seed.
 
     Returns `[B, 4]` int32: top, left, height, width. `area` is the share of the
@@ -29,14 +34,17 @@ def random_windows(
 
     # In float64, since a last bit of exp or log must not move the window by a
     # pixel.
-    draws = uniform(seeds, "crop", 22)  # 10 areas, 10 ratios, 2 positions
+    attempts = CROP_ATTEMPTS
+    # As many areas and ratios, and two positions.
+    draws = uniform(seeds, "crop", 2 * attempts + 2)
     draws = tf.cast(draws, tf.float64)
     height = tf.cast(height, tf.float64)
     width = tf.cast(width, tf.float64)
-    areas = area[0] + draws[:, :10] * (area[1] - area[0])
-    pixels = areas * height * width  # [B, 10]
+    areas = area[0] + draws[:, :attempts] * (area[1] - area[0])
+    pixels = areas * height * width  # [B, attempts]
     low, high = math.log(ratio[0]), math.log(ratio[1])
-    ratios = tf.exp(low + draws[:, 10:20] * (high - low))
+    ratios = draws[:, attempts : 2 * attempts]
+    ratios = tf.exp(low + ratios * (high - low))
     heights = tf.round(tf.sqrt(pixels / ratios))
     widths = tf.round(tf.sqrt(pixels * ratios))
 
@@ -45,7 +53,7 @@ def random_windows(
     )
     largest_height = tf.round(tf.minimum(height, width / ratio[0]))
     largest_width = tf.round(tf.minimum(width, height * ratio[1]))
-    # The eleventh candidate always fits. argmax finds the first that does.
+    # The last candidate always fits. argmax finds the first that does.
     last = tf.ones_like(draws[:, :1])
     fits = tf.concat([fits, last > 0], 1)
     heights = tf.concat([heights, last * tf.maximum(largest_height, 1.0)], 1)
@@ -54,9 +62,9 @@ def random_windows(
     heights = tf.gather(heights, first, batch_dims=1)  # [B]
     widths = tf.gather(widths, first, batch_dims=1)
 
-    centred = first == 10
-    top = tf.floor(draws[:, 20] * (height - heights + 1))
-    left = tf.floor(draws[:, 21] * (width - widths + 1))
+    centred = first == attempts
+    top = tf.floor(draws[:, -2] * (height - heights + 1))
+    left = tf.floor(draws[:, -1] * (width - widths + 1))
     top = tf.where(centred, tf.floor((height - heights) / 2), top)
     left = tf.where(centred, tf.floor((width - widths) / 2), left)
     return tf.cast(tf.stack([top, left, heights, widths], 1), tf.int32)
@@ -83,11 +91,8 @@ def center_window(height, width, *, size, padding=0):
     return tf.cast(window, tf.int32)[None]
 
 
-def random_flips(seeds, *, probability=0.5):
-    """Draws which images to mirror left to right, `[B]` booleans.
-
-    The probability is 0.5 everywhere in the literature.
-    """
+def random_flips(seeds, *, probability=FLIP_PROBABILITY):
+    """Draws which images to mirror left to right, `[B]` booleans."""
     return uniform(seeds, "flip", 1)[:, 0] < probability
 
 
@@ -122,7 +127,7 @@ def crop_and_resize(planes, windows, flips=None, *, size):
     return _rows_and_columns(planes, rows, columns)
 
 
-def random_blur(planes, seeds, *, probability=0.5, sigma=(0.1, 2.0)):
+def random_blur(planes, seeds, *, probability=0.5, sigma=BLUR_SIGMA):
     """Blurs some of the images by a Gaussian, with sigma drawn uniformly.
 
     Planes are `[B, C, H, W]` float32 in [0, 1], H and W statically known. Sigma
@@ -130,9 +135,7 @@ def random_blur(planes, seeds, *, probability=0.5, sigma=(0.1, 2.0)):
     """
     draws = uniform(seeds, "blur", 2)
     sigmas = sigma[0] + draws[:, 1] * (sigma[1] - sigma[0])
-    # The kernel is a tenth of the shorter side, made odd: 3 at 32 pixels, 23 at
-    # 224. It is as in Chen et al., SimCLR, 2020, appendix A.
-    radius = min(planes.shape[2:]) // 10 // 2
+    radius = blur_radius(planes.shape[2:])
 
     def blurred(planes, sigmas):
         return blur(planes, sigmas, radius=radius)
