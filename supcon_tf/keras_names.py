@@ -12,7 +12,7 @@ import importlib.util
 import sys
 
 # Rooms whose public names are registered, all of them.
-_ROOMS = ("losses.", "models.")
+_ROOMS = ("augmentations.on_device.", "losses.", "models.")
 # Other registered names -> the modules that have them.
 _OTHERS = {
     "Adam": "optimizers.keras_optimizers",

@@ -1,6 +1,5 @@
 """Makes batches of views for pretraining and of images for evaluation."""
 
-import functools
 import inspect
 import operator
 from collections.abc import Callable
@@ -9,6 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from supcon_tf import augmentations
+from supcon_tf.augmentations.small_views import (
+    check_small_views,
+    small_augmentation,
+)
 from supcon_tf.data.orders import balanced_order, shuffled_order
 from supcon_tf.data.pixels import mark_as_checked
 from supcon_tf.data.sources import (
@@ -21,7 +24,6 @@ from supcon_tf.data.sources import (
     with_ids,
 )
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.errors import check_int
 
 
 def view_batches(
@@ -112,20 +114,16 @@ def view_batches(
     """
     augmentation = _checked_augmentation(augmentation)
     _check_numbers(num_views, batch_size, first_epoch, num_shards, shard)
-    _check_small(small_views, small_view_size, small_crop_area)
+    check_small_views(small_views, small_view_size, small_crop_area)
     source = checked(source)
     is_stream = isinstance(source, StreamedImages)
     size = len(source) if is_stream else len(source.images)
-    if size < batch_size:
-        raise ValueError(
-            f"`batch_size` must be at most the number of images, {size}. "
-            f"Received: batch_size={batch_size}"
-        )
+    _check_batch_size(batch_size, size)
     seed = tf.constant(seed, tf.int64)
     views = _view_maker(augmentation, num_views, image_size, seed)
     if small_views:
         small = _view_maker(
-            _small_augmentation(augmentation, small_crop_area),
+            small_augmentation(augmentation, small_crop_area),
             small_views,
             small_view_size,
             seed,
@@ -145,10 +143,7 @@ def view_batches(
         return views_of_one(*source.load(record, record_number), number)
 
     rows = batch_size // num_shards
-    own = {
-        "rows": range(shard * rows, (shard + 1) * rows),
-        "first_epoch": first_epoch,
-    }
+    own = {"rows": _rows(rows, shard), "first_epoch": first_epoch}
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
     if is_stream:
         _refuse_balance(samples_per_class)
@@ -171,6 +166,75 @@ def view_batches(
     if source.labels is None:
         dataset = dataset.map(lambda images, label: images)
     return _finished(dataset, augmentation, size // batch_size)
+
+
+def numbered_batches(
+    source,
+    *,
+    batch_size,
+    seed,
+    first_epoch=0,
+    num_shards=1,
+    shard=0,
+    samples_per_class=None,
+):
+    """Endless batches of images for a model that makes their views itself.
+
+    They are the images of which `view_batches` makes views, in the same order,
+    with their places in the stream. A model with `DeviceViews` of the same seed
+    makes the same views of them. `DeviceViews.batches` needs no TensorFlow.
+
+    Args:
+      source: as in `view_batches`, but in memory and of one size: no files and
+        no `StreamedImages`.
+      batch_size: as in `view_batches`, as are the following.
+      seed: integer that decides the order.
+      first_epoch: int >= 0.
+      num_shards: int >= 1.
+      shard: int in [0, S).
+      samples_per_class: int >= 1, or None.
+
+    Returns:
+      An infinite `tf.data.Dataset` of `({"images": [B / S, H, W, C], "numbers":
+      [B / S] int64}, [B / S] integers)`, with the attribute `steps_per_epoch`.
+
+    Raises:
+      ValueError: as `view_batches`, or if the images are not in memory.
+
+    Example:
+      >>> batches = numbered_batches((images, labels), batch_size=4, seed=0)
+      >>> model = SupConModel(encoder, views=DeviceViews(
+      ...     "crop_flip", num_views=2, image_size=32, seed=0))
+      >>> model.compile(optimizer="sgd", loss=SupConLoss())
+      >>> history = model.fit(batches, steps_per_epoch=2, verbose=0)
+    """
+    _check_numbers(1, batch_size, first_epoch, num_shards, shard)
+    source = checked(source)
+    if isinstance(source, StreamedImages) or source.images.ndim == 1:
+        raise ValueError(
+            "Views on the device must be of images in memory, all of one size. "
+            f"Received: {type(source).__name__} of files, whose views "
+            "view_batches makes on the host"
+        )
+    size = len(source.images)
+    _check_batch_size(batch_size, size)
+    seed = tf.constant(seed, tf.int64)
+    order = _order(source, batch_size, samples_per_class, seed)
+    rows = batch_size // num_shards
+    dataset = chunks(
+        source, order, rows=_rows(rows, shard), first_epoch=first_epoch
+    )
+    has_labels = source.labels is not None
+
+    def numbered(images, labels, numbers):
+        x = {"images": images, "numbers": numbers}
+        return (x, labels) if has_labels else x
+
+    dataset = dataset.map(numbered).rebatch(rows, drop_remainder=True).repeat()
+    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    dataset.steps_per_epoch = size // batch_size
+    mark_as_checked(dataset)
+    return dataset
 
 
 def image_batches(source, *, image_size, batch_size=256, augmentation=None):
@@ -368,35 +432,18 @@ def _refuse_balance(samples_per_class):
         )
 
 
-def _check_small(small_views, small_view_size, small_crop_area):
-    """Refuses small views without a size, and what they have without them."""
-    check_int("small_views", small_views, 0)
-    if small_views and small_view_size is None:
+def _check_batch_size(batch_size, size):
+    """Refuses a batch of more than all images."""
+    if size < batch_size:
         raise ValueError(
-            "`small_view_size` must be an int or (height, width) with "
-            f"small_views={small_views}. Received: small_view_size=None"
+            f"`batch_size` must be at most the number of images, {size}. "
+            f"Received: batch_size={batch_size}"
         )
-    for name, value in (
-        ("small_view_size", small_view_size),
-        ("small_crop_area", small_crop_area),
-    ):
-        if not small_views and value is not None:
-            raise ValueError(
-                f"`{name}` must be None with small_views=0. "
-                f"Received: {name}={value}"
-            )
 
 
-def _small_augmentation(augmentation, area):
-    """The augmentation with the crops of small views."""
-    if area is None:
-        return augmentation
-    if "area" not in inspect.signature(augmentation).parameters:
-        raise ValueError(
-            "`small_crop_area` must be None for an augmentation without an "
-            f"argument `area`. Received: small_crop_area={area}"
-        )
-    return functools.partial(augmentation, area=area)
+def _rows(rows, shard):
+    """The rows of a batch that are a shard's, where each has so many."""
+    return range(shard * rows, (shard + 1) * rows)
 
 
 def _view_maker(augmentation, num_views, image_size, seed, *, is_small=False):

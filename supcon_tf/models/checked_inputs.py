@@ -9,6 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from supcon_tf.augmentations.on_device.numbered_images import (
+    NumberedImages,
+    is_numbered,
+)
 from supcon_tf.data.pixels import (
     check_pixel_dtype,
     check_pixels,
@@ -54,6 +58,10 @@ class CheckedInputs:
     def fit(self, *args, **kwargs):
         """As in Keras, after a check of images, labels and their number."""
         given = _named("fit", args, kwargs)
+        if isinstance(given.get("x"), NumberedImages):
+            epoch = given.get("initial_epoch") or 0
+            given["x"] = given["x"].from_epoch(epoch)
+            given["shuffle"] = False  # they come shuffled
         given["x"] = self._checked(
             given, "steps_per_epoch", then=self._warn_before_fit
         )
@@ -114,6 +122,8 @@ class CheckedInputs:
         Images of 1 or 3 channels are such that a probe or an export would be
         given them in [0, 1]. What has other channels may be no picture.
         """
+        if is_numbered(images):
+            images = images["images"]
         for x in keras.tree.flatten(images):
             shape = _shape(x)
             if not self._is_image(shape) or _dtype(x) in ("bool", "string"):
@@ -169,7 +179,9 @@ class CheckedInputs:
             x = self._checked(validation, "validation_steps")
             return keras.utils.pack_x_y_sample_weight(x, y, weights)
         validation = {"x": data, "validation_steps": steps}
-        return self._checked(validation, "validation_steps")
+        data = self._checked(validation, "validation_steps")
+        given["validation_steps"] = validation["validation_steps"]
+        return data
 
     def _checked(self, given, steps_name, *, has_labels=True, then=None):
         """`x` of a method's arguments, checked; a generator starts anew.
@@ -178,6 +190,8 @@ class CheckedInputs:
         something to know of them.
         """
         x, y = given.get("x"), given.get("y")
+        if isinstance(x, NumberedImages) and given.get(steps_name) is None:
+            given[steps_name] = x.steps_per_epoch
         refuse_endless(x, steps_name, given.get(steps_name))
         batch, x = _first_batch(x, self._has_values_to_check)
         if batch is None:
@@ -189,6 +203,8 @@ class CheckedInputs:
         self._check_batch({"x": images, "y": labels}, has_labels=has_labels)
         if isinstance(x, types.GeneratorType):
             x = self._checked_each(x)
+        if then is not None:
+            self._check_numbered(images, are_arrays=batch is None)
         shapes = [_shape(leaf) for leaf in keras.tree.flatten(images)]
         if then is not None and None not in shapes:
             size = shapes[0][0]
@@ -203,6 +219,27 @@ class CheckedInputs:
             images = batch[0] if isinstance(batch, tuple) else batch
             self._check_images(images)
             yield batch
+
+    def _check_numbered(self, images, *, are_arrays):
+        """Refuses to fit to views where the model makes them, or to few ones.
+
+        Arrays with numbers would have the same views in each epoch.
+        """
+        is_given = is_numbered(images)
+        is_known = all(
+            _shape(x) is not None for x in keras.tree.flatten(images)
+        )
+        if is_given and are_arrays:
+            received = "arrays, whose numbers are the same in each epoch"
+        elif self.views is not None and is_known and not is_given:
+            received = "images or views without numbers"
+        else:
+            return
+        raise ValueError(
+            "`x` must be batches with numbers, views.batches(images, labels, "
+            "batch_size=...) or numbered_batches(...), for a model that makes "
+            f"its views. Received: {received}"
+        )
 
     def _has_values_to_check(self, spec):
         """Whether a batch with this `element_spec` has to be read."""

@@ -26,6 +26,7 @@ class ClassificationModel(ClassifierTerm, EncoderModel):
         vector for each class, as `AdditiveMarginLoss` needs, or logits.
       normalize_representation: as in `SupConModel`.
       num_microbatches: as in `SupConModel`.
+      **kwargs: `views`, as in `SupConModel`, and what `keras.Model` takes.
 
     Call arguments:
       images: `[B, V, ...]`, or `[B, ...]`, which is one view.

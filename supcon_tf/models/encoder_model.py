@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import layers, ops
 
+from supcon_tf.augmentations.on_device.device_views import DeviceViews
 from supcon_tf.distribution import keras_steps
 from supcon_tf.distribution.collectives import (
     num_replicas,
@@ -48,6 +49,8 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
         `representation_model`.
       num_microbatches: int k >= 1, the number of pieces of a batch in a
         training step. More than 1 needs TensorFlow.
+      views: None, or `DeviceViews`, which make the views of images within the
+        step.
 
     Raises:
       ValueError: if an argument is out of its range, such as an encoder that
@@ -64,16 +67,24 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
         *,
         normalize_representation: bool = False,
         num_microbatches: int = 1,
+        views: DeviceViews | None = None,
         **kwargs: Any,
     ):
         check_encoder(encoder)
         check_tensorflow_int("num_microbatches", num_microbatches, 1)
+        if views is not None and not isinstance(views, DeviceViews):
+            raise ValueError(
+                "`views` must be None or DeviceViews, such as "
+                "DeviceViews('simclr', num_views=2, image_size=32, seed=0). "
+                f"Received: views={views!r}"
+            )
         # The encoder gets the images uncast, in float32, even under a mixed
         # policy. It casts them once it has normalised them.
         super().__init__(autocast=False, **kwargs)
         self.encoder = encoder
         self.normalize_representation = normalize_representation
         self.num_microbatches = num_microbatches
+        self.views = views
         self._normalization = None
         if normalize_representation:
             self._normalization = layers.UnitNormalization(
@@ -153,7 +164,8 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
         if keras.backend.backend() != "tensorflow":
             return super().train_step(*args)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
-        x = self._stacked(keras.tree.map_structure(ops.convert_to_tensor, x))
+        x = keras.tree.map_structure(ops.convert_to_tensor, x)
+        x = self._stacked(self._with_views(x))
         images = self._by_size(x)[0]
 
         def loss_of(outputs):
@@ -225,13 +237,14 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "normalize_representation": self.normalize_representation,
             "num_microbatches": self.num_microbatches,
+            "views": keras.saving.serialize_keras_object(self.views),
         }
 
     @classmethod
     def from_config(cls, config):
         """The inverse of `get_config`."""
         config = dict(config)
-        for part in ("encoder", *dict(cls._heads).values()):
+        for part in ("encoder", "views", *dict(cls._heads).values()):
             if part in config:
                 config[part] = keras.saving.deserialize_keras_object(
                     config[part]

@@ -3,14 +3,18 @@
 import keras
 from keras import ops
 
+from supcon_tf.augmentations.on_device.numbered_images import is_numbered
+
 
 class FoldedViews:
     """What an `EncoderModel` knows of the shape of what it is given.
 
     Views are one array `[B, V, ...]`, or a list or tuple of V arrays
     `[B, ...]`, or a dict of `views` and `small_views`, each in one of these
-    forms.
+    forms. A dict of `images` and `numbers` becomes views on the device.
     """
+
+    views = None
 
     def _image_shape(self, shape):
         """The shape of one image in a batch of `shape`, without views."""
@@ -28,6 +32,23 @@ class FoldedViews:
         """Refuses shapes of images in another form than those of the class."""
         for shape in self._by_size(shapes):
             self._has_views(len(shape))
+
+    def _with_views(self, images):
+        """Makes the views of numbered images, or their shapes, on the device.
+
+        What is given as views stays as it is.
+        """
+        if not is_numbered(images):
+            return images
+        if self.views is None:
+            raise ValueError(
+                "Images with numbers must be given to a model with views, such "
+                f"as {type(self).__name__}(..., views=DeviceViews(...)). "
+                "Received: views=None"
+            )
+        if _is_shape(images["images"]):
+            return self.views.shape_of(images["images"])
+        return self.views(**images)
 
     def _stacked(self, images):
         """Stacks views that are given one by one; or does so with shapes."""
@@ -50,7 +71,7 @@ class FoldedViews:
 
     def _by_size(self, images):
         """The views of each size, or their shapes; those of full size first."""
-        images = self._stacked(images)
+        images = self._stacked(self._with_views(images))
         if not isinstance(images, dict):
             return [images]
         if images.keys() != {"views", "small_views"}:

@@ -43,6 +43,7 @@ class JointModel(ContrastiveTerm, ClassifierTerm, EncoderModel):
       normalize_representation: as in `SupConModel`.
       num_microbatches: as in `SupConModel`.
       learn_temperature: as in `SupConModel`.
+      **kwargs: `views`, as in `SupConModel`, and what `keras.Model` takes.
 
     Call arguments:
       images: `[B, V, ...]`, `[B, ...]`, which is one view, or a dict with small

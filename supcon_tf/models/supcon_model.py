@@ -72,6 +72,11 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         the log of 1 / t, as in CLIP. It starts at the loss's temperature, is
         not decayed, and stays within 0.01 <= t <= 1. Each epoch logs the mean
         over its steps as `temperature`.
+      views: None, or `DeviceViews`, an object and not a name, since it knows
+        the pipeline, its number of views, size and seed. The model is then
+        fitted to images, `views.batches(images, labels, batch_size=...)` or
+        `numbered_batches`, and makes their views within the training step.
+        `call`, `evaluate` and `predict` take both such batches and views.
 
     Call arguments:
       images: `[B, V, ...]`, or `[B, ...]`, which is one view. The encoder's

@@ -1,0 +1,1 @@
+"""Views that the device makes within the training step, on every backend."""
