@@ -5,12 +5,16 @@ from supcon_tf import encoders as encoders
 from supcon_tf import metrics as metrics
 from supcon_tf import optimizers as optimizers
 from supcon_tf.augmentations import AUGMENTATIONS as AUGMENTATIONS
+from supcon_tf.augmentations.on_device.device_views import (
+    DeviceViews as DeviceViews,
+)
 from supcon_tf.callbacks.knn import KNNCallback as KNNCallback
 from supcon_tf.callbacks.stuck_loss import StuckLoss as StuckLoss
 from supcon_tf.callbacks.stuck_loss import StuckLossWarning as StuckLossWarning
 from supcon_tf.data.datasets import DATASETS as DATASETS
 from supcon_tf.data.datasets import load_dataset as load_dataset
 from supcon_tf.data.labelled_images import LabelledImages as LabelledImages
+from supcon_tf.data.views import numbered_batches as numbered_batches
 from supcon_tf.data.views import view_batches as view_batches
 from supcon_tf.encoders import ENCODERS as ENCODERS
 from supcon_tf.encoders.hub_encoder import HubEncoder as HubEncoder

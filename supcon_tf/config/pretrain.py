@@ -189,6 +189,13 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
         "SimCLR's colour jitter adds to the brightness (tf.image, the official "
         "ImageNet presets) rather than multiplies it (torchvision).",
     )
+    views: str = _views(
+        "host",
+        "Where the views are made: host, by tf.data on the CPU, or device, in "
+        "the training step, of images that are all in memory. They are the "
+        "same views, up to 1/255.",
+        (lambda value: value in ("host", "device"), "host or device"),
+    )
     num_views: int = _views(2, "Views of each image, V.", AT_LEAST_1)
     small_views: int = _views(
         0,
@@ -342,6 +349,12 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
             raise ValueError(
                 "`cutmix_alpha` must be 0 with views of two sizes, "
                 f"small_views={self.small_views}. "
+                f"Received: cutmix_alpha={self.cutmix_alpha}"
+            )
+        if self.views == "device" and self.cutmix_alpha:
+            raise ValueError(
+                "`cutmix_alpha` must be 0 with views=device: CutMix mixes "
+                "views on the host. "
                 f"Received: cutmix_alpha={self.cutmix_alpha}"
             )
         if self.samples_per_class and (

@@ -169,15 +169,15 @@ def view_batches(
 
 
 def numbered_batches(
-    source,
+    source: Any,
     *,
-    batch_size,
-    seed,
-    first_epoch=0,
-    num_shards=1,
-    shard=0,
-    samples_per_class=None,
-):
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+    num_shards: int = 1,
+    shard: int = 0,
+    samples_per_class: int | None = None,
+) -> Any:
     """Endless batches of images for a model that makes their views itself.
 
     They are the images of which `view_batches` makes views, in the same order,

@@ -313,7 +313,8 @@ def _shape(x):
 
 def _dtype(x):
     dtype = getattr(x, "dtype", None)
-    return getattr(dtype, "name", str(dtype))
+    # (PyTorch's have no name, and say "torch.uint8".)
+    return getattr(dtype, "name", str(dtype)).removeprefix("torch.")
 
 
 def _is_floating(x):

@@ -153,7 +153,7 @@ def _prepare(config, workdir, strategy):
             write_held_out(held_out, workdir)
             print_facts(config, len(images), first_epoch, workdir, strategy)
             if first_epoch == 0:
-                write_example_views(first_views, workdir)
+                write_example_views(first_views, workdir, model.views)
             watching = [best] if best else []  # first: it adds to the logs
             fit([*watching, *_callbacks(config, workdir)], verbose="auto")
             if best:

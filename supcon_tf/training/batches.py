@@ -10,10 +10,9 @@ from supcon_tf.data.held_out import record_of
 from supcon_tf.data.pixels import mark_as_checked
 from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.data.views import view_batches
+from supcon_tf.data.views import numbered_batches, view_batches
 from supcon_tf.distribution.workers import num_workers
-from supcon_tf.training.build import make_augmentation
-from supcon_tf.training.unused_settings import unused_settings
+from supcon_tf.training.build import make_augmentation, small_crop_area_of
 
 
 def training_images(config, held_out=None):
@@ -86,27 +85,29 @@ def views_of(config, images):
 
     Returns:
       A function of `first_epoch`, `num_shards` and `shard` to a
-      `tf.data.Dataset`, as `view_batches`.
+      `tf.data.Dataset`, as `view_batches`, or as `numbered_batches` where the
+      model makes the views itself.
 
     Raises:
       ValueError: if the augmentation is not as described.
     """
-    augmentation = make_augmentation(config)
-    small_crop_area = config.small_crop_area
-    if "small_crop_area" in unused_settings(vars(config)):
-        small_crop_area = None
+    order = {
+        "batch_size": config.batch_size,
+        "samples_per_class": config.samples_per_class,
+        "seed": config.seed,
+    }
+    if config.views == "device":
+        return functools.partial(numbered_batches, images, **order)
     return functools.partial(
         view_batches,
         images,
-        augmentation,
+        make_augmentation(config),
         num_views=config.num_views,
-        batch_size=config.batch_size,
         image_size=config.image_size,
-        samples_per_class=config.samples_per_class,
         small_views=config.small_views,
         small_view_size=config.small_view_size,
-        small_crop_area=small_crop_area,
-        seed=config.seed,
+        small_crop_area=small_crop_area_of(config),
+        **order,
     )
 
 

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.augmentations import AUGMENTATIONS
+from supcon_tf.augmentations.on_device.device_views import DeviceViews
 from supcon_tf.config.settings import named
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.encoders.initial import initial_encoder
@@ -16,7 +17,10 @@ from supcon_tf.optimizers import make_optimizer
 from supcon_tf.optimizers.schedules import learning_rate_schedule
 from supcon_tf.training.objectives import OBJECTIVES
 from supcon_tf.training.options import options_of
-from supcon_tf.training.unused_settings import refuse_unused_settings
+from supcon_tf.training.unused_settings import (
+    refuse_unused_settings,
+    unused_settings,
+)
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -47,6 +51,7 @@ def build_model(config, num_classes, strategy=None):
             num_classes,
             normalize_representation=config.normalize_representation,
             num_microbatches=config.num_microbatches,
+            views=_device_views(config),
         )
         model.build(_shape_of_views(config))
     if config.freeze_batch_norm:
@@ -172,17 +177,51 @@ def make_augmentation(config):
       ValueError: if it is unknown, or has not got what the config sets.
     """
     augmentation = named(AUGMENTATIONS, "augmentation", config.augmentation)
-    given = {
-        argument: getattr(config, name)
-        for name, argument in options_of(augmentation).items()
-        if not (getattr(config, name) is None or getattr(config, name) is False)
-    }
+    given = _augmentation_options(config)
     if not given:
         return augmentation
     augmentation = functools.partial(augmentation, **given)
     # Refuses what is out of range here, not within a tf.data pipeline.
     augmentation(tf.zeros([1, 8, 8, 3]), tf.zeros([1, 2], tf.int64), 8)
     return augmentation
+
+
+def small_crop_area_of(config):
+    """The area of the crops of small views, or None where there is no use.
+
+    Args:
+      config: `PretrainConfig`.
+    """
+    if "small_crop_area" in unused_settings(vars(config)):
+        return None
+    return config.small_crop_area
+
+
+def _augmentation_options(config):
+    """The arguments that a config gives to its augmentation, by name."""
+    augmentation = AUGMENTATIONS[config.augmentation]
+    return {
+        argument: getattr(config, name)
+        for name, argument in options_of(augmentation).items()
+        if not (getattr(config, name) is None or getattr(config, name) is False)
+    }
+
+
+def _device_views(config):
+    """The views that the model makes itself, or None."""
+    if config.views == "host":
+        return None
+    named(AUGMENTATIONS, "augmentation", config.augmentation)
+    return DeviceViews(
+        config.augmentation,
+        num_views=config.num_views,
+        image_size=config.image_size,
+        seed=config.seed,
+        small_views=config.small_views,
+        small_view_size=config.small_view_size,
+        small_crop_area=small_crop_area_of(config),
+        **_augmentation_options(config),
+    )
 
 
 @contextlib.contextmanager

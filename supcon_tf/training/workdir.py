@@ -182,19 +182,22 @@ def _is_sum(value):
 _HELD_OUT = "held_out.json"
 
 
-def write_example_views(views, workdir):
+def write_example_views(views, workdir, make=None):
     """Writes the views of eight images for TensorBoard: a row for each view.
 
     Args:
       views: `tf.data.Dataset` of `[B, V, h, w, C]` views and labels. With
-        small views, these are left out.
+        small views, these are left out. Or of numbered images and labels.
       workdir: as for `look_at`.
+      make: None, or the `DeviceViews` that makes views of numbered images.
     """
     if not has_extra("tensorboard"):
         needed = how_to_get("tensorboard")
         print(f"{workdir / 'logs'} is left out: it needs {needed}.")
         return
     images, *_ = next(iter(views.take(1)))
+    if make is not None:
+        images = make(images["images"][:8], images["numbers"][:8])
     if isinstance(images, dict):
         images = images["views"]
     grid = tf.concat(tf.unstack(images[:8]), axis=2)  # [V, h, 8 * w, C]

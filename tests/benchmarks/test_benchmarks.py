@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from benchmarks import (
+    device_views,
     input_cases,
     input_pipeline,
     loss,
@@ -293,3 +294,40 @@ def test_a_case_of_the_input_pipeline_is_measured(capsys):
     input_cases.measure("supcon_tf crop_flip", 32, 2, 0.01)
     row = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert row["images_per_s"] > 0 and len(row["rates"]) == 2
+
+
+@pytest.mark.parametrize("rate, verdict", [(3.0, "PASS"), (0.5, "MISS")])
+def test_views_on_the_device_are_compared_with_the_host(
+    monkeypatch, tmp_path, capsys, rate, verdict
+):
+    def measure(name, repeats, seconds):
+        return {
+            "pipeline": name,
+            "images_per_s": {"host": 1.0, "device": rate},
+            "core_us_an_image": {"host": 7.0, "device": 8.0},
+            "device_to_host": rate,
+            "verdict": verdict,
+        }
+
+    monkeypatch.setattr(device_views, "measure", measure)
+    path = tmp_path / "new" / "views.json"
+    assert device_views.main([f"--json={path}"]) == 0
+    assert f"goal >= 1: {verdict}" in capsys.readouterr().out
+    assert len(json.loads(path.read_text())["rows"]) == 2
+
+
+def test_what_views_move_on_paper_follows_from_their_sizes():
+    paper = device_views.on_paper(32, 32)
+    assert paper["sent_by_host_as_views"] == 2 * 32 * 32 * 3 * 4
+    assert paper["sent_as_image"] == 32 * 32 * 3 + 8
+    large = device_views.on_paper(256, 224)
+    # Two products of matrices a view, and two more of the blur.
+    products = 2 * 3 * (224 * 256 * 256 + 224 * 224 * 256 + 2 * 224**3)
+    assert 2 * products < large["operations"] < 1.05 * 2 * products
+
+
+@pytest.mark.parametrize("argument", ["--repeats=0", "--seconds=0"])
+def test_wrong_arguments_of_device_views_are_refused(argument):
+    with pytest.raises(SystemExit) as error:
+        device_views.main([argument])
+    assert error.value.code == 2

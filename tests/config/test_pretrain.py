@@ -26,6 +26,7 @@ def test_the_peak_learning_rate_scales_with_the_images_of_a_batch():
         ("small_views", -1, ">= 0"),
         ("small_view_size", 0, ">= 1"),
         ("small_crop_area", (0.5, 0.1), "two floats, 0 < low <= high <= 1"),
+        ("views", "gpu", "host or device"),
         ("width", 0.0, "> 0 and <= 16"),
         ("learning_rate", 0.0, "> 0"),
         ("momentum", 1.0, "in [0, 1)"),
@@ -115,3 +116,8 @@ def test_the_fast_linear_evaluation_refuses_what_it_does_not_use(settings):
     with pytest.raises(ValueError, match="must be left out with method='fast'"):
         LinearEvalConfig(**settings)
     LinearEvalConfig(method="augmented", **settings)
+
+
+def test_cutmix_stays_on_the_host():
+    with pytest.raises(ValueError, match="must be 0 with views=device"):
+        PretrainConfig(views="device", cutmix_alpha=1.0)

@@ -142,6 +142,19 @@ def test_the_same_seed_trains_the_same_encoder(finished, tmp_path):
 
 
 @pytest.mark.slow
+def test_views_on_the_device_train_the_same_encoder(finished, tmp_path):
+    workdir, _ = finished
+    config = dataclasses.replace(TINY, views="device")
+    pretrain.pretrain(config, tmp_path)
+    assert_same_weights(  # the views differ in their last bits
+        workdir / "encoder.keras", tmp_path / "encoder.keras", 1e-3
+    )
+    model = keras.saving.load_model(tmp_path / "supcon_model.keras")
+    assert model.views.num_views == TINY.num_views
+    assert list((tmp_path / "logs").iterdir())
+
+
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_changes_nothing(finished, capsys):
     workdir, _ = finished
     before = {p: p.stat().st_mtime_ns for p in workdir.iterdir()}

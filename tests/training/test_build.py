@@ -228,3 +228,25 @@ def test_small_views_with_an_encoder_of_one_size_are_one_line(tmp_path):
     wrong = dataclasses.replace(saved, initial_encoder=str(tmp_path / "none"))
     with pytest.raises(ValueError, match="`initial_encoder` must be a"):
         build_model(wrong, 10)
+
+
+def test_a_pipeline_that_the_device_has_not_is_refused_by_name():
+    config = dataclasses.replace(
+        TINY, encoder="tiny", views="device", augmentation="randaugment"
+    )
+    with pytest.raises(ValueError, match=r"crop_flip, .*simclr.*randaugment"):
+        build_model(config, 10)
+
+
+def test_the_device_gets_the_options_of_the_augmentation():
+    config = dataclasses.replace(
+        TINY,
+        encoder="tiny",
+        views="device",
+        strength=0.25,
+        crop_area=(0.3, 1.0),
+        augmentation="simclr",
+    )
+    views = build_model(config, 10).views
+    assert views.options == {"strength": 0.25, "area": (0.3, 1.0)}
+    assert (views.seed, views.image_size) == (config.seed, (8, 8))

@@ -2,9 +2,11 @@
 
 import functools
 import inspect
+from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from supcon_tf.augmentations.on_device.numbered_images import NumberedImages
 from supcon_tf.augmentations.on_device.pipelines import PIPELINES, check_options
@@ -26,8 +28,9 @@ class DeviceViews:
     and needs no TensorFlow. XLA compiles it into the step.
 
     The views are those that `view_batches` makes of the same image at the same
-    place of the stream, to less than 1/255. On JAX without float64, about one
-    window in 10^5 is a pixel larger or smaller.
+    place of the stream, to less than 1/255. On JAX, which computes in float32,
+    three windows in 10^5 are a pixel larger or smaller in images of 500 x 375
+    pixels, and none in 10^6 of 32 x 32.
 
     Args:
       augmentation: name of a pipeline, "simclr", "crop_flip", "crop",
@@ -69,16 +72,16 @@ class DeviceViews:
 
     def __init__(
         self,
-        augmentation,
+        augmentation: str,
         *,
-        num_views,
-        image_size,
-        seed,
-        small_views=0,
-        small_view_size=None,
-        small_crop_area=None,
-        **options,
-    ):
+        num_views: int,
+        image_size: int | tuple[int, int],
+        seed: int,
+        small_views: int = 0,
+        small_view_size: int | tuple[int, int] | None = None,
+        small_crop_area: tuple[float, float] | None = None,
+        **options: Any,
+    ) -> None:
         check_int("num_views", num_views, 1)
         check_small_views(small_views, small_view_size, small_crop_area)
         if not hasattr(seed, "__index__"):
@@ -124,7 +127,7 @@ class DeviceViews:
         )
         return {"views": views, "small_views": small}
 
-    def shape_of(self, shape):
+    def shape_of(self, shape: tuple[int | None, ...]) -> Any:
         """The shape of the views of images of a shape.
 
         Args:
@@ -146,7 +149,9 @@ class DeviceViews:
         small = (batch, self.small_views, *self.small_view_size, channels)
         return {"views": views, "small_views": small}
 
-    def batches(self, images, labels=None, *, batch_size):
+    def batches(
+        self, images: ArrayLike, labels: Any = None, *, batch_size: int
+    ) -> NumberedImages:
         """The batches to fit a model with these views to, without TensorFlow.
 
         A run that goes on with `fit(batches, initial_epoch=e)` has the batches

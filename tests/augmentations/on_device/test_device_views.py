@@ -5,7 +5,12 @@ import tensorflow as tf
 from keras import ops
 from seeded_images import random_images
 
-from supcon_tf import DeviceViews, augmentations, view_batches
+from supcon_tf import (
+    DeviceViews,
+    LabelledImages,
+    augmentations,
+    view_batches,
+)
 from supcon_tf.data.views import numbered_batches
 
 IMAGES = random_images(12, 10, 9)
@@ -156,3 +161,11 @@ def test_what_is_wrong_is_refused_before_a_step(arguments, message):
 def test_images_of_another_kind_are_refused(images, message):
     with pytest.raises(ValueError, match=message):
         some_views()(images, np.arange(len(images)))
+
+
+def test_images_that_are_not_in_memory_have_no_views_on_the_device():
+    files = LabelledImages(
+        np.array([b"a", b"b"]), np.array([0, 1]), ("x", "y"), read=tf.identity
+    )
+    with pytest.raises(ValueError, match="must be of images in memory"):
+        numbered_batches(files, batch_size=1, seed=0)

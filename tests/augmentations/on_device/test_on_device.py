@@ -81,9 +81,8 @@ def test_float32_moves_few_windows_and_by_a_pixel(monkeypatch):
     windows = spatial.random_windows(as_words(seeds), 375, 500, area=(0.08, 1))
     expected = host_spatial.random_windows(seeds, 375, 500)
     differ = np.abs(np.asarray(windows) - expected)
-    # About 300 of the sides' roots lie so near to a half that float32, to
-    # 3e-5 there, may round them to the other side.
-    assert differ.max() <= 1 and (differ.max(axis=1) > 0).mean() < 3e-3
+    # 32 in 10^6 were measured, so 0.6 are expected here.
+    assert differ.max() <= 1 and (differ.max(axis=1) > 0).sum() <= 6
 
 
 def test_the_windows_have_the_uniform_areas_of_their_definition():
