@@ -4,13 +4,12 @@ import warnings
 
 import numpy as np
 import tensorflow as tf
-from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 from tqdm import tqdm
 
 from supcon_tf.data.splits import split_labels
 from supcon_tf.data.views import image_batches
-
-_SEARCHED = 1024  # images whose neighbours are searched at a time
+from supcon_tf.evaluation.most_similar import most_similar
 
 
 def knn_accuracy(
@@ -91,11 +90,13 @@ def knn_accuracies(
     is_same = _are_same(train_representations, test_representations)
     if is_same:
         check_neighbors(max(neighbors), len(train_labels) - 1)
-    search = NearestNeighbors(
-        n_neighbors=max(neighbors) + is_same,
-        metric="cosine",  # the distance 1 - s
-    ).fit(train_representations)
+    blocks = most_similar(
+        normalize(train_representations),
+        normalize(test_representations),
+        max(neighbors) + is_same,
+    )
     classes, answers = np.unique(train_labels, return_inverse=True)
+    first = 0
     num_right = np.zeros(len(neighbors), int)
     with tqdm(
         total=len(test_labels),
@@ -103,12 +104,12 @@ def knn_accuracies(
         unit="img",
         disable=True if title is None else None,
     ) as bar:
-        for first in range(0, len(test_labels), _SEARCHED):
-            part = slice(first, first + _SEARCHED)
-            expected = np.asarray(test_labels[part])
-            distances, nearest = search.kneighbors(test_representations[part])
+        for similarities, nearest in blocks:
+            expected = np.asarray(test_labels[first : first + len(nearest)])
+            distances = 1 - similarities
             if is_same:
                 distances, nearest = _without_itself(distances, nearest, first)
+            first += len(nearest)
             votes = np.exp(-distances / 0.07)
             rows = np.arange(len(expected))[:, None]
             for index, k in enumerate(neighbors):

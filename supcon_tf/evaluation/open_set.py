@@ -1,9 +1,10 @@
 """Images of no known class: how far they are from the training images."""
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
 from supcon_tf.errors import check_int
+from supcon_tf.evaluation.most_similar import most_similar
 from supcon_tf.metrics.open_set import auroc, fpr_at_95_tpr
 
 NEIGHBORS = 5
@@ -31,12 +32,13 @@ def neighbor_distances(
       array([0.  , 0.29])
     """
     check_int("neighbors", neighbors, 1)
-    search = NearestNeighbors(
-        n_neighbors=min(neighbors, len(train_representations)),
-        metric="cosine",
-    ).fit(train_representations)
-    distances, _ = search.kneighbors(representations)
-    return distances.mean(axis=1)
+    blocks = most_similar(
+        normalize(train_representations),
+        normalize(representations),
+        min(neighbors, len(train_representations)),
+    )
+    means = [similarities.mean(axis=1) for similarities, _ in blocks]
+    return np.clip(1 - np.concatenate(means), 0, 2)
 
 
 def open_set_scores(train, known, unknown, *, neighbors=NEIGHBORS):

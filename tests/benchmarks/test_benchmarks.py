@@ -13,6 +13,7 @@ from benchmarks import (
     input_pipeline,
     loss,
     loss_cases,
+    nearest_neighbors,
     small_batches,
     training_step,
 )
@@ -330,4 +331,23 @@ def test_what_views_move_on_paper_follows_from_their_sizes():
 def test_wrong_arguments_of_device_views_are_refused(argument):
     with pytest.raises(SystemExit) as error:
         device_views.main([argument])
+    assert error.value.code == 2
+
+
+def test_the_search_of_neighbours_is_compared_with_its_products(
+    tmp_path, capsys
+):
+    path = tmp_path / "new" / "neighbors.json"
+    arguments = ["--train=40", "--test=6", "--k=3", "--repeats=1"]
+    assert nearest_neighbors.main([f"--json={path}", *arguments]) == 0
+    assert "goal of supcon_tf: <= 2 x the products" in capsys.readouterr().out
+    rows = json.loads(path.read_text())["rows"]
+    assert [row["way"] for row in rows][1:] == ["supcon_tf", "scikit-learn"]
+    assert rows[0]["to_products"] == 1 and rows[1]["seconds"] > 0
+
+
+@pytest.mark.parametrize("argument", ["--k=60000", "--repeats=0"])
+def test_wrong_arguments_of_nearest_neighbors_are_refused(argument):
+    with pytest.raises(SystemExit) as error:
+        nearest_neighbors.main([argument])
     assert error.value.code == 2
