@@ -16,7 +16,11 @@ def modules_with_examples():
         for path in sorted((ROOT / folder).rglob("*.py")):
             if ">>>" in path.read_text():
                 parts = path.relative_to(ROOT).with_suffix("").parts
-                yield ".".join(parts).removesuffix(".__init__")
+                name = ".".join(parts).removesuffix(".__init__")
+                # To import KerasHub takes longer than all other examples.
+                is_slow = name.endswith("from_keras_hub")
+                marks = pytest.mark.release if is_slow else ()
+                yield pytest.param(name, marks=marks)
 
 
 @pytest.fixture(scope="module")

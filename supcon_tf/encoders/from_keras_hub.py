@@ -56,17 +56,17 @@ def from_keras_hub(
         backbone is not one of images, or an argument is out of its range.
 
     Example:
-      >>> import keras_hub  # doctest: +SKIP
+      >>> import keras_hub
       >>> backbone = keras_hub.models.ViTBackbone(
       ...     image_shape=(32, 32, 3), patch_size=8, num_layers=2,
       ...     num_heads=2, hidden_dim=16, mlp_dim=32,
-      ... )  # doctest: +SKIP
+      ... )
       >>> converter = keras_hub.layers.ImageConverter(
       ...     scale=1 / 255
-      ... )  # doctest: +SKIP
+      ... )
       >>> from_keras_hub(
       ...     backbone, image_converter=converter, pooling="token"
-      ... ).output_shape  # doctest: +SKIP
+      ... ).output_shape
       (None, 16)
 
     Reference:
