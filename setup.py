@@ -72,7 +72,12 @@ setup(
     packages=find_packages(include=["supcon_tf*", "hub_export*"]),
     package_data={
         "supcon_tf": ["py.typed", "__init__.pyi"],
-        "supcon_tf.encoders.pretrained": ["*.tar.gz", "*.sha256", "*.md"],
+        "supcon_tf.encoders.pretrained": [
+            "*.keras",
+            "*.tar.gz",
+            "*.sha256",
+            "*.md",
+        ],
         "supcon_tf.photographs.page": ["*.html", "*.css", "*.js"],
     },
     install_requires=[

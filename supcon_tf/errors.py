@@ -12,6 +12,13 @@ class RunStoppedError(Exception):
     """
 
 
+class NeedsTensorFlowError(RunStoppedError):
+    """What only TensorFlow can do, where it is missing or not the backend.
+
+    Its message names the way out.
+    """
+
+
 def nearest(name, known):
     """The end of a message on an unknown name: the three most like it.
 

@@ -8,6 +8,8 @@ function can go.
 import keras
 from keras import ops
 
+from supcon_tf.backends import is_tensorflow, tf
+
 
 def all_layers(layer):
     """A layer, and the layers inside it, at any depth.
@@ -125,9 +127,7 @@ def has_value(variable):
     Under a strategy `fit` builds a model without giving its variables values
     yet. Keras has no public way to ask.
     """
-    import tensorflow as tf
-
-    if not isinstance(variable._value, tf.Variable):
+    if not is_tensorflow() or not isinstance(variable._value, tf.Variable):
         return True
     return bool(variable._value.is_initialized())
 
@@ -138,9 +138,12 @@ def start_at(variable, other):
     Keras has no public way to say what value a variable will get later.
     """
     if variable._value is None:
-        variable._initializer = lambda shape, dtype: ops.cast(other, dtype)
+        variable._initializer = lambda shape, dtype: ops.copy(
+            ops.cast(other, dtype)
+        )
     else:
-        variable.assign(other)
+        # JAX would give both one buffer, which a step may not change twice.
+        variable.assign(ops.copy(other))
 
 
 def in_safe_mode():
@@ -174,7 +177,6 @@ class BuiltFromSpecs(keras.Model):
 
 def _symbolic_batch(iterator):
     """The structure of Keras' epoch iterator, as `KerasTensor`s."""
-    import tensorflow as tf
 
     def symbolic(spec):
         spec = getattr(spec, "_value_specs", (spec,))[0]  # of one replica

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from supcon_tf.backends import id_dtype, is_tensorflow
+
 # These are dtypes of TensorFlow. The kind of a NumPy dtype tells what it is.
 _NO_NUMBERS = ("string", "complex64", "complex128")
 
@@ -39,7 +41,7 @@ def as_ids(labels, batch):
         _check_values(values)
         if isinstance(labels, np.ndarray):
             # A list of large integers would lose bits as a tensor.
-            labels = labels.astype(_id_dtype())
+            labels = labels.astype(id_dtype())
     # stop_gradient also makes a tensor of a variable.
     labels = ops.stop_gradient(ops.convert_to_tensor(labels))
     shape = labels.shape
@@ -50,9 +52,9 @@ def as_ids(labels, batch):
         # other. The number of columns is known only when the step runs.
         labels = ops.reshape(labels, (batch, -1))
         one_hot = ops.argmax(labels, axis=1)
-        ids = ops.cast(labels[:, 0], _id_dtype())
+        ids = ops.cast(labels[:, 0], id_dtype())
         is_ids = ops.shape(labels)[1] == 1
-        return ops.where(is_ids, ids, ops.cast(one_hot, _id_dtype()))
+        return ops.where(is_ids, ids, ops.cast(one_hot, id_dtype()))
     if len(shape) not in (1, 2):
         raise ValueError(
             "`labels` must have shape [B], [B, 1] or, one-hot, [B, C]. "
@@ -65,7 +67,7 @@ def as_ids(labels, batch):
         )
     if len(shape) == 2 and shape[1] != 1:
         labels = ops.argmax(labels, axis=1)
-    return ops.cast(ops.reshape(labels, (-1,)), _id_dtype())
+    return ops.cast(ops.reshape(labels, (-1,)), id_dtype())
 
 
 def refuse_names(labels):
@@ -157,10 +159,6 @@ def known_values(labels):
     return values if isinstance(values, np.ndarray) else None
 
 
-def _id_dtype():
-    return "int64" if keras.backend.backend() == "tensorflow" else "int32"
-
-
 def _check_values(values):
     if np.issubdtype(values.dtype, np.inexact) or values.dtype.kind == "V":
         values = values.astype(np.float64)  # bfloat16 is of NumPy's kind V
@@ -179,7 +177,7 @@ def _check_values(values):
                 f"supcon_loss(positives_mask=...). Received: row "
                 f"{np.flatnonzero(wrong)[0]} = {values[wrong][0].tolist()}"
             )
-    elif values.size and keras.backend.backend() != "tensorflow":
+    elif values.size and not is_tensorflow():
         limits = np.iinfo(np.int32)
         if values.min() < limits.min or values.max() > limits.max:
             raise ValueError(

@@ -6,7 +6,6 @@ import pathlib
 
 import keras
 import pytest
-import tensorflow as tf
 import tiny_encoder  # noqa: F401, registers ENCODERS["tiny"]
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -14,11 +13,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 os.environ["PYTHONPATH"] = os.pathsep.join(
     map(str, (HERE.parent, HERE / "support"))
 )
-# TensorFlow takes this only before its first operation.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # TensorFlow takes this only before its first operation.
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
 # What the imports have made stays: to look through it for garbage again and
 # again takes a tenth of the tests' time.
 gc.freeze()

@@ -1,8 +1,7 @@
 """The checks of the input that all pipelines share."""
 
-import tensorflow as tf
-
 from supcon_tf.augmentations.encoded_image import EncodedImage
+from supcon_tf.backends import tf
 
 
 def checked_images(images):

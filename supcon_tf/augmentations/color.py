@@ -6,8 +6,6 @@ their parameters per image, as planes.py tells.
 
 import functools
 
-import tensorflow as tf
-
 from supcon_tf.augmentations.planes import clip, on_some, uniform
 from supcon_tf.augmentations.presets import (
     GRAY,
@@ -15,6 +13,7 @@ from supcon_tf.augmentations.presets import (
     JITTER_PROBABILITY,
     jitter_ranges,
 )
+from supcon_tf.backends import tf
 
 
 def random_color_jitter(

@@ -6,7 +6,6 @@ Call it again with other seeds for another view of the same images.
 
 from typing import Any
 
-import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from supcon_tf.augmentations import spatial
@@ -19,6 +18,7 @@ from supcon_tf.augmentations.presets import (
     crop_area,
     evaluation_padding,
 )
+from supcon_tf.backends import tf
 
 
 def crop_flip(

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import tensorflow as tf
 from numpy.typing import ArrayLike
+
+from supcon_tf.backends import tf
 
 
 def cut_mix(

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import tensorflow as tf
-
 from supcon_tf.augmentations.resizing import resize
+from supcon_tf.backends import tf
 
 
 class EncodedImage:

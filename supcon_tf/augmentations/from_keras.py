@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from supcon_tf.augmentations.checks import checked_images, checked_seeds
 from supcon_tf.augmentations.crops import center_crop
 from supcon_tf.augmentations.encoded_image import EncodedImage
 from supcon_tf.augmentations.presets import checked_size
+from supcon_tf.backends import tf
 
 
 def from_keras(

@@ -9,7 +9,8 @@ has a dynamic shape.
 import zlib
 
 import numpy as np
-import tensorflow as tf
+
+from supcon_tf.backends import tf
 
 
 def uniform(seeds, draw, count):

@@ -5,9 +5,8 @@ whole image, in a third of the time for a photograph. There, the matrix of each
 axis has a zero for each input pixel that an output does not see.
 """
 
-import tensorflow as tf
-
 from supcon_tf.augmentations.planes import clip
+from supcon_tf.backends import tf
 
 # So many output rows, or columns, are computed together. They take about as
 # many input rows, times the scale. Without blocks, each output takes all rows.

@@ -8,8 +8,6 @@ image draws.
 
 import math
 
-import tensorflow as tf
-
 from supcon_tf.augmentations.planes import clip, on_some, uniform
 from supcon_tf.augmentations.presets import (
     BLUR_SIGMA,
@@ -18,6 +16,7 @@ from supcon_tf.augmentations.presets import (
     FLIP_PROBABILITY,
     blur_radius,
 )
+from supcon_tf.backends import tf
 
 
 def random_windows(seeds, height, width, *, area=(0.08, 1.0), ratio=CROP_RATIO):

@@ -5,7 +5,8 @@ device and on many.
 """
 
 import keras
-import tensorflow as tf
+
+from supcon_tf.backends import tf
 
 
 def replica_context():

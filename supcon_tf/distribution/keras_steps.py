@@ -8,9 +8,9 @@ import contextlib
 import warnings
 
 import keras
-import tensorflow as tf
 
 from supcon_tf import keras_internals
+from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
 from supcon_tf.distribution.workers import num_workers
 
@@ -27,14 +27,20 @@ def scope_of(model):
     return strategy.scope()
 
 
+def replicas_of(model):
+    """The replicas that a model's strategy has; 1 without a strategy."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return 1 if strategy is None else strategy.num_replicas_in_sync
+
+
 def check_compiled(model):
     """Refuses a compiled model with what fails or errs on several replicas.
 
     It raises a ValueError. On one replica everything is allowed.
     """
-    if keras.backend.backend() != "tensorflow":
+    if not is_tensorflow():
         return
-    count = model.distribute_strategy.num_replicas_in_sync
+    count = replicas_of(model)
     optimizer = _inner(model.optimizer)
     extended = model.distribute_strategy.extended
     # (The first variable of an optimizer, its step, is there from the start.)
@@ -87,8 +93,8 @@ def refuse_whole_batches(model, name, instead):
     is the name of the method to use. It raises a ValueError on several
     replicas.
     """
-    count = model.distribute_strategy.num_replicas_in_sync
-    if keras.backend.backend() == "tensorflow" and count > 1:
+    count = replicas_of(model)
+    if count > 1:
         raise ValueError(
             f"`{name}` must be `{instead}` on several replicas, such as "
             f"{instead}(..., batch_size=len(x)): it does not share a batch "

@@ -7,8 +7,7 @@ import os
 import signal
 import threading
 
-import tensorflow as tf
-
+from supcon_tf.backends import check_tensorflow, is_tensorflow, tf
 from supcon_tf.distribution.workers import JOBS, reporting_stopped_workers
 
 
@@ -28,17 +27,19 @@ def make_strategy(name, *, one_machine=False):
                         tpu if there is one, else mirrored if there are several
                         GPUs, else one_device.
 
-    With a single worker, "multi_worker" is "auto" without TF_CONFIG.
+    With a single worker, "multi_worker" is "auto" without TF_CONFIG. The other
+    backends have "one_device" alone, which is "auto" there.
 
     Args:
       name: one of these names.
       one_machine: whether multi_worker is left out, for work that is done once.
 
     Returns:
-      A `tf.distribute.Strategy`.
+      A `tf.distribute.Strategy`, or off TensorFlow `OneDevice`.
 
     Raises:
       ValueError: if the name is unknown, or if there are no such devices.
+      NeedsTensorFlowError: off TensorFlow, with another name than those two.
       WorkerStoppedError: if another worker stops while this one waits for it.
 
     Example:
@@ -56,9 +57,25 @@ def make_strategy(name, *, one_machine=False):
             f"`strategy` must be one of {allowed}{why}. "
             f"Received: strategy={name!r}"
         )
+    if not is_tensorflow():
+        if name not in ("auto", "one_device"):
+            check_tensorflow(
+                f"strategy={name!r}", "take 'one_device'", as_backend=True
+            )
+        return OneDevice()
     if name == "auto":
         name = _best_there_is(one_machine)
     return _STRATEGIES[name]()
+
+
+class OneDevice:
+    """What a command asks a strategy, on another backend than TensorFlow."""
+
+    num_replicas_in_sync = 1
+
+    def scope(self):
+        """An empty context."""
+        return contextlib.nullcontext()
 
 
 def _best_there_is(one_machine):
@@ -128,7 +145,7 @@ def _tpu():
 
 
 _STRATEGIES = {
-    "one_device": tf.distribute.get_strategy,
+    "one_device": lambda: tf.distribute.get_strategy(),
     "mirrored": _mirrored,
     "multi_worker": _multi_worker,
     "tpu": _tpu,

@@ -6,8 +6,8 @@ import io
 import re
 
 import numpy as np
-import tensorflow as tf
 
+from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.errors import RunStoppedError
 
 # The names in TF_CONFIG of the jobs that train.
@@ -34,7 +34,9 @@ def num_workers(strategy):
       >>> num_workers(tf.distribute.get_strategy())
       1
     """
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    if not is_tensorflow() or not isinstance(
+        strategy, tf.distribute.MultiWorkerMirroredStrategy
+    ):
         return 1
     cluster = strategy.cluster_resolver.cluster_spec().as_dict()
     return sum(len(cluster.get(job, ())) for job in JOBS) or 1
@@ -132,6 +134,9 @@ def reporting_stopped_workers(strategy=None):
       >>> with reporting_stopped_workers(strategy):
       ...     projections = model(views)
     """
+    if not is_tensorflow():
+        yield
+        return
     try:
         yield
     except tf.errors.OpError as error:

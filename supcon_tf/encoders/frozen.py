@@ -2,9 +2,7 @@
 
 import pathlib
 
-import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
-
+from supcon_tf.backends import tf
 from supcon_tf.encoders.initial import (
     FORMS,
     initial_encoder,
@@ -84,6 +82,8 @@ def _shape_of(model):
 
 def _input_shape(folder):
     """The shape of the images in a SavedModel's default signature, or ()."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
     saved_model = saved_model_pb2.SavedModel()
     try:
         saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())

@@ -6,12 +6,13 @@ import warnings
 from typing import Any
 
 import keras
-import tensorflow as tf
 
+from supcon_tf.backends import check_tensorflow, is_tensorflow, tf
 from supcon_tf.data.pixels import in_unit_range
 from supcon_tf.encoders.pretrained import (
     PRETRAINED,
     pretrained_archive,
+    pretrained_keras_file,
     unpacked,
 )
 from supcon_tf.extras import check_extra
@@ -175,7 +176,8 @@ def load_pretrained(
     Returns:
       A `keras.Model` like the package's other encoders: float32 RGB images
       `[B, image_size, image_size, 3]` in [0, 1], or uint8 ones -> features
-      `[B, R]`. Its one layer is a `HubEncoder`.
+      `[B, R]`. Its one layer is a `HubEncoder` on TensorFlow. On the other
+      backends it is a model of Keras' own layers, with the same features.
 
     Raises:
       ValueError: if the name is unknown, or an encoder that does not come with
@@ -186,19 +188,40 @@ def load_pretrained(
       >>> encoder(images).shape
       TensorShape([8, 128])
     """
-    layer = HubEncoder(f"{_OWN}{name}", trainable, name="hub_encoder")
+    layer = pretrained_layer(name, trainable=trainable)
     size = image_size or PRETRAINED[name].image_size
     images = keras.Input((size, size, 3), name="images")
     return HubModel(images, layer(images), name=name)
 
 
+def pretrained_layer(name, *, trainable, argument="name"):
+    """The layer of `load_pretrained`, which needs no TensorFlow elsewhere.
+
+    Args:
+      name: key of `PRETRAINED`.
+      trainable: whether the weights are trained further.
+      argument: what the error message calls the name.
+
+    Returns:
+      A `HubEncoder`, or off TensorFlow a `keras.Model`.
+
+    Raises:
+      ValueError: as in `load_pretrained`.
+    """
+    if is_tensorflow():
+        return HubEncoder(
+            f"{_OWN}{name}", trainable, name="hub_encoder", argument=argument
+        )
+    model = keras.saving.load_model(pretrained_keras_file(name), compile=False)
+    model.trainable = trainable
+    return model
+
+
 def _load(handle, argument):
     """Loads the Reusable SavedModel at a handle."""
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "HubEncoder must be used with the backend tensorflow. "
-            f"Received: {keras.backend.backend()}"
-        )
+    check_tensorflow(
+        "A SavedModel", "give the .keras file of the encoder", as_backend=True
+    )
     if handle.startswith(_OWN):
         archive = pretrained_archive(handle.removeprefix(_OWN))
     else:

@@ -7,7 +7,11 @@ import keras
 from supcon_tf.encoders.from_keras import ImageSizeError, check_image_shape
 from supcon_tf.encoders.from_keras_cv import keras_cv_preset
 from supcon_tf.encoders.from_keras_hub import keras_hub_preset
-from supcon_tf.encoders.hub_encoder import HubEncoder, HubModel
+from supcon_tf.encoders.hub_encoder import (
+    HubEncoder,
+    HubModel,
+    pretrained_layer,
+)
 from supcon_tf.encoders.keras_applications import keras_application
 from supcon_tf.encoders.pretrained import PRETRAINED
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
@@ -116,9 +120,13 @@ def _found(where, input_shape, safe_mode, name):
 
 def _of_saved_model(handle, input_shape, name):
     """A functional model around the SavedModel's layer."""
-    layer = HubEncoder(
-        handle, trainable=True, name="hub_encoder", argument=name
-    )
+    kind, _, preset = handle.partition(":")
+    if kind == "supcon_tf":
+        layer = pretrained_layer(preset, trainable=True, argument=name)
+    else:
+        layer = HubEncoder(
+            handle, trainable=True, name="hub_encoder", argument=name
+        )
     images = keras.Input(input_shape, name="images")
     try:
         features = layer(images)

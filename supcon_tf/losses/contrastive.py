@@ -40,7 +40,9 @@ class ContrastiveLoss(keras.losses.Loss):
       name: name of the loss.
       reduction: as for any Keras loss, applied to the losses of the images.
       dtype: dtype of the computation. It is `"float32"`, `"float64"`, or None,
-        which is `keras.backend.floatx()`, but at least float32.
+        which is `keras.backend.floatx()`, but at least float32. Off TensorFlow
+        float64 is not exact: Keras 3.15 multiplies matrices in float32 on
+        PyTorch, and JAX has float64 only with `jax_enable_x64`.
 
     Raises:
       ValueError: if the dtype is a half precision, in which no log-sum-exp is

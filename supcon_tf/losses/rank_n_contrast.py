@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
+from supcon_tf.backends import custom_gradient
 from supcon_tf.distribution.collectives import concat_over_replicas, first_row
 from supcon_tf.labels import known_values
 from supcon_tf.losses.arguments import check_flags, check_temperature
@@ -196,7 +197,7 @@ def _losses_of_anchors(targets, vectors, temperature, similarity):
     width = max(16, vectors.shape[1], targets.shape[1] or 0)
     pairs = ops.cast(ops.maximum(total - 1, 1), vectors.dtype)
 
-    @ops.custom_gradient
+    @custom_gradient
     def compute(anchors, contrasts):
         def sorted_rows(blocks):
             return _SortedRows(
@@ -210,7 +211,7 @@ def _losses_of_anchors(targets, vectors, temperature, similarity):
         options = {"row_size": total * width}
         dtype = keras.backend.standardize_dtype(anchors.dtype)
 
-        def gradient(*upstream):
+        def gradient(upstream):
             def slopes(blocks, totals):
                 *blocks, factors = blocks
                 rows = sorted_rows(blocks)
@@ -219,7 +220,7 @@ def _losses_of_anchors(targets, vectors, temperature, similarity):
 
             for_anchors, (for_contrasts,) = over_row_blocks(
                 slopes,
-                (*rows, upstream[-1]),
+                (*rows, upstream),
                 outputs=(anchors.shape[1], dtype),
                 totals=(ops.zeros_like(contrasts),),
                 **options,

@@ -16,6 +16,7 @@ import keras
 from keras import ops
 from numpy.typing import ArrayLike
 
+from supcon_tf.backends import backend, id_dtype
 from supcon_tf.errors import check_number
 from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.pairs.positives import group_by_class
@@ -605,8 +606,7 @@ def levels_of(
             f"each level, for {name}. Received: dtype="
             f"{keras.backend.standardize_dtype(labels.dtype)}, shape={shape}"
         )
-    is_64 = keras.backend.backend() == "tensorflow"
-    return ops.cast(labels, "int64" if is_64 else "int32")
+    return ops.cast(labels, id_dtype())
 
 
 def _rows_of_floats(name, labels):
@@ -614,7 +614,7 @@ def _rows_of_floats(name, labels):
     refuse_names(labels)
     labels = ops.convert_to_tensor(labels)
     dtype = keras.backend.standardize_dtype(labels.dtype)
-    if "float" in dtype or keras.backend.backend() == "jax":
+    if "float" in dtype or backend() == "jax":
         dtype = "float64" if dtype == "float64" else "float32"
     else:
         dtype = "float64"  # integers of any size, for losses of any dtype

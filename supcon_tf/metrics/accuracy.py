@@ -57,7 +57,7 @@ def top_accuracies(classifier, representations, labels):
       `classification_accuracy`. The latter is None with 5 classes or fewer
       that have had training images.
     """
-    scores = np.asarray(classifier.dense(representations))
+    scores = ops.convert_to_numpy(classifier.dense(representations))
     top_5_accuracy = None
     if num_answers(classifier) > 5:
         best = np.argpartition(-scores, 4, axis=1)[:, :5]

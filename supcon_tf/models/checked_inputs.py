@@ -7,12 +7,12 @@ import types
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from supcon_tf.augmentations.on_device.numbered_images import (
     NumberedImages,
     is_numbered,
 )
+from supcon_tf.backends import is_dataset, is_in_graph, is_spec
 from supcon_tf.data.pixels import (
     check_pixel_dtype,
     check_pixels,
@@ -135,7 +135,7 @@ class CheckedInputs:
 
     def _check_known_images(self, images):
         """As `_check_images`, for a call: inside of a graph it does nothing."""
-        if tf.executing_eagerly():
+        if not is_in_graph():
             self._check_images(images)
 
     def _refuse_names(self, images):
@@ -289,7 +289,7 @@ def _first_batch(x, has_values_to_check):
 
     The batch is None for arrays, and for what yields batches elsewhere.
     """
-    if isinstance(x, tf.data.Dataset):
+    if is_dataset(x):
         if is_marked_as_checked(x) or not has_values_to_check(x.element_spec):
             return x.element_spec, x
         return next(iter(x), None), x
@@ -323,4 +323,4 @@ def _is_floating(x):
 
 def _values(x):
     """The values, or None of a spec and inside of a graph."""
-    return None if isinstance(x, tf.TypeSpec) else known_values(x)
+    return None if is_spec(x) else known_values(x)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, ops
 
+from supcon_tf.backends import is_spec
 from supcon_tf.errors import check_int
 from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.pairs.projections import unit_length
@@ -52,7 +52,7 @@ class ClassifierTerm:
         classifier = LinearClassifier(encoder, self.num_classes, class_names)
         kernel, *bias = self.classifier.get_weights()
         if self.cosine:
-            kernel = np.array(unit_length(kernel.T)).T
+            kernel = ops.convert_to_numpy(unit_length(kernel.T)).T
             bias = [np.zeros(self.num_classes, np.float32)]
         classifier.dense.build((None, len(kernel)))
         classifier.dense.set_weights([kernel, *bias])
@@ -103,7 +103,7 @@ class ClassifierTerm:
         if labels is None:
             return
         refuse_names(labels)
-        if isinstance(labels, tf.TypeSpec):
+        if is_spec(labels):
             return
         self._check_classes(labels)
         values = known_values(labels)

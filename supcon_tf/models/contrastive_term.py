@@ -6,10 +6,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from supcon_tf import keras_internals
+from supcon_tf.backends import is_spec, on_cpu
+from supcon_tf.distribution import keras_steps
 from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
 from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.arguments import check_flags, plain_number
@@ -100,12 +101,12 @@ class ContrastiveTerm:
         super()._check_labels(labels)
         if labels is None:
             return
-        if isinstance(labels, tf.TypeSpec):
+        if is_spec(labels):
             refuse_names(labels)
             return
         loss = self._loss_of("projections")
         if isinstance(loss, ContrastiveLoss):
-            with tf.device("CPU"):
+            with on_cpu():
                 loss.check_labels(labels)
 
     def _check_metrics(self):
@@ -122,7 +123,7 @@ class ContrastiveTerm:
         them differ, or if a batch is one image.
         """
         loss = self._loss_of("projections")
-        replicas = self.distribute_strategy.num_replicas_in_sync
+        replicas = keras_steps.replicas_of(self)
         if (
             not isinstance(loss, ContrastiveLoss)
             or loss.features_of is not None
@@ -254,7 +255,7 @@ def _refuse_accuracy(name, metrics):
 
 def _all_differ(labels):
     """Whether each image has a class of its own; False if it is not known."""
-    if isinstance(labels, tf.TypeSpec):
+    if is_spec(labels):
         return False
     values = known_values(labels)
     if values is None or len(values) < 2:

@@ -3,10 +3,14 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import layers, ops
 
 from supcon_tf.augmentations.on_device.device_views import DeviceViews
+from supcon_tf.backends import (
+    check_tensorflow,
+    is_tensorflow,
+    tf,
+)
 from supcon_tf.distribution import keras_steps
 from supcon_tf.distribution.collectives import (
     num_replicas,
@@ -60,6 +64,8 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
     """
 
     _heads = ()
+    # Whether `_after_step` has something to do that the loss has not done.
+    _acts_after_step = False
 
     def __init__(
         self,
@@ -71,7 +77,11 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
         **kwargs: Any,
     ):
         check_encoder(encoder)
-        check_tensorflow_int("num_microbatches", num_microbatches, 1)
+        check_int("num_microbatches", num_microbatches, 1)
+        if num_microbatches > 1:
+            check_tensorflow(
+                "`num_microbatches` > 1", "leave it at 1", as_backend=True
+            )
         if views is not None and not isinstance(views, DeviceViews):
             raise ValueError(
                 "`views` must be None or DeviceViews, such as "
@@ -161,8 +171,8 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
 
     def train_step(self, *args):
         """One step of `fit`, on one replica or, on TensorFlow, on several."""
-        if keras.backend.backend() != "tensorflow":
-            return super().train_step(*args)
+        if not is_tensorflow():
+            return self._keras_train_step(*args)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(*args)
         x = keras.tree.map_structure(ops.convert_to_tensor, x)
         x = self._stacked(self._with_views(x))
@@ -198,10 +208,39 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
             self, self.compute_metrics(x, y, outputs, sample_weight)
         )
 
+    def _keras_train_step(self, *args):
+        """Keras' own step of JAX or PyTorch, and what comes after it."""
+        *state, data = args
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x = self._with_views(x)
+        data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        done = super().train_step(*state, data)
+        if not self._acts_after_step:
+            return done
+        if state:  # on JAX
+            return done[0], self._state_after_step(done[1], x, y)
+        self._after_step(x, y, None)
+        return done
+
+    def _state_after_step(self, state, images, labels):
+        """The state of a step of JAX, after what comes after the step."""
+        trained, others, *rest = state
+        before = [
+            *zip(self.trainable_variables, trained, strict=True),
+            *zip(self.non_trainable_variables, others, strict=True),
+        ]
+        with keras.StatelessScope(state_mapping=before) as scope:
+            self._after_step(images, labels, None)
+        others = [
+            scope.get_current_value(variable)
+            for variable in self.non_trainable_variables
+        ]
+        return (trained, others, *rest)
+
     def test_step(self, *args):
         """One step of `evaluate`."""
         logs = super().test_step(*args)
-        if keras.backend.backend() != "tensorflow":
+        if not is_tensorflow():
             return logs
         return keras_steps.reducible(self, logs)
 
@@ -259,7 +298,10 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
         """Builds what else a subclass has, in the scope of the strategy."""
 
     def _after_step(self, images, labels, outputs):
-        """Does what else a subclass does after the update of the weights."""
+        """Does what else a subclass does after the update of the weights.
+
+        The outputs are those of the step on TensorFlow, and None elsewhere.
+        """
 
     def _with_penalty(self, loss, images):
         """Adds the regularisers to the loss, as a replica's part of the sum.
@@ -363,23 +405,3 @@ def state_of(layers):
         if layer is not None
         for variable in layer.non_trainable_variables
     ]
-
-
-def check_tensorflow_int(name, value, least):
-    """Refuses a value that is no int, or that only works on TensorFlow.
-
-    Args:
-      name: name of the argument.
-      value: value that was given for it.
-      least: smallest value, and the only one for other backends.
-
-    Raises:
-      ValueError: if the value is refused.
-    """
-    check_int(name, value, least)
-    backend = keras.backend.backend()
-    if value != least and backend != "tensorflow":
-        raise ValueError(
-            f"`{name}` must be {least} on other backends than TensorFlow. "
-            f"Received: {name}={value}, backend={backend!r}"
-        )

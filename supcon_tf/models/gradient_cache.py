@@ -3,9 +3,9 @@
 import itertools
 
 import keras
-import tensorflow as tf
 from keras import ops
 
+from supcon_tf.backends import tf
 from supcon_tf.distribution.collectives import sum_over_replicas
 from supcon_tf.errors import check_int
 

@@ -4,9 +4,9 @@ import contextlib
 import numbers
 
 import keras
-import tensorflow as tf
 from keras import ops
 
+from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.keras_internals import clear_losses, has_value, start_at
 
 
@@ -178,6 +178,4 @@ def _copy(layer):
 
 def _outside_of_graphs():
     """A context in which values can be copied while a step is being traced."""
-    if keras.backend.backend() == "tensorflow":
-        return tf.init_scope()
-    return contextlib.nullcontext()
+    return tf.init_scope() if is_tensorflow() else contextlib.nullcontext()

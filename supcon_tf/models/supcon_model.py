@@ -5,15 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from supcon_tf.backends import is_tensorflow
 from supcon_tf.distribution.collectives import concat_over_replicas
+from supcon_tf.errors import check_int
 from supcon_tf.labels import as_ids
 from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.models.contrastive_term import ContrastiveTerm
-from supcon_tf.models.encoder_model import (
-    EncoderModel,
-    check_tensorflow_int,
-    state_of,
-)
+from supcon_tf.models.encoder_model import EncoderModel, state_of
 from supcon_tf.models.gradient_cache import outputs_in_pieces
 from supcon_tf.models.labelled_queue import LabelledQueue
 from supcon_tf.models.momentum_encoder import MomentumEncoder
@@ -138,7 +136,7 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         learn_temperature: bool = False,
         **kwargs: Any,
     ):
-        check_tensorflow_int("queue_size", queue_size, 0)
+        check_int("queue_size", queue_size, 0)
         for name, value in (
             ("encoder_momentum", encoder_momentum),
             ("queue_label_size", queue_label_size),
@@ -182,9 +180,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """Contrastive loss plus regularisers; updates the logged values."""
-        del x
         self._check_loss()
-        more = {}
+        outputs, more = y_pred, {}
         if training and self.queue is not None:
             if not isinstance(self.loss, ContrastiveLoss):
                 raise ValueError(
@@ -207,6 +204,8 @@ class SupConModel(ContrastiveTerm, EncoderModel):
             if more and mix_queue is not None:
                 more = {"queue": mix_queue(more["queue"], training=True)}
         loss = self._contrastive_loss(y, y_pred, sample_weight, **more)
+        if training and not (is_tensorflow() or self._acts_after_step):
+            self._enqueue_outputs(x, y, outputs)
         return self._with_penalty(loss, ops.shape(y_pred)[0])
 
     def get_config(self):
@@ -267,23 +266,42 @@ class SupConModel(ContrastiveTerm, EncoderModel):
                 f"Received: queue_label_size={self.queue_label_size}"
             )
 
+    @property
+    def _acts_after_step(self):
+        return self.momentum_encoder is not None
+
     def _after_step(self, images, labels, projections):
         """Puts the projections of all replicas into the queue after a step."""
-        if self.queue is None:
+        if self.momentum_encoder is None:
+            self._enqueue_outputs(images, labels, projections)
             return
         images, views = self._folded(self._by_size(images)[0])
-        projections = projections[:, :views]
-        if self.momentum_encoder is not None:
-            self.momentum_encoder.update(self._forward_layers())
+        self.momentum_encoder.update(self._forward_layers())
+        if is_tensorflow():
             projections = outputs_in_pieces(
                 lambda images: self.momentum_encoder(images, training=True),
                 images,
                 state=state_of(self.momentum_encoder.copies),
                 num_microbatches=self.num_microbatches,
             )
+        else:
+            projections = self.momentum_encoder(images, training=True)
+        self._enqueue(labels, projections, views)
+
+    def _enqueue_outputs(self, images, labels, projections):
+        """Puts the step's own projections `[B, V, D]` into the queue."""
+        if self.queue is None:
+            return
+        shapes = keras.tree.map_structure(lambda x: tuple(x.shape), images)
+        shape = self._by_size(shapes)[0]
+        views = shape[1] if self._has_views(len(shape)) else 1
+        self._enqueue(labels, projections[:, :views], views)
+
+    def _enqueue(self, labels, projections, views):
+        """Puts projections `[B, V, D]` or `[B * V, D]` into the queue."""
         projections = ops.reshape(projections, (-1, projections.shape[-1]))
         if self.queue_label_size is None:
-            labels = as_ids(labels, ops.shape(images)[0] // views)
+            labels = as_ids(labels, ops.shape(projections)[0] // views)
         else:
             labels = ops.reshape(labels, (-1, self.queue_label_size))
         if labels is not None:

@@ -61,11 +61,26 @@ def test_no_other_files_lie_there():
     known = {
         f"{stem}{suffix}"
         for stem in stems
-        for suffix in (".tar.gz", ".tar.gz.sha256", ".md")
+        for suffix in (".tar.gz", ".tar.gz.sha256", ".md", ".keras")
     }
     assert {p.name for p in FOLDER.iterdir() if p.is_file()} <= {
         "__init__.py", *known,
     }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped())
+def test_the_keras_file_is_the_same_encoder_without_tensorflow(name):
+    path = pretrained.pretrained_keras_file(name)
+    encoder = keras.saving.load_model(path)
+    for size in (32, 48):
+        images = random_images(size)
+        np.testing.assert_allclose(
+            encoder(images),
+            supcon_tf.load_pretrained(name, image_size=size)(images),
+            rtol=0,
+            atol=2e-6,
+        )
 
 
 def random_images(size=32):
@@ -157,6 +172,7 @@ def test_an_unknown_name_lists_the_known_ones():
     for load in (
         supcon_tf.load_pretrained,
         lambda name: supcon_tf.unpack_pretrained(name, "nowhere"),
+        pretrained.pretrained_keras_file,
         lambda name: HubEncoder(f"supcon_tf:{name}"),
     ):
         with pytest.raises(ValueError, match=NAME) as caught:

@@ -6,7 +6,7 @@ third of them and 9 times a cosine is a whole number.
 
 import keras
 import numpy as np
-import tensorflow as tf
+from gradients import value_and_gradient
 
 X3 = np.array(
     [
@@ -31,28 +31,28 @@ cy = np.array([20.0, 35.0, 22.0, 20.0])  # two of them equal
 TEMPERATURE = 0.5  # unless a value says otherwise
 
 
-def measured(loss, x, *, normalize=True):
+def measured(loss, x, *, normalize=True, dtype="float64"):
     """The mean loss of the inputs, and its gradient by them.
 
     Args:
-      loss: function of `[B, V, D]` float64 projections, to losses of any shape.
+      loss: function of `[B, V, D]` projections, to losses of any shape.
       x: array `[B, V, D]`, such as X2.
       normalize: whether the loss gets the unit vectors of the rows of x. The
         gradient is always by x itself.
+      dtype: of the projections.
 
     Returns:
       The value, the gradient `[D]` at the row x[0][0], and the Frobenius norm
       of the gradient `[B, V, D]`.
     """
-    x = tf.constant(x, tf.float64)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        z = x
+
+    def mean(x):
         if normalize:
-            z = x / tf.norm(x, axis=-1, keepdims=True)
-        value = tf.reduce_mean(keras.ops.cast(loss(z), "float64"))
-    gradient = tf.convert_to_tensor(tape.gradient(value, x)).numpy()
-    return value.numpy(), gradient[0, 0], np.linalg.norm(gradient)
+            x = x / keras.ops.norm(x, axis=-1, keepdims=True)
+        return keras.ops.mean(keras.ops.cast(loss(x), dtype))
+
+    value, gradient = value_and_gradient(mean, np.asarray(x, dtype))
+    return value, gradient[0, 0], np.linalg.norm(gradient)
 
 
 def assert_measured(loss, x, value, slopes, norm, *, normalize=True):

@@ -8,7 +8,7 @@ the output is grey, 128.
 
 import math
 
-import tensorflow as tf
+from supcon_tf.backends import tf
 
 GRAY = 128
 

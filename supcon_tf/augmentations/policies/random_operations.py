@@ -7,11 +7,10 @@ AutoAugment). Posterize keeps at least one bit here, and there it may keep none.
 The 8-bit values are rounded here, and cut off there.
 """
 
-import tensorflow as tf
-
 from supcon_tf.augmentations.planes import uniform
 from supcon_tf.augmentations.policies import pillow_colors, pillow_moves
 from supcon_tf.augmentations.policies.tables import POLICIES
+from supcon_tf.backends import tf
 from supcon_tf.errors import check_int
 
 

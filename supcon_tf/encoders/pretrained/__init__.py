@@ -1,9 +1,11 @@
 """Encoders that were trained with this package, ready to be loaded.
 
 `supcon_tf.load_pretrained(NAME)` loads one. An encoder that comes with the
-package has three files beside this one: the archive that `supcon-hub-export`
-wrote, its checksum and its model card. To add an encoder, run
-`supcon-hub-export --archive` and add a line to `PRETRAINED`.
+package has four files beside this one: the archive that `supcon-hub-export`
+wrote, its checksum, its model card, and the same encoder as a .keras file of
+Keras' own layers, which needs no TensorFlow. To add an encoder, run
+`supcon-hub-export --archive`, save the encoder for images of any size as
+.keras, and add a line to `PRETRAINED`.
 """
 
 import contextlib
@@ -26,6 +28,9 @@ class PretrainedEncoder:
     Attributes:
       archive: name of a file beside this one, or a URL.
       sha256: SHA-256 of the archive, 64 hexadecimal digits.
+      keras_file: name of a file beside this one, or a URL, of the same encoder
+        for backends other than TensorFlow.
+      keras_sha256: SHA-256 of that file.
       num_features: R, the size of the representations.
       image_size: height and width of the training images, in pixels.
       dataset: name of the data set for training and evaluation.
@@ -37,6 +42,8 @@ class PretrainedEncoder:
 
     archive: str
     sha256: str
+    keras_file: str
+    keras_sha256: str
     num_features: int
     image_size: int
     dataset: str
@@ -49,6 +56,10 @@ PRETRAINED = {
         archive="cifar10_resnet18_w025-1.tar.gz",
         sha256=(
             "4854731d09c9aeeb0d84ba51df829e3332f11242d37b49982c3893e1bb365f3f"
+        ),
+        keras_file="cifar10_resnet18_w025-1.keras",
+        keras_sha256=(
+            "42af866292dfc10218169d65a2f72e3df4105cdbd8324719e25722c59dd45a54"
         ),
         num_features=128,
         image_size=32,
@@ -79,23 +90,29 @@ def pretrained_archive(name):
       >>> pretrained_archive("cifar10_resnet18_w025").name
       'cifar10_resnet18_w025-1.tar.gz'
     """
-    if name not in PRETRAINED:
-        raise ValueError(
-            f"`name` must be one of {sorted(PRETRAINED)}. "
-            f"Received: name={name!r}"
-        )
-    archive = PRETRAINED[name].archive
-    path = _HERE / archive
-    if "://" in archive:
-        path = _downloaded(archive)
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != PRETRAINED[name].sha256:
-        raise ValueError(
-            f"{path} must be the archive that was published, of SHA-256 "
-            f"{PRETRAINED[name].sha256}. Received: {digest}"
-        )
-    return path
+    encoder = _described(name)
+    return _published(encoder.archive, "archive", encoder.sha256)
+
+
+def pretrained_keras_file(name):
+    """As `pretrained_archive`, the .keras file of the same encoder.
+
+    Args:
+      name: key of `PRETRAINED`.
+
+    Returns:
+      `pathlib.Path` of a .keras file: float32 images `[B, H, W, 3]` in [0, 1],
+      of any size -> features `[B, R]`.
+
+    Raises:
+      ValueError: as `pretrained_archive`.
+
+    Example:
+      >>> pretrained_keras_file("cifar10_resnet18_w025").name
+      'cifar10_resnet18_w025-1.keras'
+    """
+    encoder = _described(name)
+    return _published(encoder.keras_file, "file", encoder.keras_sha256)
 
 
 def unpack_pretrained(name: str, folder: str | os.PathLike[str]) -> None:
@@ -153,6 +170,28 @@ def unpacked(archive):
         folder = pathlib.Path(folder) / "saved_model"
         _unpack(archive, folder)
         yield folder
+
+
+def _described(name):
+    if name not in PRETRAINED:
+        raise ValueError(
+            f"`name` must be one of {sorted(PRETRAINED)}. "
+            f"Received: name={name!r}"
+        )
+    return PRETRAINED[name]
+
+
+def _published(where, kind, sha256):
+    """The path of a file beside this one or at a URL, with that SHA-256."""
+    path = _downloaded(where) if "://" in where else _HERE / where
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
+        raise ValueError(
+            f"{path} must be the {kind} that was published, of SHA-256 "
+            f"{sha256}. Received: {digest}"
+        )
+    return path
 
 
 def _unpack(archive, folder):

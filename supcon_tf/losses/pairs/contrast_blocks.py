@@ -20,7 +20,10 @@ class ContrastBlocks:
     def __init__(self, contrasts, kinds, tile_size, is_grouped):
         self._contrasts = contrasts
         self._kinds = kinds
-        size, rest = ops.shape(contrasts.own)[0], contrasts.rest
+        # They are constants here. JAX lets a custom gradient, which calls
+        # `cut`, close over no others.
+        self._rest = rest = contrasts.rest
+        size = ops.shape(contrasts.own)[0]
         self.tiles = Tiles(
             size, None if rest is None else ops.shape(rest[0])[0], tile_size
         )
@@ -52,9 +55,9 @@ class ContrastBlocks:
         features = self._kinds.features.items()
         own |= {name: x[:size] for name, x in features} | of_anchors
         own = self._own_blocks(own)
-        if contrasts.rest is None:
+        if self._rest is None:
             return own, None
-        rest_vectors, is_real = contrasts.rest
+        rest_vectors, is_real = self._rest
         is_real = is_real[:, None]
         rest = {"vectors": rest_vectors * is_real, "is_real": is_real}
         rest |= {name: x[size:] for name, x in features}

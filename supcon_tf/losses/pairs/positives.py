@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from supcon_tf.backends import custom_gradient
 from supcon_tf.distribution.collectives import (
     concat_over_replicas,
     sum_over_replicas,
@@ -96,12 +97,12 @@ def weighted_similarities(contrasts, gathered, own_weights):
     """
     vectors = ops.stop_gradient(contrasts.vectors)
 
-    @ops.custom_gradient
+    @custom_gradient
     def compute(own):
         others = gathered(vectors) - own_weights * own
 
-        def gradient(*upstream):
-            factors = upstream[-1][:, None]
+        def gradient(upstream):
+            factors = upstream[:, None]
             of_all = factors
             if contrasts.has_rest:
                 of_all = ops.concatenate([factors, contrasts.of_rest(factors)])

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from supcon_tf.backends import custom_gradient
+
 # Largest finite and smallest normal numbers.
 _LARGEST = {
     "float16": 65504.0,
@@ -79,7 +81,7 @@ def unit_length(vectors):
     vectors = ops.convert_to_tensor(vectors)
     dtype = keras.backend.standardize_dtype(vectors.dtype)
 
-    @ops.custom_gradient
+    @custom_gradient
     def scaled(vectors):
         # The largest entry is divided out first, so that no square overflows
         # or underflows. The kernels take subnormal numbers as 0.
@@ -91,10 +93,10 @@ def unit_length(vectors):
         factors = ops.where(is_zero, ops.zeros_like(largest), 1 / lengths)
         unit = vectors * factors
 
-        def gradient(*upstream):
+        def gradient(upstream):
             # The part of the gradient along the vector does not turn it.
-            along = ops.sum(unit * upstream[-1], axis=-1, keepdims=True)
-            return (upstream[-1] - unit * along) * (factors / largest)
+            along = ops.sum(unit * upstream, axis=-1, keepdims=True)
+            return (upstream - unit * along) * (factors / largest)
 
         return unit, gradient
 
@@ -106,10 +108,10 @@ def _in_full_precision(x):
     dtype = keras.backend.standardize_dtype(x.dtype)
     largest = _LARGEST[dtype]
 
-    @ops.custom_gradient
+    @custom_gradient
     def cast(x):
-        def gradient(*upstream):
-            clipped = ops.clip(upstream[-1], -largest, largest)
+        def gradient(upstream):
+            clipped = ops.clip(upstream, -largest, largest)
             return ops.cast(clipped, dtype)
 
         full = "float64" if dtype == "float64" else "float32"

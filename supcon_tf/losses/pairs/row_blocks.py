@@ -4,9 +4,9 @@ A loss that sorts the contrasts of an anchor, or takes the largest of them,
 needs all of them at the same time. So it works on a few anchors at a time.
 """
 
-import keras
-import tensorflow as tf
 from keras import ops
+
+from supcon_tf.backends import while_loop
 
 # The most numbers of a block. 2^23 of float32 are 32 MiB, and a step holds a
 # few arrays of that size.
@@ -17,7 +17,7 @@ def over_row_blocks(function, arrays, *, outputs, totals=(), row_size):
     """Runs a function on one block of rows after the other.
 
     No gradient should flow through it, since that would keep all blocks in
-    memory. Call it in `ops.custom_gradient` or on constants.
+    memory. Call it in `backends.custom_gradient` or on constants.
 
     Args:
       function: function `(blocks, totals)`. `blocks` is a tuple with the same
@@ -59,14 +59,9 @@ def over_row_blocks(function, arrays, *, outputs, totals=(), row_size):
         index = ops.reshape(i, (1, 1))
         return i + 1, ops.scatter_update(found, index, outputs[None]), *totals
 
-    # Keras lets ten steps run at once, with ten blocks in memory.
-    options = {}
-    loop = ops.while_loop
-    if keras.backend.backend() == "tensorflow":
-        loop, options = tf.while_loop, {"parallel_iterations": 1}
     start = ops.convert_to_tensor(0, "int32")
-    _, found, *totals = loop(
-        lambda i, *state: i < count, step, (start, found, *totals), **options
+    _, found, *totals = while_loop(
+        lambda i, *state: i < count, step, (start, found, *totals), at_once=1
     )
     return ops.reshape(found, (-1, width))[:size], tuple(totals)
 

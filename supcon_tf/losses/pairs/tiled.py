@@ -21,11 +21,13 @@ For the other replicas' z_j it needs c_j and lse_j, which are N numbers, and not
 the sum over replicas of N x D gradients.
 """
 
+import dataclasses
 import functools
 
 import numpy as np
 from keras import ops
 
+from supcon_tf.backends import custom_gradient
 from supcon_tf.losses.pairs.contrast_blocks import ContrastBlocks
 from supcon_tf.losses.pairs.dense import lowest
 from supcon_tf.losses.pairs.terms import (
@@ -60,10 +62,11 @@ def sums_over_pairs(contrasts, terms, kinds=ALL_PAIRS, *, tile_size=None):
       `[n, T]` floats, one column for each term. A log-sum-exp is a very low
       finite number where a vector has no pairs.
     """
-    sums = _Passes(contrasts, terms, kinds, tile_size).sums()
     if all(isinstance(term, Weights) for term in terms):
-        return ops.stop_gradient(sums)
-    return sums
+        # They depend on no vector. JAX would ask for a gradient nevertheless.
+        own = ops.stop_gradient(contrasts.own)
+        contrasts = dataclasses.replace(contrasts, own=own, scales=None)
+    return _Passes(contrasts, terms, kinds, tile_size).sums()
 
 
 def sums_and_curve(
@@ -130,7 +133,7 @@ class _Passes:
         def forward(tile):
             return way.sums(tile, axis=1), lambda: way.sums(tile, axis=0)
 
-        @ops.custom_gradient
+        @custom_gradient
         def compute(*trained):
             own, rest = blocks.cut(trained)
             start = blocks.tiles.own.filled(0.0, self._width, self._dtype)
@@ -138,11 +141,11 @@ class _Passes:
                 forward, way.combined, start + way.start, own, rest
             )
 
-            def gradient(*upstream):
-                of_terms = upstream[-1][:, : self._width]
+            def gradient(upstream):
+                of_terms = upstream[:, : self._width]
                 anchors = [way.of_anchors(of_terms, totals)]
                 if self._curve is not None:
-                    anchors.append(upstream[-1][:, self._width :])
+                    anchors.append(upstream[:, self._width :])
                 return blocks.gradients(
                     self._backward, _side_by_side(anchors), own, rest
                 )
@@ -158,6 +161,8 @@ class _Passes:
         """The sums of the curve, `[n]`; `messages` are `[n, 3]`."""
         blocks = self._blocks
         shifts = ops.stop_gradient(shifts)[:, None]
+        # JAX lets a custom gradient close over constants alone.
+        vectors = [ops.stop_gradient(x) for x in blocks.trained]
 
         def forward(tile):
             def sums(axis):
@@ -170,18 +175,17 @@ class _Passes:
 
             return sums(1), lambda: sums(0)
 
-        @ops.custom_gradient
+        @custom_gradient
         def compute(offsets, messages):
             offsets = offsets[:, None]
             anchors = _side_by_side([offsets, shifts])
-            vectors = [ops.stop_gradient(x) for x in blocks.trained]
             own, rest = blocks.cut(vectors, anchors)
             start = blocks.tiles.own.filled(0.0, 2, self._dtype)
             totals = blocks.accumulate(forward, ops.add, start, own, rest)
 
-            def gradient(*upstream):
-                given = -upstream[-1] * totals[:, 1]
-                return given, _side_by_side([upstream[-1][:, None], anchors])
+            def gradient(upstream):
+                given = -upstream * totals[:, 1]
+                return given, _side_by_side([upstream[:, None], anchors])
 
             return totals[:, 0], gradient
 

@@ -2,10 +2,9 @@
 
 import functools
 
-import keras
-import tensorflow as tf
 from keras import ops
 
+from supcon_tf.backends import is_tensorflow, tf, while_loop
 from supcon_tf.losses.pairs.terms import is_mask
 
 # The most rows of a tile. On two CPU cores the time is the same from 512 to
@@ -251,7 +250,7 @@ class _Given:
     def __init__(self, totals, combine):
         self._start = totals
         self._combine = combine
-        self._is_added_at_once = keras.backend.backend() != "tensorflow"
+        self._is_added_at_once = not is_tensorflow()
 
     def none_yet(self, totals):
         """What to write to: the start, whose blocks are replaced one by one."""
@@ -291,11 +290,9 @@ def _loop(start, stop, body, state):
     if isinstance(stop, int) and isinstance(start, int) and stop - start == 1:
         return body(start, *state)
     state = (ops.convert_to_tensor(start, "int32"), *state)
-    if keras.backend.backend() != "tensorflow":
-        return ops.while_loop(unfinished, step, state)[1:]
-    # Keras lets ten steps run at once, with ten tiles in memory. Two are enough
-    # to compute products and exponentials at the same time.
-    return tf.while_loop(unfinished, step, state, parallel_iterations=2)[1:]
+    # Two steps at once are enough to compute products and exponentials at the
+    # same time.
+    return while_loop(unfinished, step, state, at_once=2)[1:]
 
 
 def _ceiling_of_quotient(dividend, divisor):
