@@ -8,15 +8,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # From the ground up. A room may import those of its own or a lower floor.
 FLOORS = [
-    [
-        "errors",
-        "extras",
-        "files",
-        "drawing",
-        "labels",
-        "keras_internals",
-        "keras_names",
-    ],
+    ["errors", "extras", "files", "drawing", "keras_names"],
+    ["backends"],
+    ["labels", "keras_internals"],
     [""],  # the public names, supcon_tf/__init__.py, imports what is asked for
     ["optimizers", "corruptions", "augmentations"],
     ["distribution", "encoders", "data", "config"],
@@ -131,6 +125,19 @@ def test_only_the_commands_know_of_flags_and_configs():
         text = path.read_text()
         for words in ("absl import flags", "supcon_tf.config", "import config"):
             assert words not in text, f"{module}: {words}"
+
+
+def test_one_module_alone_imports_tensorflow():
+    """So the package runs without it on Keras' other backends."""
+    for module, path in MODULES.items():
+        if room(module) in ("backends", "hub_export"):
+            continue
+        tree = ast.parse(path.read_text())
+        for node in tree.body:  # at the top of the file
+            names = [alias.name for alias in getattr(node, "names", ())]
+            names.append(getattr(node, "module", None) or "")
+            for name in names:
+                assert name.split(".")[0] != "tensorflow", module
 
 
 def test_the_top_level_has_no_other_files():

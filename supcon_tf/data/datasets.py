@@ -1,7 +1,7 @@
 """Loads labelled images by the name of their data set.
 
-The names are those of the embedded digits, of tensorflow-datasets (TFDS) and
-`folder`, for the user's own images.
+The names are those of the embedded digits, of tensorflow-datasets (TFDS), and
+`folder` and `npz`, for the user's own images.
 """
 
 import dataclasses
@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import sklearn.datasets
-import tensorflow as tf
 
+from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.data import image_folder
+from supcon_tf.data.array_file import load_arrays
 from supcon_tf.data.held_out import split_by_name, with_held_out
 from supcon_tf.data.labelled_images import LabelledImages, noisy_labels
+from supcon_tf.data.photograph_files import decode_photograph
 from supcon_tf.data.photograph_reader import photograph_reader
 from supcon_tf.data.splits import TEST_FRACTION, split
 from supcon_tf.data.streamed_images import StreamedImages
@@ -49,6 +51,8 @@ def load_dataset(
         tfds:NAME           any other image classification set of
         tfds:NAME/CONFIG    tensorflow-datasets
         tfds:NAME/CONFIG:VERSION
+        npz                 arrays of images and labels in the file `data_dir`,
+                            as in `array_file.load_arrays`
         folder              the user's own images in `data_dir`
 
     A folder has one of two layouts. The folder of a class gives it its name and
@@ -67,8 +71,9 @@ def load_dataset(
 
     Args:
       name: one of the names above.
-      data_dir: path of the folder of the images. For tensorflow-datasets, it
-        is its data_dir, by default `$TFDS_DATA_DIR` or ~/tensorflow_datasets.
+      data_dir: path of the folder of the images, or of the file of `npz`. For
+        tensorflow-datasets, it is its data_dir, by default `$TFDS_DATA_DIR` or
+        ~/tensorflow_datasets.
       download: whether tensorflow-datasets may download and prepare the data
         set if it is not in data_dir.
       validation_fraction: float in (0, 1). This part of the training images is
@@ -170,7 +175,13 @@ def _folder(*, data_dir, download, max_pixels=None):
     del download
     found = image_folder.find_images(data_dir, max_pixels=max_pixels)
     images = (*found.train, *(found.test or ()))
-    read = photograph_reader(images, max_pixels=max_pixels)
+
+    def decode(path):
+        return decode_photograph(os.fsdecode(path), max_pixels=max_pixels)
+
+    way = {"decode": decode}
+    if is_tensorflow():
+        way = {"read": photograph_reader(images, max_pixels=max_pixels)}
     train, test = (
         None
         if part is None
@@ -178,7 +189,7 @@ def _folder(*, data_dir, download, max_pixels=None):
             np.array([file.path for file in part]),
             np.array([file.label for file in part], np.int64),
             found.class_names,
-            read=read,
+            **way,
         )
         for part in (found.train, found.test)
     )
@@ -237,4 +248,5 @@ DATASETS = {
     ),
     "imagenet2012": functools.partial(load_tfds, "imagenet2012"),
     "folder": _folder,
+    "npz": load_arrays,
 }

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from supcon_tf.augmentations.planes import uniform
+from supcon_tf.backends import tf
 from supcon_tf.labels import as_names
 
 
@@ -22,7 +22,8 @@ class LabelledImages:
       class_names: names of the classes, kept as a tuple. Label i is
         `class_names[i]`.
       decode: None, or a TensorFlow function from one string to an image
-        `[H, W, C]`. The images may differ in size.
+        `[H, W, C]`. The images may differ in size. Off TensorFlow it is a
+        function of Python, to an array.
       held_out_of: None, or the folder from whose files these were held out,
         because it has no test images of its own.
       read: None, or a TensorFlow function from one string to the contents of a

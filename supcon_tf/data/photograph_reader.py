@@ -4,8 +4,8 @@ import concurrent.futures
 import os
 
 import numpy as np
-import tensorflow as tf
 
+from supcon_tf.backends import tf
 from supcon_tf.data.photograph_files import as_bmp
 
 

@@ -5,9 +5,9 @@ import functools
 import re
 
 import numpy as np
-import tensorflow as tf
 
 from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
+from supcon_tf.backends import is_dataset, is_tensorflow, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.pixels import (
     ROUNDING,
@@ -48,7 +48,7 @@ def checked(source):
     """
     if isinstance(source, StreamedImages):
         return source
-    if isinstance(source, tf.data.Dataset):
+    if is_dataset(source):
         source = _in_memory(source)
     return _checked_images(source)
 
@@ -271,6 +271,9 @@ def raising_range_errors(batches):
     Raises:
       ValueError: if an image leaves its range.
     """
+    if not is_tensorflow():
+        yield from batches
+        return
     try:
         yield from batches
     except tf.errors.InvalidArgumentError as error:
@@ -350,7 +353,7 @@ def _checked_images(source):
         )
     if images.ndim > 1:
         check_pixels(images)
-    elif source.decode is not None and len(images):
+    elif source.decode is not None and len(images) and is_tensorflow():
         strings = tf.data.Dataset.from_tensor_slices(images[:_CHECKED])
         check_first_images(strings.map(source.decode), _CHECKED)
     if labels is None:

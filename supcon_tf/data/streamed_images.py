@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tensorflow as tf
 
+from supcon_tf.backends import tf
 from supcon_tf.data.labelled_images import noisy_labels
 from supcon_tf.data.orders import permutation
 

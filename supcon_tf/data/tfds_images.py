@@ -8,9 +8,9 @@ import pathlib
 import re
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
+from supcon_tf.backends import check_tensorflow, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.extras import check_extra
@@ -50,6 +50,10 @@ def load_tfds(name, *, data_dir, download, configs=()):
       ValueError: if the data set is not there, not whole or not of labelled
         images, or tensorflow-datasets is not installed.
     """
+    check_tensorflow(
+        f"The data set {name!r}",
+        "give its images as a file, dataset='npz', or as a 'folder'",
+    )
     check_extra("tensorflow_datasets", f"`dataset` {name}")
     # Imported here, since it takes seconds and only this function needs it.
     import tensorflow_datasets as tfds

@@ -5,15 +5,20 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
 from supcon_tf import augmentations
 from supcon_tf.augmentations.small_views import (
     check_small_views,
     small_augmentation,
 )
+from supcon_tf.backends import (
+    check_tensorflow,
+    is_dataset,
+    is_tensorflow,
+    tf,
+)
 from supcon_tf.data.orders import balanced_order, shuffled_order
 from supcon_tf.data.pixels import mark_as_checked
+from supcon_tf.data.plain_batches import PlainBatches, padding_of
 from supcon_tf.data.sources import (
     check_first_images,
     checked,
@@ -112,6 +117,9 @@ def view_batches(
       TensorShape([4, 2, 32, 32, 3])
       >>> history = model.fit(batches, steps_per_epoch=2, verbose=0)
     """
+    check_tensorflow(
+        "`view_batches`", "fit a model of DeviceViews to their `batches`"
+    )
     augmentation = _checked_augmentation(augmentation)
     _check_numbers(num_views, batch_size, first_epoch, num_shards, shard)
     check_small_views(small_views, small_view_size, small_crop_area)
@@ -208,6 +216,7 @@ def numbered_batches(
       >>> model.compile(optimizer="sgd", loss=SupConLoss())
       >>> history = model.fit(batches, steps_per_epoch=2, verbose=0)
     """
+    check_tensorflow("`numbered_batches`", "take DeviceViews.batches")
     _check_numbers(1, batch_size, first_epoch, num_shards, shard)
     source = checked(source)
     if isinstance(source, StreamedImages) or source.images.ndim == 1:
@@ -253,13 +262,15 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
 
     Returns:
       A finite `tf.data.Dataset` of `([b, h, w, C] float32 in [0, 1],
-      [b] integers)`.
+      [b] integers)`, or on other backends `PlainBatches` of such arrays.
 
     Raises:
       ValueError: if labels are not integers, a Dataset is infinite or of
         batches, or image files have no image_size. Floats out of [0, 1] in a
         Dataset are refused if they are among its first images; later ones raise
         where they are read, see `raising_range_errors`.
+      NeedsTensorFlowError: on another backend, for files, a Dataset, or another
+        augmentation than `center_crop` and `resize_then_crop`.
 
     Example:
       >>> batches = image_batches(
@@ -271,7 +282,9 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
     augmentation = _checked_augmentation(
         augmentation or augmentations.center_crop
     )
-    if isinstance(source, tf.data.Dataset):
+    if not is_tensorflow():
+        return _plain_batches(source, augmentation, image_size, batch_size)
+    if is_dataset(source):
         source = with_ids(source)
         check_first_images(source.map(lambda image, label: image), batch_size)
         dataset = source.map(lambda x, label: (with_checked_range(x), label))
@@ -307,6 +320,38 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
         dataset = _mapped(dataset, of_one, augmentation, **parallel)
         dataset = dataset.batch(batch_size)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _plain_batches(source, augmentation, image_size, batch_size):
+    """What `image_batches` returns off TensorFlow."""
+    padding = padding_of(augmentation, augmentations.AUGMENTATIONS)
+    if padding == -1:
+        check_tensorflow(
+            "An `augmentation` of one's own in an evaluation",
+            "leave it out or give 'resize_then_crop'",
+            as_backend=True,
+        )
+    if (
+        is_dataset(source)
+        or isinstance(source, StreamedImages)
+        or getattr(source, "read", None) is not None
+    ):
+        check_tensorflow(
+            "A source of files or a tf.data.Dataset",
+            "give arrays, (images, labels)",
+            as_backend=True,
+        )
+    source = checked(source)
+    if source.labels is None:
+        raise ValueError(
+            "`labels` must be integers, [n]. Received: images without labels"
+        )
+    return PlainBatches(
+        source,
+        image_size=image_size,
+        batch_size=batch_size,
+        padding=padding,
+    )
 
 
 def _checked_augmentation(augmentation):

@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
+from supcon_tf.backends import tf
 from supcon_tf.data.sources import raising_range_errors
 from supcon_tf.data.views import image_batches
 from supcon_tf.encoders.encoder_check import (
@@ -60,7 +60,7 @@ def encode_all(
     features, labels = [], []
     for images, batch_labels in raising_range_errors(batches):
         features.append(encode(images))
-        labels.append(batch_labels.numpy())
+        labels.append(np.asarray(batch_labels))
     return np.concatenate(features), np.concatenate(labels)
 
 
@@ -113,7 +113,7 @@ def batches_for(
       image_size: None, int or (height, width), as in `image_size_of`.
 
     Returns:
-      A `tf.data.Dataset`, as `image_batches` returns it.
+      A `tf.data.Dataset` or `PlainBatches`, as `image_batches` returns it.
 
     Raises:
       ValueError: as in `image_size_of` and `image_batches`.
@@ -216,7 +216,7 @@ def encode_with_progress(encoder, source, *, image_size=None, title="encode"):
         batches = batches_for(encoder, source, **sizes)
         for images, batch_labels in raising_range_errors(batches):
             features.append(encode(images))
-            labels.append(batch_labels.numpy())
+            labels.append(np.asarray(batch_labels))
             if not np.isfinite(features[-1]).all():
                 raise NotFiniteError(
                     "The encoder must return finite representations. "

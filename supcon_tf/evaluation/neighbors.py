@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from sklearn.preprocessing import normalize
 from tqdm import tqdm
 
@@ -189,7 +189,7 @@ def nearest_neighbor_accuracy(train, test, *, image_size):
     """
     size = min(image_size, 32)
     test_batches = [
-        (_flat(images), labels.numpy())
+        (_flat(images), np.asarray(labels))
         for images, labels in image_batches(test, image_size=size)
     ]
     nearest = [np.full(len(labels), np.inf) for _, labels in test_batches]
@@ -199,17 +199,17 @@ def nearest_neighbor_accuracy(train, test, *, image_size):
         train, image_size=size, batch_size=4096
     ):
         pixels = _flat(images)
-        squares = tf.reduce_sum(tf.square(pixels), axis=1)
+        squares = ops.sum(ops.square(pixels), axis=1)
         for part, (test_pixels, _) in enumerate(test_batches):
             # This is |a - b|^2 without |a|^2, which is the same for every b.
-            distances = squares - 2 * tf.matmul(
-                test_pixels, pixels, transpose_b=True
+            distances = squares - 2 * ops.matmul(
+                test_pixels, ops.transpose(pixels)
             )
-            closest = tf.argmin(distances, axis=1).numpy()
-            distance = tf.reduce_min(distances, axis=1).numpy()
+            closest = ops.convert_to_numpy(ops.argmin(distances, axis=1))
+            distance = ops.convert_to_numpy(ops.min(distances, axis=1))
             closer = distance < nearest[part]
             nearest[part][closer] = distance[closer]
-            answers[part][closer] = labels.numpy()[closest[closer]]
+            answers[part][closer] = np.asarray(labels)[closest[closer]]
     correct = sum(
         int(np.sum(answer == labels))
         for answer, (_, labels) in zip(answers, test_batches, strict=True)
@@ -218,7 +218,7 @@ def nearest_neighbor_accuracy(train, test, *, image_size):
 
 
 def _flat(images):
-    return tf.reshape(images, [tf.shape(images)[0], -1])
+    return ops.reshape(images, (len(images), -1))
 
 
 def choose_neighbors(

@@ -10,6 +10,7 @@ import os
 import pathlib
 
 import numpy as np
+from keras import ops
 
 from supcon_tf.encoders.saved import load_keras_file
 from supcon_tf.evaluation.encode import image_size_of
@@ -93,7 +94,7 @@ class AskedClassifier:
         )
         if not len(kept):
             return [], left_out
-        scores = np.asarray(self.classifier.dense(features))
+        scores = ops.convert_to_numpy(self.classifier.dense(features))
         distances = [None] * len(kept)
         if known is not None:
             distances = known.distances(features).tolist()

@@ -8,12 +8,12 @@ import pathlib
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 from tqdm import tqdm
 
 from supcon_tf import augmentations
 from supcon_tf.augmentations.encoded_image import DecodedImage
+from supcon_tf.backends import check_tensorflow, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.sources import (
     checked,
@@ -86,6 +86,9 @@ def augmented_features(
             "`image_size` must be given with an encoder that takes images of "
             "any size. Received: image_size=None"
         )
+    check_tensorflow(
+        "`augmented_features`", "train the head on TensorFlow", as_backend=True
+    )
     source, left_out = _source(images_or_paths)
     views = _view_batches(
         source,

@@ -3,10 +3,10 @@
 import os
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from supcon_tf.augmentations.encoded_image import DecodedImage
+from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.photograph_files import decode_photograph
 from supcon_tf.evaluation.encode import (
@@ -67,7 +67,7 @@ def vectors_of(
                 features = asked.head.predict_on_batch(features)
             is_read = [int(p) not in left_out for p in positions]
             vectors.append(np.asarray(features, np.float32)[is_read])
-            kept.extend(positions.numpy()[is_read])
+            kept.extend(np.asarray(positions)[is_read])
             if not np.isfinite(vectors[-1]).all():
                 raise NotFiniteError(
                     "The encoder must return finite representations. "
@@ -103,6 +103,10 @@ def photographs_as_images(files, *, max_pixels=None):
             left_out[int(position)] = str(error)
             return np.zeros((1, 1, 3), np.uint8)
 
+    if not is_tensorflow():
+        positions = np.arange(len(files))
+        return LabelledImages(positions, positions, (), read), left_out
+
     def decode(position):
         image = tf.numpy_function(read, [position], tf.uint8)
         return tf.ensure_shape(image, [None, None, 3])
@@ -127,6 +131,8 @@ def of_single_images(augmentation):
       >>> crop(image, None, 32).shape
       TensorShape([1, 32, 32, 3])
     """
+    if not is_tensorflow():
+        return augmentation
     return lambda image, seeds, image_size: augmentation(
         DecodedImage(image[0]), seeds, image_size
     )

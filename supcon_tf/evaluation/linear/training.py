@@ -5,10 +5,10 @@ import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 from supcon_tf import augmentations, metrics
+from supcon_tf.backends import check_tensorflow, is_dataset, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.sources import with_ids
 from supcon_tf.data.splits import split
@@ -123,6 +123,11 @@ def train_linear_classifier(
       images with the statistics of their own batch. Also SimCLR (Chen et al.
       2020), Appendix B.6.
     """
+    check_tensorflow(
+        "Training a linear classifier on augmented views",
+        "use linear_probe",
+        as_backend=True,
+    )
     rates = as_candidates("learning_rate", learning_rate)
     _check(epochs, label_smoothing, kernel_initializer)
     start = time.perf_counter()
@@ -222,7 +227,7 @@ def _check(epochs, label_smoothing, kernel_initializer):
 
 def _labels_of(source):
     """Returns the labels `[n]`, or None if they are not in memory."""
-    if isinstance(source, tf.data.Dataset):
+    if is_dataset(source):
         labels = with_ids(source).map(lambda image, label: label).batch(4096)
         return np.concatenate(list(labels.as_numpy_iterator()))
     if isinstance(source, (tuple, list)):

@@ -4,10 +4,10 @@ import json
 import math
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from supcon_tf import augmentations
+from supcon_tf.backends import check_tensorflow, tf
 from supcon_tf.corruptions import CORRUPTIONS, corrupted
 from supcon_tf.data.sources import checked, image_reader
 from supcon_tf.data.streamed_images import StreamedImages
@@ -64,6 +64,11 @@ def corruption_errors(
       >>> {kind: len(of_kind) for kind, of_kind in errors.items()}
       {'shot_noise': 2, 'pixelate': 2}
     """
+    check_tensorflow(
+        "Measuring errors on corrupted images",
+        "leave them out",
+        as_backend=True,
+    )
     variants = [_CLEAN, *((k, s) for k in kinds for s in severities)]
     # This refuses a wrong argument before the first image is read.
     for kind, severity in variants[1:]:
