@@ -1,9 +1,10 @@
-# make demo | check | test | test-all | test-versions | lint | benchmark | docs | install | dist | clean
+# make demo | check | test | test-all | test-backends | test-versions | lint |
+# benchmark | docs | install | dist | clean
 PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/pip install --quiet --constraint .ci/constraints.txt
 
-.PHONY: install demo test test-all test-versions check lint benchmark docs dist clean
+.PHONY: install demo test test-all test-backends test-versions check lint benchmark docs dist clean
 
 install: .venv/.installed
 
@@ -25,7 +26,23 @@ test: lint  ## the tests, about eleven minutes on two cores
 check: lint  ## the fast tests, before a commit
 	$(PYTEST) -m "not slow and not release"
 
-test-all: lint  ## all tests: what only a release needs, too
+# PyTorch's CPU build is enough, and a tenth of the size of the other.
+BACKENDS = jax torch
+WITHOUT_TENSORFLOW = keras numpy scikit-learn pillow absl-py tqdm pytest
+
+test-backends: $(BACKENDS:%=.venv-%/.installed)  ## on JAX and on PyTorch alone
+	for backend in $(BACKENDS); do \
+	  KERAS_BACKEND=$$backend JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
+	    .venv-$$backend/bin/python -m pytest tests/backends || exit 1; \
+	done
+
+.venv-%/.installed: .ci/constraints.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --constraint .ci/constraints.txt \
+	  $* $(WITHOUT_TENSORFLOW)
+	touch $@
+
+test-all: lint test-backends  ## all tests: what only a release needs, too
 	$(PYTEST)
 
 test-versions: install  ## the fast tests on each Python and both ends of versions
@@ -48,4 +65,4 @@ dist: install  ## what PyPI takes: a source distribution and a wheel
 	$(BIN)/python -m twine check --strict dist/*
 
 clean:
-	rm -rf .venv build dist runs *.egg-info
+	rm -rf .venv .venv-* build dist runs *.egg-info

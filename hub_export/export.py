@@ -84,6 +84,11 @@ def prepare(workdir, output, **options):
 
     The options are those of `export`.
     """
+    from supcon_tf.backends import check_tensorflow  # it loads Keras
+
+    check_tensorflow(
+        "The export of a SavedModel", "share encoder.keras", as_backend=True
+    )
     from hub_export import exporting  # it loads TensorFlow
 
     return exporting.prepare(workdir, output, **options)

@@ -9,7 +9,8 @@ supcon_model.keras (with the projection head; or classification_model.keras,
 with a classifier; or joint_model.keras, with both), history.csv, logs/ for
 TensorBoard, and checkpoint-*.npz, from which the same command goes on after a
 kill. On several machines, each started with its TF_CONFIG, the chief (worker 0)
-writes, and alone needs W.
+writes, and alone needs W. On JAX and PyTorch it needs --views=device, and
+writes no logs/.
 """
 
 import sys

@@ -68,8 +68,8 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
     )
     data_dir: str | None = _data(
         None,
-        "Folder of the images; for tensorflow-datasets its data_dir (default: "
-        "$TFDS_DATA_DIR).",
+        "Folder of the images, or the file of 'npz'; for tensorflow-datasets "
+        "its data_dir (default: $TFDS_DATA_DIR).",
         matters=True,
     )
     download: bool = _data(

@@ -4,8 +4,8 @@ import os
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 
+from supcon_tf.backends import tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.report.files import titles_of
@@ -118,14 +118,18 @@ def _images_at(source, positions):
     for images, _ in image_batches(source, image_size=_SIDE):
         last = first + len(images)
         here = positions[(positions >= first) & (positions < last)] - first
-        found.append(np.round(255 * images.numpy()[here]).astype(np.uint8))
+        found.append(np.round(255 * np.asarray(images)[here]).astype(np.uint8))
         first = last
     return np.concatenate(found)
 
 
 def _are_files(source):
     """Whether the images are paths."""
-    return isinstance(source, LabelledImages) and source.read is tf.io.read_file
+    return (
+        isinstance(source, LabelledImages)
+        and source.read is not None
+        and source.read is tf.io.read_file
+    )
 
 
 def _names(config, source):

@@ -6,6 +6,7 @@ import pathlib
 
 import keras
 
+from supcon_tf.backends import is_tensorflow
 from supcon_tf.callbacks.best_epoch import BestEpoch, held_out_accuracy
 from supcon_tf.callbacks.checkpoints import (
     EpochCheckpoint,
@@ -152,7 +153,7 @@ def _prepare(config, workdir, strategy):
             write_config(config, workdir)
             write_held_out(held_out, workdir)
             print_facts(config, len(images), first_epoch, workdir, strategy)
-            if first_epoch == 0:
+            if first_epoch == 0 and is_tensorflow():
                 write_example_views(first_views, workdir, model.views)
             watching = [best] if best else []  # first: it adds to the logs
             fit([*watching, *_callbacks(config, workdir)], verbose="auto")
@@ -219,11 +220,8 @@ def _check_batch(config, num_replicas):
 
 def _callbacks(config, workdir):
     """What the chief's `fit` writes, and warns of."""
-    writers = [
-        EpochHistory(workdir / "history.csv"),
-        EpochCheckpoint(workdir),
-    ]
-    if has_extra("tensorboard"):
+    writers = [EpochHistory(workdir / "history.csv"), EpochCheckpoint(workdir)]
+    if is_tensorflow() and has_extra("tensorboard"):  # Keras needs both
         writers.insert(1, keras.callbacks.TensorBoard(workdir / "logs"))
     return [StuckLossWarning(), *writers] if is_contrastive(config) else writers
 

@@ -5,14 +5,19 @@ import functools
 
 import numpy as np
 
+from supcon_tf.augmentations.on_device.numbered_images import NumberedImages
+from supcon_tf.backends import check_tensorflow, is_tensorflow
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.held_out import record_of
 from supcon_tf.data.pixels import mark_as_checked
+from supcon_tf.data.plain_batches import brought_to_size
 from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import numbered_batches, view_batches
 from supcon_tf.distribution.workers import num_workers
 from supcon_tf.training.build import make_augmentation, small_crop_area_of
+from supcon_tf.training.losses import LOSSES
+from supcon_tf.training.objectives import OBJECTIVES, is_contrastive
 
 
 def training_images(config, held_out=None):
@@ -86,16 +91,20 @@ def views_of(config, images):
     Returns:
       A function of `first_epoch`, `num_shards` and `shard` to a
       `tf.data.Dataset`, as `view_batches`, or as `numbered_batches` where the
-      model makes the views itself.
+      model makes the views itself. Off TensorFlow it is `NumberedImages`, which
+      `fit` begins at its first epoch.
 
     Raises:
       ValueError: if the augmentation is not as described.
+      NeedsTensorFlowError: off TensorFlow, if the views are made on the host.
     """
     order = {
         "batch_size": config.batch_size,
         "samples_per_class": config.samples_per_class,
         "seed": config.seed,
     }
+    if not is_tensorflow():
+        return _without_tensorflow(config, images)
     if config.views == "device":
         return functools.partial(numbered_batches, images, **order)
     return functools.partial(
@@ -108,6 +117,49 @@ def views_of(config, images):
         small_view_size=config.small_view_size,
         small_crop_area=small_crop_area_of(config),
         **order,
+    )
+
+
+def _without_tensorflow(config, images):
+    """A function of `first_epoch`, to the `NumberedImages` of a config."""
+    for is_asked, what, instead in (
+        (config.views == "host", "views='host'", "take views='device'"),
+        (config.samples_per_class, "`samples_per_class`", "leave it out"),
+    ):
+        if is_asked:
+            check_tensorflow(what, instead, as_backend=True)
+    labels = None
+    if OBJECTIVES[config.objective].uses_labels:
+        labels = images.labels
+        if is_contrastive(config) and LOSSES[config.loss].takes_mixed_labels:
+            labels = np.eye(len(images.class_names), dtype=np.float32)[labels]
+    pixels = _in_memory(images, config.image_size)
+
+    def batches(first_epoch=0):
+        del first_epoch  # `fit` asks for it
+        return NumberedImages(
+            pixels, labels, batch_size=config.batch_size, seed=config.seed
+        )
+
+    return batches
+
+
+def _in_memory(images, image_size):
+    """The pixels `[n, H, W, C]`; photographs as uint8 squares.
+
+    Their centre is brought to 8/7 of the size of the views, as for an
+    evaluation on ImageNet, and the views are cut out of that.
+    """
+    if images.decode is None:
+        return images.images
+    size = (-(-image_size * 8 // 7),) * 2
+    return np.stack(
+        [
+            np.round(brought_to_size(images.decode(x), size) * 255)
+            for x in images.images
+        ],
+        dtype=np.uint8,
+        casting="unsafe",
     )
 
 
@@ -137,6 +189,8 @@ def distributed(
     Returns:
       What `fit` takes.
     """
+    if not is_tensorflow():
+        return of_one_process
     if num_workers(strategy) == 1:
         return mark_as_checked(finished(of_one_process, first_step).repeat())
 

@@ -4,11 +4,12 @@ import contextlib
 import functools
 
 import keras
-import tensorflow as tf
 
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.augmentations.on_device.device_views import DeviceViews
+from supcon_tf.backends import tf
 from supcon_tf.config.settings import named
+from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.encoders.initial import initial_encoder
 from supcon_tf.keras_internals import all_layers
@@ -43,7 +44,7 @@ def build_model(config, num_classes, strategy=None):
     """
     objective = named(OBJECTIVES, "objective", config.objective)
     refuse_unused_settings(config)
-    strategy = strategy or tf.distribute.get_strategy()
+    strategy = strategy or make_strategy("one_device")
     with strategy.scope(), _dtype_policy(config.precision):
         model = objective.make_model(
             _build_encoder(config),
@@ -78,7 +79,7 @@ def build_encoder(config, strategy=None):
     Raises:
       ValueError: if the encoder is unknown or an argument out of its range.
     """
-    strategy = strategy or tf.distribute.get_strategy()
+    strategy = strategy or make_strategy("one_device")
     with strategy.scope(), _dtype_policy(config.precision):
         model = SupConModel(
             _build_encoder(config),
@@ -99,7 +100,7 @@ def compile_model(model, config, steps_per_epoch, strategy=None):
     Raises:
       ValueError: if an argument is out of its range.
     """
-    strategy = strategy or tf.distribute.get_strategy()
+    strategy = strategy or make_strategy("one_device")
     with strategy.scope():
         model.compile(
             optimizer=build_optimizer(

@@ -320,9 +320,8 @@ def for_objective(config, num_classes):
 
 def _mixed(config, num_classes, shard, number, batch):
     """A batch of views and labels, mixed by CutMix; labels `[B, C]`."""
-    import tensorflow as tf
-
     from supcon_tf.augmentations.cut_mix import cut_mix
+    from supcon_tf.backends import tf
 
     views, one_hot = _one_hot(num_classes, *batch)
     seed = tf.random.experimental.stateless_fold_in(
@@ -333,6 +332,6 @@ def _mixed(config, num_classes, shard, number, batch):
 
 def _one_hot(num_classes, views, labels):
     """Views, and one-hot labels `[B, C]`."""
-    import tensorflow as tf
+    from supcon_tf.backends import tf
 
     return views, tf.one_hot(labels, num_classes)

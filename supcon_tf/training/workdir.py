@@ -5,8 +5,7 @@ import hashlib
 import json
 import pathlib
 
-import tensorflow as tf
-
+from supcon_tf.backends import tf
 from supcon_tf.callbacks.history import EpochHistory
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json

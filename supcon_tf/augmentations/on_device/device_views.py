@@ -81,7 +81,7 @@ class DeviceViews:
         small_view_size: int | tuple[int, int] | None = None,
         small_crop_area: tuple[float, float] | None = None,
         **options: Any,
-    ):
+    ) -> None:
         check_int("num_views", num_views, 1)
         check_small_views(small_views, small_view_size, small_crop_area)
         if not hasattr(seed, "__index__"):
@@ -108,7 +108,7 @@ class DeviceViews:
             small = {} if small_crop_area is None else {"area": small_crop_area}
             check_options(self.small_view_size, **{**options, **small})
 
-    def __call__(self, images: ArrayLike, numbers: ArrayLike) -> Any:
+    def __call__(self, images, numbers):
         """Makes the views of a batch of images."""
         images = ops.convert_to_tensor(images)
         _check_images(images)
@@ -150,11 +150,7 @@ class DeviceViews:
         return {"views": views, "small_views": small}
 
     def batches(
-        self,
-        images: ArrayLike,
-        labels: Any = None,
-        *,
-        batch_size: int,
+        self, images: ArrayLike, labels: Any = None, *, batch_size: int
     ) -> NumberedImages:
         """The batches to fit a model with these views to, without TensorFlow.
 
@@ -176,7 +172,7 @@ class DeviceViews:
             images, labels, batch_size=batch_size, seed=self.seed
         )
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self):
         """Returns every argument of the constructor."""
         return {
             "augmentation": self.augmentation,
@@ -190,7 +186,7 @@ class DeviceViews:
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "DeviceViews":
+    def from_config(cls, config):
         """The inverse of `get_config`."""
         return cls(**config)
 

@@ -6,9 +6,11 @@ had.
 """
 
 import copy
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from supcon_tf.errors import check_int
 
@@ -55,7 +57,15 @@ class NumberedImages(keras.utils.PyDataset):
       ((4, 32, 32, 3), [4, 5, 6, 7], (4,))
     """
 
-    def __init__(self, images, labels=None, *, batch_size, seed, first_epoch=0):
+    def __init__(
+        self,
+        images: ArrayLike,
+        labels: Any = None,
+        *,
+        batch_size: int,
+        seed: int,
+        first_epoch: int = 0,
+    ) -> None:
         super().__init__()
         check_int("batch_size", batch_size, 1)
         check_int("first_epoch", first_epoch, 0)
@@ -111,8 +121,8 @@ class NumberedImages(keras.utils.PyDataset):
             return (x,)
         return x, keras.tree.map_structure(lambda y: y[rows], self.labels)
 
-    def from_epoch(self, epoch):
-        """The same stream, but for the epochs before `epoch`, an int >= 0."""
+    def from_epoch(self, epoch: int) -> "NumberedImages":
+        """The same stream from a later epoch on, an int >= 0."""
         later = copy.copy(self)
         later.first_epoch = self.first_epoch + epoch
         return later
