@@ -8,7 +8,7 @@ import tensorflow as tf
 from equations import assert_slopes
 from pairwise import pairwise
 
-from supcon_tf.losses.pairs import tiles
+from supcon_tf.losses.pairs import sums, tiles
 from supcon_tf.losses.pairs.contrasts import compared_with
 from supcon_tf.losses.pairs.sums import sums_and_curve, sums_over_pairs
 from supcon_tf.losses.pairs.terms import (
@@ -238,3 +238,14 @@ def test_only_the_first_view_may_be_an_anchor(in_tiles):
         ],
         rtol=1e-12,
     )
+
+
+def test_on_pytorch_tiles_are_taken_from_8192_contrasts_on(monkeypatch):
+    few, many = (
+        compared_with(np.zeros((size, 4), "float32"), None, views=1, bound=10.0)
+        for size in (4096, 8192)
+    )
+    assert sums.are_tiles_better(few)
+    monkeypatch.setattr(sums, "backend", lambda: "torch")
+    assert not sums.are_tiles_better(few)
+    assert sums.are_tiles_better(many)
