@@ -8,6 +8,15 @@ import pytest
 from example_names import example_names
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# They take more than two seconds each, to train or to import KerasHub.
+SLOW = (
+    "supcon_tf.augmentations.on_device.device_views",
+    "supcon_tf.callbacks.best_epoch",
+    "supcon_tf.callbacks.knn",
+    "supcon_tf.encoders.from_keras_hub",
+    "supcon_tf.encoders.hub_encoder",
+    "supcon_tf.photographs.similarity_head",
+)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -17,9 +26,7 @@ def modules_with_examples():
             if ">>>" in path.read_text():
                 parts = path.relative_to(ROOT).with_suffix("").parts
                 name = ".".join(parts).removesuffix(".__init__")
-                # To import KerasHub takes longer than all other examples.
-                is_slow = name.endswith("from_keras_hub")
-                marks = pytest.mark.release if is_slow else ()
+                marks = pytest.mark.release if name in SLOW else ()
                 yield pytest.param(name, marks=marks)
 
 

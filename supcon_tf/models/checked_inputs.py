@@ -50,9 +50,11 @@ class CheckedInputs:
     graph without Python, and a step has no check.
 
     A model has `_image_shape`, which makes of the shape of a batch that of one
-    image without views, and may have a `_check_labels` of its own.
+    image without views, and may have a `_check_labels` of its own. Its `views`
+    are None where it does not make the views itself.
     """
 
+    views = None
     _ranks = None
 
     def fit(self, *args, **kwargs):

@@ -65,7 +65,7 @@ assert [float(s) for s in slope] == [3, 3]
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_with_parts_of_unequal_size():
     done = subprocess.run(
         [sys.executable, "-c", ON_TWO], capture_output=True, text=True

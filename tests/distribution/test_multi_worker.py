@@ -145,7 +145,7 @@ def test_each_worker_makes_its_own_rows_of_each_batch(finished):
         )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_finished_run_says_so_and_each_worker_has_the_encoder(
     finished, tmp_path
 ):

@@ -74,7 +74,7 @@ assert ("keras_cv" in sys.modules) == (sys.argv[3] == "True")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     ("make", "needs_keras_cv"),
     [

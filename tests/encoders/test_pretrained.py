@@ -234,7 +234,7 @@ print(encoder(np.zeros((1, 32, 32, 3), np.float32)).shape)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_is_loaded_without_a_network_from_another_folder(tmp_path):
     root = str(pathlib.Path(__file__).parents[2])
     out = subprocess.check_output(

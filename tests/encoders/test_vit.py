@@ -157,7 +157,7 @@ assert "supcon_tf" not in sys.modules
 """
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_saved_encoder_needs_nothing_of_this_package(tmp_path):
     encoder = randomized(make_encoder())
     encoder.save(tmp_path / "encoder.keras")

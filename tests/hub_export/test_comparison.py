@@ -55,7 +55,7 @@ def test_a_savedmodel_equals_its_encoder(encoder, parts, loaded):
     assert differences["training"] < 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_another_process_finds_it_equal(encoder, parts, folder):
     pixels = example_pixels(encoder, (None, None, None, 3))
     before = [v.numpy() for v in encoder.variables]

@@ -153,6 +153,7 @@ def test_normalize_representation_reaches_classifier_and_encoder():
     )
 
 
+@pytest.mark.release
 @pytest.mark.parametrize(
     "case",
     [

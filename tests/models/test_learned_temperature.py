@@ -178,7 +178,7 @@ def test_a_joint_model_learns_it_too(tmp_path):
     np.testing.assert_array_equal(again.log_scale, model.log_scale)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_learn_the_temperature_of_one(two_replicas, float64):
     result = compare("joint, temperature", two_replicas)
     assert result["moved"] > 0.03

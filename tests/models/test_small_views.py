@@ -89,7 +89,7 @@ def test_a_step_has_the_loss_of_the_concatenated_projections(anchors, labels):
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("is_joint", often([False, True], True))
 def test_microbatches_of_two_sizes_train_as_the_whole_batch_does(is_joint):
     ends = []

@@ -112,7 +112,7 @@ def test_numbered_images_are_evaluated_and_predicted_once():
     np.testing.assert_allclose(first, second)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_make_the_views_of_one(two_replicas):
     views = some_views()
     batches = numbered_batches((IMAGES, LABELS), batch_size=7, seed=3)

@@ -76,11 +76,8 @@ def smaller(name):
     return dataclasses.replace(config, **changes)
 
 
-# The first of each objective and kind of step.
-FIRST = {
-    (config.objective, config.queue_size > 0): name
-    for name, config in reversed(RECIPES.items())
-}
+# The first of each objective.
+FIRST = {config.objective: name for name, config in reversed(RECIPES.items())}
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_the_history_has_the_loss_beside_that_of_collapse(finished):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_same_seed_trains_the_same_encoder(finished, tmp_path):
     workdir, _ = finished
     pretrain.pretrain(TINY, tmp_path)
@@ -182,7 +182,7 @@ def test_the_workdir_of_another_run_is_refused(finished, change, message):
     assert "config.json" in str(error.value)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_constant_schedule_can_be_given_more_epochs(tmp_path):
     config = dataclasses.replace(TINY, schedule="constant")
     short = dataclasses.replace(config, epochs=2)

@@ -1,7 +1,7 @@
 """Random images, a seed for each, and how near a view is to the expected."""
 
 import numpy as np
-import pytest
+from often import often
 
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.augmentations.planes import to_planes
@@ -44,12 +44,7 @@ def is_within_binomial_bound(hits, probability):
 def named_augmentations():
     """The names in AUGMENTATIONS, as parameters of tests that trace them.
 
-    RandAugment and its stacked form take ten seconds to trace, and draw from
-    the operations of AutoAugment: tests of a release have them, too.
+    Those of Pillow's operations take four to ten seconds to trace, and small
+    crops are cut as others are: tests of a release have them, too.
     """
-    return [
-        pytest.param(name, marks=pytest.mark.release)
-        if name.endswith("randaugment")
-        else name
-        for name in AUGMENTATIONS
-    ]
+    return often(list(AUGMENTATIONS), "simclr", "crop_flip", "center_crop")

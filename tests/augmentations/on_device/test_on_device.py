@@ -255,7 +255,7 @@ def test_floats_make_the_views_of_their_bytes():
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_xla_makes_the_views_that_are_made_eagerly():
     images, seeds = random_images(6, 12, 12), as_words(seeds_of(6))
 

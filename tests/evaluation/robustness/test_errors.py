@@ -83,7 +83,7 @@ def test_pixels_are_corrupted_as_they_are_and_then_resized_in_batches():
     assert [e for (e,) in errors.values()] == list(expected)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("form", often(["files", "decode", "stream"], "files"))
 def test_images_in_files_of_many_sizes_are_corrupted_one_by_one(form, tmp_path):
     images = [
