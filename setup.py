@@ -2,7 +2,8 @@
 
 from setuptools import find_packages, setup
 
-# What only some need. supcon_tf/extras.py has the modules that they bring.
+# What only some need. supcon_tf/frameworks/extras.py has the modules that they
+# bring.
 EXTRAS = {
     "hub": [
         "tensorflow-hub>=0.16.1,<0.17",

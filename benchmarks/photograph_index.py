@@ -21,7 +21,7 @@ import tempfile
 import time
 
 from benchmarks.machine import describe, versions_in
-from supcon_tf.extras import has_extra
+from supcon_tf.frameworks.extras import has_extra
 
 K = 10
 SIZES = (100_000, 1_000_000)

@@ -16,7 +16,7 @@ from hub_export.export import export
 from supcon_tf.config import LinearEvalConfig
 from supcon_tf.config.command_line import run_command
 from supcon_tf.data.datasets import load_dataset
-from supcon_tf.extras import check_extra
+from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.linear_eval import linear_eval
 from supcon_tf.pretrain import prepare
 from supcon_tf.recipes import RECIPES

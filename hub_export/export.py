@@ -84,7 +84,7 @@ def prepare(workdir, output, **options):
 
     The options are those of `export`.
     """
-    from supcon_tf.backends import check_tensorflow  # it loads Keras
+    from supcon_tf.frameworks.backends import check_tensorflow  # it loads Keras
 
     check_tensorflow(
         "The export of a SavedModel", "share encoder.keras", as_backend=True

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from supcon_tf.encoders import encoder_check
-from supcon_tf.keras_internals import all_layers
+from supcon_tf.frameworks.keras_internals import all_layers
 
 _HALF = ("float16", "bfloat16")
 

@@ -10,7 +10,10 @@ TensorFlow does not wait for it (PEP 562).
 import importlib
 import importlib.metadata
 
-from supcon_tf.keras_names import give_names_to_keras, registered_names
+from supcon_tf.frameworks.keras_names import (
+    give_names_to_keras,
+    registered_names,
+)
 
 # Public names -> the modules that have them.
 _NAMES = {

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from supcon_tf.backends import id_dtype, is_tensorflow
+from supcon_tf.frameworks.backends import id_dtype, is_tensorflow
 
 # These are dtypes of TensorFlow. The kind of a NumPy dtype tells what it is.
 _NO_NUMBERS = ("string", "complex64", "complex128")

@@ -37,8 +37,8 @@ from supcon_tf.config.command_line import (
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import named
 from supcon_tf.errors import check_int
-from supcon_tf.extras import check_extra
 from supcon_tf.files import check_folder
+from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.recipes import RECIPES
 from supcon_tf.studies import STUDIES, plan
 from supcon_tf.studies.configs import configs_of

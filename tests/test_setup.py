@@ -12,7 +12,7 @@ from importlib import metadata
 
 import pytest
 
-from supcon_tf.extras import EXTRAS
+from supcon_tf.frameworks.extras import EXTRAS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("supcon_tf", "hub_export")

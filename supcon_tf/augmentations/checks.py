@@ -1,7 +1,7 @@
 """The checks of the input that all pipelines share."""
 
 from supcon_tf.augmentations.encoded_image import EncodedImage
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def checked_images(images):

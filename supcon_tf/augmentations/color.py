@@ -13,7 +13,7 @@ from supcon_tf.augmentations.presets import (
     JITTER_PROBABILITY,
     jitter_ranges,
 )
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def random_color_jitter(

@@ -18,7 +18,7 @@ from supcon_tf.augmentations.presets import (
     crop_area,
     evaluation_padding,
 )
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def crop_flip(

@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def cut_mix(

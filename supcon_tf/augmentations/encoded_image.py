@@ -3,7 +3,7 @@
 from typing import Any
 
 from supcon_tf.augmentations.resizing import resize
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 class EncodedImage:

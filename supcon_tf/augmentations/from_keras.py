@@ -11,7 +11,7 @@ from supcon_tf.augmentations.checks import checked_images, checked_seeds
 from supcon_tf.augmentations.crops import center_crop
 from supcon_tf.augmentations.encoded_image import EncodedImage
 from supcon_tf.augmentations.presets import checked_size
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def from_keras(

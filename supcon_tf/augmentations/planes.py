@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def uniform(seeds, draw, count):

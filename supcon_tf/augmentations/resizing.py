@@ -6,7 +6,7 @@ axis has a zero for each input pixel that an output does not see.
 """
 
 from supcon_tf.augmentations.planes import clip
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 # So many output rows, or columns, are computed together. They take about as
 # many input rows, times the scale. Without blocks, each output takes all rows.

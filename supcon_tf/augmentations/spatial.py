@@ -16,7 +16,7 @@ from supcon_tf.augmentations.presets import (
     FLIP_PROBABILITY,
     blur_radius,
 )
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def random_windows(seeds, height, width, *, area=(0.08, 1.0), ratio=CROP_RATIO):

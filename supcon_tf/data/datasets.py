@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import sklearn.datasets
 
-from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.data import image_folder
 from supcon_tf.data.array_file import load_arrays
 from supcon_tf.data.held_out import split_by_name, with_held_out
@@ -23,6 +22,7 @@ from supcon_tf.data.splits import TEST_FRACTION, split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.tfds_images import load_tfds
 from supcon_tf.errors import nearest
+from supcon_tf.frameworks.backends import is_tensorflow, tf
 
 _TFDS = "tfds:"
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from supcon_tf.augmentations.planes import uniform
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 from supcon_tf.labels import as_names
 
 

@@ -8,7 +8,7 @@ epoch 0, and seed 256 that of seed 0.
 
 import numpy as np
 
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 from supcon_tf.labels import as_names
 
 

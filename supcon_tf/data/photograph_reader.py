@@ -5,8 +5,8 @@ import os
 
 import numpy as np
 
-from supcon_tf.backends import tf
 from supcon_tf.data.photograph_files import as_bmp
+from supcon_tf.frameworks.backends import tf
 
 
 def photograph_reader(files, *, max_pixels=None):

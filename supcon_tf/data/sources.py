@@ -7,7 +7,6 @@ import re
 import numpy as np
 
 from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
-from supcon_tf.backends import is_dataset, is_tensorflow, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.pixels import (
     ROUNDING,
@@ -16,6 +15,7 @@ from supcon_tf.data.pixels import (
     check_pixels,
 )
 from supcon_tf.data.streamed_images import StreamedImages
+from supcon_tf.frameworks.backends import is_dataset, is_tensorflow, tf
 from supcon_tf.labels import as_ids, refuse_names
 
 # The number of images that are augmented in one call. It is large enough to

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from supcon_tf.backends import tf
 from supcon_tf.data.labelled_images import noisy_labels
 from supcon_tf.data.orders import permutation
+from supcon_tf.frameworks.backends import tf
 
 # The number of files that are read at the same time, a record of each in turn.
 _OPEN_FILES = 16

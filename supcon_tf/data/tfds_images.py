@@ -10,10 +10,10 @@ import re
 import numpy as np
 from absl import logging
 
-from supcon_tf.backends import check_tensorflow, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.extras import check_extra
+from supcon_tf.frameworks.backends import check_tensorflow, tf
+from supcon_tf.frameworks.extras import check_extra
 
 # A larger data set is read from its files as it is needed. A data set in memory
 # takes twice its size, since TensorFlow makes a copy.

@@ -10,12 +10,6 @@ from supcon_tf.augmentations.small_views import (
     check_small_views,
     small_augmentation,
 )
-from supcon_tf.backends import (
-    check_tensorflow,
-    is_dataset,
-    is_tensorflow,
-    tf,
-)
 from supcon_tf.data.orders import balanced_order, shuffled_order
 from supcon_tf.data.pixels import mark_as_checked
 from supcon_tf.data.plain_batches import PlainBatches, padding_of
@@ -29,6 +23,12 @@ from supcon_tf.data.sources import (
     with_ids,
 )
 from supcon_tf.data.streamed_images import StreamedImages
+from supcon_tf.frameworks.backends import (
+    check_tensorflow,
+    is_dataset,
+    is_tensorflow,
+    tf,
+)
 
 
 def view_batches(

@@ -6,7 +6,7 @@ device and on many.
 
 import keras
 
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def replica_context():

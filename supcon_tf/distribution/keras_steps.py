@@ -9,10 +9,10 @@ import warnings
 
 import keras
 
-from supcon_tf import keras_internals
-from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
 from supcon_tf.distribution.workers import num_workers
+from supcon_tf.frameworks import keras_internals
+from supcon_tf.frameworks.backends import is_tensorflow, tf
 
 
 def scope_of(model):

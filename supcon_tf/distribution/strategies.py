@@ -7,8 +7,8 @@ import os
 import signal
 import threading
 
-from supcon_tf.backends import check_tensorflow, is_tensorflow, tf
 from supcon_tf.distribution.workers import JOBS, reporting_stopped_workers
+from supcon_tf.frameworks.backends import check_tensorflow, is_tensorflow, tf
 
 
 def make_strategy(name, *, one_machine=False):

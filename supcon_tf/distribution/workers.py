@@ -7,8 +7,8 @@ import re
 
 import numpy as np
 
-from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.errors import RunStoppedError
+from supcon_tf.frameworks.backends import is_tensorflow, tf
 
 # The names in TF_CONFIG of the jobs that train.
 JOBS = ("chief", "worker")

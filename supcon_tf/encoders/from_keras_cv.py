@@ -12,7 +12,7 @@ import keras
 from supcon_tf.encoders.from_keras import pooled_encoder
 from supcon_tf.encoders.from_keras_hub import not_there
 from supcon_tf.encoders.normalization import check_normalization
-from supcon_tf.extras import check_extra
+from supcon_tf.frameworks.extras import check_extra
 
 
 def from_keras_cv(

@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from supcon_tf.encoders.from_keras import linear_preprocessing, pooled_encoder
-from supcon_tf.extras import check_extra
+from supcon_tf.frameworks.extras import check_extra
 
 POOLINGS = ("avg", "token")
 

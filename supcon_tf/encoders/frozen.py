@@ -2,13 +2,13 @@
 
 import pathlib
 
-from supcon_tf.backends import tf
 from supcon_tf.encoders.initial import (
     FORMS,
     initial_encoder,
 )
 from supcon_tf.encoders.pretrained import PRETRAINED, unpacked
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
+from supcon_tf.frameworks.backends import tf
 
 # The image size for an encoder that takes any size, which is CIFAR's.
 ANY_SIZE = 32

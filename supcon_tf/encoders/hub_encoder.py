@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from supcon_tf.backends import check_tensorflow, is_tensorflow, tf
 from supcon_tf.data.pixels import in_unit_range
 from supcon_tf.encoders.pretrained import (
     PRETRAINED,
@@ -15,8 +14,9 @@ from supcon_tf.encoders.pretrained import (
     pretrained_keras_file,
     unpacked,
 )
-from supcon_tf.extras import check_extra
-from supcon_tf.keras_internals import in_safe_mode
+from supcon_tf.frameworks.backends import check_tensorflow, is_tensorflow, tf
+from supcon_tf.frameworks.extras import check_extra
+from supcon_tf.frameworks.keras_internals import in_safe_mode
 
 _OWN = "supcon_tf:"
 

@@ -6,7 +6,7 @@ import zipfile
 import keras
 import numpy as np
 
-from supcon_tf.extras import check_extra
+from supcon_tf.frameworks.extras import check_extra
 
 
 def load_encoder(workdir, *, safe_mode=True):

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from supcon_tf.backends import tf
 from supcon_tf.data.sources import raising_range_errors
 from supcon_tf.data.views import image_batches
 from supcon_tf.encoders.encoder_check import (
@@ -13,6 +12,7 @@ from supcon_tf.encoders.encoder_check import (
     refuse_own_scaling,
 )
 from supcon_tf.errors import RunStoppedError
+from supcon_tf.frameworks.backends import tf
 
 BATCH_SIZE = 256  # images that are encoded at once
 

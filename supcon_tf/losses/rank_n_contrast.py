@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from supcon_tf.backends import custom_gradient
 from supcon_tf.distribution.collectives import concat_over_replicas, first_row
+from supcon_tf.frameworks.backends import custom_gradient
 from supcon_tf.labels import known_values
 from supcon_tf.losses.arguments import check_flags, check_temperature
 from supcon_tf.losses.contrastive import ContrastiveLoss

@@ -16,8 +16,8 @@ import keras
 from keras import ops
 from numpy.typing import ArrayLike
 
-from supcon_tf.backends import backend, id_dtype
 from supcon_tf.errors import check_number
+from supcon_tf.frameworks.backends import backend, id_dtype
 from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.pairs.positives import group_by_class
 

@@ -12,7 +12,6 @@ from supcon_tf.augmentations.on_device.numbered_images import (
     NumberedImages,
     is_numbered,
 )
-from supcon_tf.backends import is_dataset, is_in_graph, is_spec
 from supcon_tf.data.pixels import (
     check_pixel_dtype,
     check_pixels,
@@ -21,6 +20,7 @@ from supcon_tf.data.pixels import (
 )
 from supcon_tf.encoders.encoder_check import refuse_own_scaling
 from supcon_tf.errors import refuse_endless
+from supcon_tf.frameworks.backends import is_dataset, is_in_graph, is_spec
 from supcon_tf.labels import known_values
 
 _ADVICE = (

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from supcon_tf.backends import is_spec
 from supcon_tf.errors import check_int
+from supcon_tf.frameworks.backends import is_spec
 from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.models.heads import CosineSimilarities

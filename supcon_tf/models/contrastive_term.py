@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from supcon_tf import keras_internals
-from supcon_tf.backends import is_spec, on_cpu
 from supcon_tf.distribution import keras_steps
 from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
+from supcon_tf.frameworks import keras_internals
+from supcon_tf.frameworks.backends import is_spec, on_cpu
 from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.arguments import check_flags, plain_number
 from supcon_tf.losses.contrastive import ContrastiveLoss

@@ -6,11 +6,6 @@ import keras
 from keras import layers, ops
 
 from supcon_tf.augmentations.on_device.device_views import DeviceViews
-from supcon_tf.backends import (
-    check_tensorflow,
-    is_tensorflow,
-    tf,
-)
 from supcon_tf.distribution import keras_steps
 from supcon_tf.distribution.collectives import (
     num_replicas,
@@ -22,7 +17,12 @@ from supcon_tf.encoders.encoder_check import (
     check_representations,
 )
 from supcon_tf.errors import check_int
-from supcon_tf.keras_internals import BuiltFromSpecs
+from supcon_tf.frameworks.backends import (
+    check_tensorflow,
+    is_tensorflow,
+    tf,
+)
+from supcon_tf.frameworks.keras_internals import BuiltFromSpecs
 from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.models.checked_inputs import CheckedInputs
 from supcon_tf.models.folded_views import FoldedViews

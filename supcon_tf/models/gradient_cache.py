@@ -5,9 +5,9 @@ import itertools
 import keras
 from keras import ops
 
-from supcon_tf.backends import tf
 from supcon_tf.distribution.collectives import sum_over_replicas
 from supcon_tf.errors import check_int
+from supcon_tf.frameworks.backends import tf
 
 
 def cached_gradients(

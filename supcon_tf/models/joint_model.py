@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from supcon_tf.keras_internals import loss_weights_of
+from supcon_tf.frameworks.keras_internals import loss_weights_of
 from supcon_tf.losses.reduction import reduced
 from supcon_tf.models.classifier_term import ClassifierTerm
 from supcon_tf.models.contrastive_term import ContrastiveTerm

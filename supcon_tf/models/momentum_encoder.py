@@ -6,8 +6,12 @@ import numbers
 import keras
 from keras import ops
 
-from supcon_tf.backends import is_tensorflow, tf
-from supcon_tf.keras_internals import clear_losses, has_value, start_at
+from supcon_tf.frameworks.backends import is_tensorflow, tf
+from supcon_tf.frameworks.keras_internals import (
+    clear_losses,
+    has_value,
+    start_at,
+)
 
 
 @keras.saving.register_keras_serializable("supcon_tf")

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from supcon_tf.backends import is_tensorflow
 from supcon_tf.distribution.collectives import concat_over_replicas
 from supcon_tf.errors import check_int
+from supcon_tf.frameworks.backends import is_tensorflow
 from supcon_tf.labels import as_ids
 from supcon_tf.losses.contrastive import ContrastiveLoss
 from supcon_tf.models.contrastive_term import ContrastiveTerm

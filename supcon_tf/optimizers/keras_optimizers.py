@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from supcon_tf import keras_internals
+from supcon_tf.frameworks import keras_internals
 from supcon_tf.optimizers.lower_rates import LowerRates
 from supcon_tf.optimizers.weight_decay import (
     L2InGradient,

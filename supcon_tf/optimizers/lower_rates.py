@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from supcon_tf.errors import check_int
-from supcon_tf.keras_internals import variable_index
+from supcon_tf.frameworks.keras_internals import variable_index
 
 
 class LowerRates:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from supcon_tf import keras_internals
+from supcon_tf.frameworks import keras_internals
 
 
 class L2InGradient:

@@ -25,8 +25,8 @@ from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1, AT_LEAST_1_OR_NONE
 from supcon_tf.errors import check_int
-from supcon_tf.extras import check_extra
 from supcon_tf.files import check_folder, written_whole
+from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.listing import list_photographs
 
 _SUFFIXES = (".npz", ".csv", ".parquet")

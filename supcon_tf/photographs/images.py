@@ -26,8 +26,8 @@ from supcon_tf.config.last_lines import shell_word
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.data.image_folder import read_image_folder
-from supcon_tf.extras import check_extra
 from supcon_tf.files import check_folder, only_writer, written_whole
+from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.folder_report import NAMES, report_of, table_of
 
 

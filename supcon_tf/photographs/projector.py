@@ -5,8 +5,8 @@ import pathlib
 
 import numpy as np
 
-from supcon_tf.extras import check_extra
 from supcon_tf.files import only_writer, written_whole
+from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.thumbnails import sprite
 
 _MOST_PIXELS = 8192  # a side of the sprite: what a browser's WebGL takes

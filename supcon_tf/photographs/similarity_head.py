@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from supcon_tf import augmentations
 from supcon_tf.augmentations.encoded_image import DecodedImage
-from supcon_tf.backends import check_tensorflow, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.sources import (
     checked,
@@ -24,6 +23,7 @@ from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.errors import check_int, check_number
 from supcon_tf.evaluation.encode import encode_function, image_size_of
 from supcon_tf.files import written_whole
+from supcon_tf.frameworks.backends import check_tensorflow, tf
 from supcon_tf.losses.supcon import SupConLoss
 from supcon_tf.models.supcon_model import SupConModel
 from supcon_tf.photographs.asked_encoder import HEAD_FILE, head_name

@@ -6,7 +6,6 @@ import numpy as np
 from tqdm import tqdm
 
 from supcon_tf.augmentations.encoded_image import DecodedImage
-from supcon_tf.backends import is_tensorflow, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.photograph_files import decode_photograph
 from supcon_tf.evaluation.encode import (
@@ -14,6 +13,7 @@ from supcon_tf.evaluation.encode import (
     batches_for,
     encode_function,
 )
+from supcon_tf.frameworks.backends import is_tensorflow, tf
 from supcon_tf.photographs.listing import printable
 
 BATCH_SIZE = 32  # photographs that are encoded at once

@@ -22,8 +22,8 @@ from supcon_tf.evaluation.robustness.results import (
     corruption_results,
     relative_results,
 )
-from supcon_tf.extras import check_extra
 from supcon_tf.files import as_json, check_folder, only_writer, write_json
+from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.runs.evaluation_images import (
     image_size_for,
     images_of,

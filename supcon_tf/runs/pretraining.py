@@ -6,7 +6,6 @@ import pathlib
 
 import keras
 
-from supcon_tf.backends import is_tensorflow
 from supcon_tf.callbacks.best_epoch import BestEpoch, held_out_accuracy
 from supcon_tf.callbacks.checkpoints import (
     EpochCheckpoint,
@@ -27,10 +26,11 @@ from supcon_tf.distribution.workers import (
     reporting_stopped_workers,
     share_weights,
 )
-from supcon_tf.extras import has_extra
 from supcon_tf.files import (
     only_writer,
 )
+from supcon_tf.frameworks.backends import is_tensorflow
+from supcon_tf.frameworks.extras import has_extra
 from supcon_tf.training.batches import (
     distributed,
     training_images,

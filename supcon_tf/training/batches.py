@@ -6,7 +6,6 @@ import functools
 import numpy as np
 
 from supcon_tf.augmentations.on_device.numbered_images import NumberedImages
-from supcon_tf.backends import check_tensorflow, is_tensorflow
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.held_out import record_of
 from supcon_tf.data.pixels import mark_as_checked
@@ -15,6 +14,7 @@ from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.data.views import numbered_batches, view_batches
 from supcon_tf.distribution.workers import num_workers
+from supcon_tf.frameworks.backends import check_tensorflow, is_tensorflow
 from supcon_tf.training.build import make_augmentation, small_crop_area_of
 from supcon_tf.training.losses import LOSSES
 from supcon_tf.training.objectives import OBJECTIVES, is_contrastive

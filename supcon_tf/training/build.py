@@ -7,12 +7,12 @@ import keras
 
 from supcon_tf.augmentations import AUGMENTATIONS
 from supcon_tf.augmentations.on_device.device_views import DeviceViews
-from supcon_tf.backends import tf
 from supcon_tf.config.settings import named
 from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.encoders import ENCODERS
 from supcon_tf.encoders.initial import initial_encoder
-from supcon_tf.keras_internals import all_layers
+from supcon_tf.frameworks.backends import tf
+from supcon_tf.frameworks.keras_internals import all_layers
 from supcon_tf.models.supcon_model import SupConModel
 from supcon_tf.optimizers import make_optimizer
 from supcon_tf.optimizers.schedules import learning_rate_schedule

@@ -321,7 +321,7 @@ def for_objective(config, num_classes):
 def _mixed(config, num_classes, shard, number, batch):
     """A batch of views and labels, mixed by CutMix; labels `[B, C]`."""
     from supcon_tf.augmentations.cut_mix import cut_mix
-    from supcon_tf.backends import tf
+    from supcon_tf.frameworks.backends import tf
 
     views, one_hot = _one_hot(num_classes, *batch)
     seed = tf.random.experimental.stateless_fold_in(
@@ -332,6 +332,6 @@ def _mixed(config, num_classes, shard, number, batch):
 
 def _one_hot(num_classes, views, labels):
     """Views, and one-hot labels `[B, C]`."""
-    from supcon_tf.backends import tf
+    from supcon_tf.frameworks.backends import tf
 
     return views, tf.one_hot(labels, num_classes)

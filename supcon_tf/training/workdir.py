@@ -5,13 +5,13 @@ import hashlib
 import json
 import pathlib
 
-from supcon_tf.backends import tf
 from supcon_tf.callbacks.history import EpochHistory
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.encoders.saved import load_encoder
-from supcon_tf.extras import has_extra, how_to_get
 from supcon_tf.files import check_folder, write_json, written_whole
+from supcon_tf.frameworks.backends import tf
+from supcon_tf.frameworks.extras import has_extra, how_to_get
 from supcon_tf.training.build import build_encoder
 from supcon_tf.training.objectives import OBJECTIVES
 

@@ -6,7 +6,7 @@ operation, and so do they. The operations that move pixels are in
 pillow_moves.py.
 """
 
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 
 def invert(pixels):

@@ -8,7 +8,7 @@ the output is grey, 128.
 
 import math
 
-from supcon_tf.backends import tf
+from supcon_tf.frameworks.backends import tf
 
 GRAY = 128
 

@@ -10,8 +10,8 @@ The 8-bit values are rounded here, and cut off there.
 from supcon_tf.augmentations.planes import uniform
 from supcon_tf.augmentations.policies import pillow_colors, pillow_moves
 from supcon_tf.augmentations.policies.tables import POLICIES
-from supcon_tf.backends import tf
 from supcon_tf.errors import check_int
+from supcon_tf.frameworks.backends import tf
 
 
 def random_autoaugment(planes, seeds, *, policy="imagenet"):

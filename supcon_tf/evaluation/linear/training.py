@@ -8,7 +8,6 @@ import numpy as np
 from keras import layers
 
 from supcon_tf import augmentations, metrics
-from supcon_tf.backends import check_tensorflow, is_dataset, tf
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.sources import with_ids
 from supcon_tf.data.splits import split
@@ -26,6 +25,7 @@ from supcon_tf.evaluation.linear.fitting import (
     names_of,
     new_classifier,
 )
+from supcon_tf.frameworks.backends import check_tensorflow, is_dataset, tf
 from supcon_tf.labels import as_ids
 from supcon_tf.metrics.accuracy import ABSENT
 

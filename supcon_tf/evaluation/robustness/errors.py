@@ -7,11 +7,11 @@ import numpy as np
 from tqdm import tqdm
 
 from supcon_tf import augmentations
-from supcon_tf.backends import check_tensorflow, tf
 from supcon_tf.corruptions import CORRUPTIONS, corrupted
 from supcon_tf.data.sources import checked, image_reader
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
+from supcon_tf.frameworks.backends import check_tensorflow, tf
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _CLEAN = (None, 0)

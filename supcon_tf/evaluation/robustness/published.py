@@ -11,7 +11,7 @@ from supcon_tf.data.tfds_images import data_dir_of
 from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
 from supcon_tf.evaluation.robustness.errors import SEVERITIES
-from supcon_tf.extras import check_extra
+from supcon_tf.frameworks.extras import check_extra
 
 
 class Published(NamedTuple):

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from supcon_tf.backends import custom_gradient
 from supcon_tf.distribution.collectives import (
     concat_over_replicas,
     sum_over_replicas,
 )
+from supcon_tf.frameworks.backends import custom_gradient
 from supcon_tf.labels import as_ids
 from supcon_tf.losses.pairs.dense import others_of
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from supcon_tf.backends import custom_gradient
+from supcon_tf.frameworks.backends import custom_gradient
 
 # Largest finite and smallest normal numbers.
 _LARGEST = {

@@ -6,7 +6,7 @@ needs all of them at the same time. So it works on a few anchors at a time.
 
 from keras import ops
 
-from supcon_tf.backends import while_loop
+from supcon_tf.frameworks.backends import while_loop
 
 # The most numbers of a block. 2^23 of float32 are 32 MiB, and a step holds a
 # few arrays of that size.

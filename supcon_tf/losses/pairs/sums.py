@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from supcon_tf.backends import backend
+from supcon_tf.frameworks.backends import backend
 from supcon_tf.losses.pairs import dense, tiled
 from supcon_tf.losses.pairs.terms import ALL_PAIRS
 

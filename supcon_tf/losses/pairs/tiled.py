@@ -27,7 +27,7 @@ import functools
 import numpy as np
 from keras import ops
 
-from supcon_tf.backends import custom_gradient
+from supcon_tf.frameworks.backends import custom_gradient
 from supcon_tf.losses.pairs.contrast_blocks import ContrastBlocks
 from supcon_tf.losses.pairs.dense import lowest
 from supcon_tf.losses.pairs.terms import (

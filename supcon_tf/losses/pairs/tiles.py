@@ -4,7 +4,7 @@ import functools
 
 from keras import ops
 
-from supcon_tf.backends import is_tensorflow, tf, while_loop
+from supcon_tf.frameworks.backends import is_tensorflow, tf, while_loop
 from supcon_tf.losses.pairs.terms import is_mask
 
 # The most rows of a tile. On two CPU cores the time is the same from 512 to

@@ -4,8 +4,8 @@ import numpy as np
 
 from supcon_tf.errors import check_int
 from supcon_tf.evaluation.report.figures import read_history
-from supcon_tf.extras import check_extra
 from supcon_tf.files import written_whole
+from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.page.models import checked_models
 from supcon_tf.photographs.page.numbers import measured_numbers, number_rows
 from supcon_tf.photographs.page.rendering import page_html

@@ -7,9 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from supcon_tf.extras import EXTRAS, check_extra, has_extra, how_to_get
+from supcon_tf.frameworks.extras import (
+    EXTRAS,
+    check_extra,
+    has_extra,
+    how_to_get,
+)
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def url_of_a_saved_model():

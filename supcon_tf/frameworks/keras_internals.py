@@ -1,14 +1,14 @@
 """Every private name of Keras that this package uses, in one place.
 
 Each function says why the public interface is not enough. Its test in
-tests/test_keras_internals.py fails once Keras has a public way: then the
-function can go.
+tests/frameworks/test_keras_internals.py fails once Keras has a public way: then
+the function can go.
 """
 
 import keras
 from keras import ops
 
-from supcon_tf.backends import is_tensorflow, tf
+from supcon_tf.frameworks.backends import is_tensorflow, tf
 
 
 def all_layers(layer):

@@ -10,10 +10,10 @@ import pytest
 from often import often
 
 import supcon_tf
-from supcon_tf.keras_names import registered_names
+from supcon_tf.frameworks.keras_names import registered_names
 
 ROOT = pathlib.Path(supcon_tf.__file__).parent
-FILE = pathlib.Path(__file__).parent / "models/written_by_0_1_0"
+FILE = pathlib.Path(__file__).parents[1] / "models/written_by_0_1_0"
 
 
 def test_all_that_is_registered_is_named_with_its_module():

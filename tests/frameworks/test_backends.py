@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from supcon_tf import backends
 from supcon_tf.errors import NeedsTensorFlowError, RunStoppedError
+from supcon_tf.frameworks import backends
 
 
 def test_a_custom_gradient_gets_the_upstream_gradient_alone():
