@@ -8,13 +8,15 @@ import pytest
 from example_names import example_names
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# They take more than two seconds each, to train or to import KerasHub.
+# They take more than two seconds each.
 SLOW = (
     "supcon_tf.augmentations.on_device.device_views",
     "supcon_tf.callbacks.best_epoch",
     "supcon_tf.callbacks.knn",
     "supcon_tf.encoders.from_keras_hub",
+    "supcon_tf.data.views",
     "supcon_tf.encoders.hub_encoder",
+    "supcon_tf.encoders.saved",
     "supcon_tf.photographs.similarity_head",
 )
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

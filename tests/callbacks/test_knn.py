@@ -84,7 +84,7 @@ def test_retrieval_needs_two_validation_images_of_a_class():
         fit_with_scripted_encoder([True], [callback])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_between_the_epochs_that_are_asked_for_the_last_value_stands():
     knows = [False, True, True, False, True, True]
     callback = KNNCallback(bright_rows(60), bright_rows(40, seed=1), every=3)

@@ -25,7 +25,7 @@ EXACT = [
     if case not in LOCAL
 ]
 # One for each way in which a replica's step differs; the rest before a release.
-OFTEN = ("model", "scaled loss", "momentum encoder")
+OFTEN = ("model", "scaled loss")
 
 
 @pytest.mark.parametrize(

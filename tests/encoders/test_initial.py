@@ -30,7 +30,7 @@ def test_a_run_is_gone_on_from_by_its_folder_or_file(part, tmp_path):
     np.testing.assert_allclose(again(IMAGES), encoder(IMAGES), **CLOSE)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "shape", often([SHAPE, (None, None, 3)], (None, None, 3))
 )

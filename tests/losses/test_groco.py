@@ -179,7 +179,7 @@ def test_value_and_gradient_are_finite(projections, steepness):
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("jit_compile", often([False, True], False))
 def test_the_batch_size_may_be_unknown(monkeypatch, jit_compile):
     monkeypatch.setattr(row_blocks, "LARGEST_BLOCK", 50)
@@ -206,7 +206,7 @@ def test_the_batch_size_may_be_unknown(monkeypatch, jit_compile):
     np.testing.assert_allclose(slopes, expected, atol=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_model_of_a_keras_file_has_the_loss_and_learns(tmp_path):
     x = random_projections(16, 2, 5).astype("float32")
     x[:, 1] = x[:, 0] + 0.5 * x[:, 1]

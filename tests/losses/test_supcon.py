@@ -188,7 +188,13 @@ def test_it_compiles_under_xla():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", [{}, {"denominator": "one_positive"}])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param({}, marks=pytest.mark.release),
+        {"denominator": "one_positive"},
+    ],
+)
 def test_a_model_compiled_with_xla_learns(variant):
     x = random_projections(32, 6).astype("float32")
     labels = (x[:, 0] > 0).astype("int32")

@@ -98,7 +98,7 @@ def test_in_a_compiled_step_they_make_the_loss_nan(wrong, jit_compile, cosine):
         assert np.isfinite(logs["loss"][0]) == is_finite
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("cosine", often([False, True], False))
 def test_it_learns_logs_its_accuracy_and_goes_on_after_loading(
     cosine, tmp_path

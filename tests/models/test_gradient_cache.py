@@ -357,7 +357,7 @@ def test_what_no_piece_changes_stays_as_it_is_to_the_last_bit():
     np.testing.assert_array_equal(frozen.kernel, before)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("how", often(HOWS, HOWS[1]))
 def test_with_fewer_rows_than_pieces_each_row_is_one(how):
     norm = batch_norm()

@@ -183,7 +183,7 @@ def test_microbatches_train_as_the_whole_batch_does():
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(
     "precision",
     often(["mixed_bfloat16", "mixed_float16"], "mixed_float16"),

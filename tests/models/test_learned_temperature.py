@@ -103,7 +103,7 @@ def test_the_weight_is_saved_and_loaded(tmp_path, compiled):
         np.testing.assert_allclose(histories[1][name], values, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_is_the_same_in_microbatches():
     expected, model = model_of(), model_of(num_microbatches=3)
     for each in (expected, model):

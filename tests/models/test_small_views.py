@@ -133,7 +133,7 @@ def test_the_queue_takes_the_full_views_alone(encoder_momentum):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_model_of_two_sizes_goes_on_after_loading(tmp_path):
     model, x = conv_model(), two_sizes()
     model.fit(x, LABELS, batch_size=8, verbose=0)

@@ -196,9 +196,7 @@ def test_a_model_without_trainable_weights_warns_and_stays():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "normalize", [False, pytest.param(True, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("normalize", often([False, True], False))
 def test_the_momentum_encoder_fills_the_queue(normalize):
     options = {"queue_size": 64, "normalize_representation": normalize}
     model, _ = fitted(size=16, epochs=1, encoder_momentum=0.5, **options)
@@ -224,7 +222,7 @@ def test_the_momentum_encoder_is_not_trained_and_not_regularised():
     assert len(model.losses) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_model_with_queue_and_momentum_encoder_goes_on_after_loading(
     tmp_path,
 ):

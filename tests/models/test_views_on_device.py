@@ -59,7 +59,8 @@ def assert_same_weights(model, other):
         {},
         pytest.param({"num_microbatches": 3}, marks=pytest.mark.slow),
         pytest.param(
-            {"queue_size": 8, "encoder_momentum": 0.5}, marks=pytest.mark.slow
+            {"queue_size": 8, "encoder_momentum": 0.5},
+            marks=pytest.mark.release,
         ),
     ],
 )

@@ -105,7 +105,7 @@ def test_views_are_float32_under_every_policy(policy):
     assert keras.backend.standardize_dtype(made.dtype) == "float32"
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_graph_needs_no_known_batch():
     views = some_views()
     spec = tf.TensorSpec([None, 10, 9, 3], tf.uint8)

@@ -170,7 +170,9 @@ def test_only_the_table_of_the_model_garden_adds_to_solarize():
     "operation",
     [
         random_operations.random_autoaugment,
-        random_operations.random_randaugment,
+        pytest.param(
+            random_operations.random_randaugment, marks=pytest.mark.release
+        ),
     ],
 )
 def test_the_same_seed_gives_the_same_pixels_in_any_batch(operation):
