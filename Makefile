@@ -20,7 +20,7 @@ demo: install  ## pretrain on digits, linear evaluation, export, load back
 
 PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
-test: lint  ## the tests, about eleven minutes on two cores
+test: lint  ## the tests, about ten minutes on two cores
 	$(PYTEST) -m "not release"
 
 check: lint  ## the fast tests, before a commit

@@ -189,7 +189,7 @@ def test_the_encoder_may_be_a_bare_layer():
     assert history.history["val_knn_accuracy"][0] > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_labelled_images_and_datasets_are_taken_too():
     def as_strings(pair):
         images, labels = pair

@@ -116,7 +116,7 @@ def test_features_are_not_pooled_again():
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_is_trained_copied_and_exported(tmp_path):
     encoder = from_keras(make_model(), mode("caffe"), input_shape=(64, 64, 3))
     model = SupConModel(

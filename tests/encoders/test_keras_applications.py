@@ -42,7 +42,7 @@ def test_the_weights_of_a_file_and_the_networks_own_scaling(weights_file):
     np.testing.assert_allclose(encoder(IMAGES), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_network_that_scales_by_itself_gets_0_to_255():
     keras.utils.set_random_seed(0)
     encoder = keras_application("MobileNetV3Small", SHAPE, weights=None)

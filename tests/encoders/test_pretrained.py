@@ -150,7 +150,7 @@ def test_training_starts_from_it():
     assert encoder.trainable_weights
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_an_archive_is_loaded_as_a_folder_is(unpacked):
     archive = pretrained.pretrained_archive(NAME)
     batch = random_images()

@@ -62,7 +62,7 @@ def everything_below(folder):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_exported_model_computes_what_the_encoder_does(encoder, workdir):
     output = workdir / "hub" / "encoder"
     facts = export(workdir, output)

@@ -14,13 +14,10 @@ from supcon_tf import SupConLoss
 MAKE_TEST = (
     "dense",
     "tiled",
-    "tiled, inside",
     "only_negatives",
-    "unlabeled",
     "hard negatives",
     "balanced",
     "jaccard",
-    "supremix",
     "hierarchical",
     "clip",
     "mixco",

@@ -86,7 +86,7 @@ def test_the_weight_starts_at_the_temperature_of_the_loss_in_either_order():
     np.testing.assert_allclose(model.temperature, 0.25, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("compiled", often([True, False], True))
 def test_the_weight_is_saved_and_loaded(tmp_path, compiled):
     model = model_of()
