@@ -25,7 +25,8 @@ def most_similar(train, test, count):
 
     Yields:
       Similarities `[b, k]`, the largest first, and the numbers of their
-      training rows `[b, k]`, for b test rows after the other.
+      training rows `[b, k]`, for b test rows after the other. Of equally
+      similar rows the first ones come first.
 
     Example:
       >>> train, test = np.eye(4), np.array([[0.6, 0, 0.8, 0]])
@@ -50,9 +51,16 @@ def most_similar(train, test, count):
         found = found.reshape(len(part), -1)  # [b, k * c]
         values = np.take_along_axis(similarities, found, axis=1)
         best = _largest(values, count)
+        least = np.take_along_axis(values, best, axis=1).min(axis=1)[:, None]
+        # Rows as similar as the last of the k, more than there is room for.
+        is_tied = np.sum(values >= least, axis=1) > count
+        is_tied |= np.sum(largest >= least, axis=1) > count
         found = np.take_along_axis(found, best, axis=1)
-        values = np.take_along_axis(values, best, axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")
+        if is_tied.any():
+            tied = similarities[is_tied, : len(train)]
+            found[is_tied] = np.argsort(-tied, axis=1, kind="stable")[:, :count]
+        values = np.take_along_axis(similarities, found, axis=1)
+        order = np.lexsort((found, -values), axis=1)
         yield (
             np.take_along_axis(values, order, axis=1),
             np.take_along_axis(found, order, axis=1),

@@ -43,3 +43,11 @@ def test_the_dtype_stays():
     train = unit(50, 3, 0).astype("float32")
     similarities, _ = found(train, train, 3)
     assert similarities.dtype == np.float32
+
+
+def test_of_equally_similar_rows_the_first_are_taken():
+    train = np.eye(3)[np.array([2, 0, 1, 0, 0, 2, 0, 0, 1, 0])]
+    test = np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]])
+    ((similarities, rows),) = most_similar(train, test, 3)
+    assert rows.tolist() == [[1, 3, 4], [0, 5, 2]]
+    assert similarities.tolist() == [[1.0] * 3, [0.8, 0.8, 0.6]]

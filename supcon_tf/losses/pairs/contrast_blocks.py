@@ -29,7 +29,8 @@ class ContrastBlocks:
         )
         self._orders = None
         if is_grouped:
-            groups = kinds.features[kinds.group][:, 0]
+            groups = _by_last_row(kinds.features[kinds.group][:, 0])
+            self._groups = groups[:, None]
             own_order = ops.argsort(groups[:size])
             self._back = ops.argsort(own_order)
             rest_order = None if rest is None else ops.argsort(groups[size:])
@@ -54,6 +55,8 @@ class ContrastBlocks:
             of_anchors["anchors"] = anchors
         features = self._kinds.features.items()
         own |= {name: x[:size] for name, x in features} | of_anchors
+        if self._orders is not None:
+            own["groups"] = self._groups[:size]
         own = self._own_blocks(own)
         if self._rest is None:
             return own, None
@@ -62,6 +65,8 @@ class ContrastBlocks:
         rest = {"vectors": rest_vectors * is_real, "is_real": is_real}
         rest |= {name: x[size:] for name, x in features}
         rest |= {name: contrasts.of_rest(x) for name, x in of_anchors.items()}
+        if self._orders is not None:
+            rest["groups"] = self._groups[size:]
         return own, self._rest_blocks(rest)
 
     def accumulate(self, of_tile, combine, totals, own, rest):
@@ -114,8 +119,7 @@ class ContrastBlocks:
     def _in_order(self, arrays, blocks, order):
         """Dict of blocks of `[N, W]` arrays, in an order, or as they are.
 
-        With an order the blocks of their groups are added, in which padding
-        counts to the last group.
+        Padding of their groups counts to the last one.
         """
         if order is None:
             return {name: blocks.cut(x) for name, x in arrays.items()}
@@ -123,9 +127,8 @@ class ContrastBlocks:
             name: ops.take(x, order, axis=0) for name, x in arrays.items()
         }
         cut = {name: blocks.cut(x) for name, x in arrays.items()}
-        if self._kinds.group in arrays:
-            groups = arrays[self._kinds.group]
-            cut["groups"] = blocks.cut_with_last(groups)
+        if "groups" in arrays:
+            cut["groups"] = blocks.cut_with_last(arrays["groups"])
         return cut
 
     def gradients(self, backward, anchors, own, rest):
@@ -151,3 +154,13 @@ class ContrastBlocks:
         if width == dim:
             return sums
         return sums[:, :dim], sums[:, dim:]
+
+
+def _by_last_row(groups):
+    """Other numbers of the groups `[N]`: each is that of its last row.
+
+    So the order of the groups does not depend on the names of the classes.
+    """
+    number = ops.shape(groups)[0]
+    rows = ops.arange(number, dtype="int32")
+    return ops.take(ops.segment_max(rows, groups, number), groups)
