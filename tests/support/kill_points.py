@@ -6,6 +6,7 @@ once, undisturbed, and the folder is copied before each change that Python makes
 to it. Each copy is what kill -9 would have left at that moment.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -131,9 +132,13 @@ def _changed_path(event, arguments, folder):
 
 
 def _files_in(folder):
-    return {
-        str(path.relative_to(folder)): (
-            path.read_bytes() if path.is_file() else None
-        )
-        for path in sorted(folder.rglob("*"))
-    }
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_dir():
+            files[name] = None
+            continue
+        # Another thread may have renamed it after it was listed.
+        with contextlib.suppress(FileNotFoundError):
+            files[name] = path.read_bytes()
+    return files
