@@ -113,6 +113,7 @@ def test_the_layers_run_on_the_range_that_they_expect():
             np.testing.assert_allclose(seen[-1], value_range, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_has_another_size_is_centre_cropped():
     views = from_keras(layers.Identity())(images(), SEEDS, 16)
     np.testing.assert_allclose(

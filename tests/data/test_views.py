@@ -601,6 +601,7 @@ def test_the_small_views_of_all_shards_are_those_of_the_whole():
         np.testing.assert_array_equal(rows, views)
 
 
+@pytest.mark.slow
 def test_small_views_without_labels_are_still_one_input_of_fit():
     data = view_batches(
         (arrays()[0], None),

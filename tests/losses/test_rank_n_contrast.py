@@ -216,6 +216,7 @@ def test_the_batch_size_may_be_unknown(monkeypatch, jit_compile):
     np.testing.assert_allclose(slopes, gradient(AGES, z)[1], atol=1e-14)
 
 
+@pytest.mark.slow
 def test_no_array_of_all_pairs_is_in_the_graph(monkeypatch):
     monkeypatch.setattr(row_blocks, "LARGEST_BLOCK", 2**17)
     size = 1024

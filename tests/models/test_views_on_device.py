@@ -72,6 +72,7 @@ def test_a_fit_equals_one_to_the_same_views_as_arrays(more):
     assert_same_weights(model, fitted_to_arrays(views, 2, **more))
 
 
+@pytest.mark.slow
 def test_a_fit_that_goes_on_equals_one_without_a_break():
     views = some_views()
     broken = contrastive(views)
@@ -90,6 +91,7 @@ def test_xla_compiles_the_views_into_the_step():
     assert_same_weights(model, fitted_to_arrays(views, 1))
 
 
+@pytest.mark.slow
 def test_a_tf_dataset_of_numbers_is_fitted_and_evaluated():
     views = some_views()
     model = contrastive(views)

@@ -164,6 +164,7 @@ def test_a_finished_run_says_so_and_changes_nothing(finished, capsys):
     assert encoder.output_shape == (None, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -50,6 +50,7 @@ def test_the_seeds_of_views_are_those_of_view_batches(is_small):
     )
 
 
+@pytest.mark.slow
 def test_xla_draws_what_is_drawn_eagerly():
     words = as_words(integers(20, 2))
     compiled = tf.function(lambda w: uniform(w, "flip", 3), jit_compile=True)
