@@ -22,6 +22,7 @@ from supcon_tf.frameworks.backends import (
     is_tensorflow,
     tf,
 )
+from supcon_tf.frameworks.fused_batch_norm import fuse_batch_norm
 from supcon_tf.frameworks.keras_internals import BuiltFromSpecs
 from supcon_tf.losses.pairs.projections import unit_length
 from supcon_tf.models.checked_inputs import CheckedInputs
@@ -262,6 +263,8 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
     def make_train_function(self, *args, **kwargs):
         """As in Keras, after a check of what several replicas cannot do."""
         keras_steps.check_compiled(self)
+        if is_tensorflow():
+            fuse_batch_norm(self)
         return super().make_train_function(*args, **kwargs)
 
     def make_test_function(self, *args, **kwargs):
