@@ -9,6 +9,9 @@
 2. Memory and seconds of a SupCon step against the batch: the loss with the
    matrix of all similarities, the loss in tiles, and tiles with the batch in
    microbatches (gradient cache). Each case in a process of its own.
+3. Where a SupCon step of 128 images spends its time: with Keras' own
+   BatchNormalization, in bfloat16, compiled by XLA, with eight steps an
+   execution, and without the optimizer's momentum. They take turns again.
 """
 
 import argparse
@@ -30,6 +33,21 @@ MEMORY = {
     "tiles, microbatches of 256": ("tiled", 256),
 }
 BATCHES = (256, 1024, 4096)  # images, of two views each
+# name: what differs from the first, see `_variant`
+VARIANTS = {
+    "as it is": {},
+    "Keras' BatchNormalization": {"is_fused": False},
+    "bfloat16": {"precision": "mixed_bfloat16"},
+    "bfloat16, Keras' BatchNormalization": {
+        "precision": "mixed_bfloat16",
+        "is_fused": False,
+    },
+    "XLA": {"jit_compile": True},
+    "8 steps an execution": {"steps_per_execution": 8},
+    "no momentum": {"momentum": 0.0},
+}
+VARIANT_IMAGES = 128
+STEPS = 8  # of a turn
 
 
 def main(argv=None):
@@ -43,7 +61,12 @@ def main(argv=None):
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args(argv)
     versions = versions_in(sys.executable, ("tensorflow", "keras"))
-    report = {"machine": describe(versions), "steps": {}, "memory": {}}
+    report = {
+        "machine": describe(versions),
+        "steps": {},
+        "memory": {},
+        "variants": {},
+    }
     print(report["machine"])
     for images in IMAGES:
         rows = _in_a_process(
@@ -51,6 +74,10 @@ def main(argv=None):
         )
         report["steps"][images] = rows
         _print_steps(images, rows)
+    report["variants"] = _in_a_process(
+        f"measure_variants({options.repeats})", "variants"
+    )
+    _print_variants(report["variants"])
     for name in MEMORY:
         report["memory"][name] = {}
         for batch_size in BATCHES:
@@ -89,6 +116,29 @@ def measure_steps(num_images, repeats):
             seconds[name].append(time.perf_counter() - start)
     result = {
         name: {"median_s": statistics.median(times[2:]), "seconds": times[2:]}
+        for name, times in seconds.items()
+    }
+    print(json.dumps(result))
+
+
+def measure_variants(repeats):
+    """Prints one line of JSON: seconds of a step of each of VARIANTS."""
+    import numpy as np
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    views = rng.random((VARIANT_IMAGES // 2, 2, 32, 32, 3), "float32")
+    labels = rng.integers(0, 10, len(views))
+    batches = tf.data.Dataset.from_tensors((views, labels)).cache().repeat()
+    models = {name: _variant(**options) for name, options in VARIANTS.items()}
+    seconds = {name: [] for name in VARIANTS}
+    for _ in range(repeats + 1):
+        for name, model in models.items():
+            start = time.perf_counter()
+            model.fit(batches, steps_per_epoch=STEPS, verbose=0)
+            seconds[name].append((time.perf_counter() - start) / STEPS)
+    result = {
+        name: {"median_s": statistics.median(times[1:]), "seconds": times[1:]}
         for name, times in seconds.items()
     }
     print(json.dumps(result))
@@ -145,6 +195,28 @@ def _model(objective, implementation="auto", num_microbatches=1):
     return model
 
 
+def _variant(
+    *, precision="float32", is_fused=True, momentum=0.9, **compile_options
+):
+    """A SupConModel as of `_model`, but for what is given."""
+    from unittest import mock
+
+    import keras
+
+    from supcon_tf.optimizers.keras_optimizers import SGD
+
+    class OfKeras(keras.layers.BatchNormalization):
+        """A subclass, which is not fused."""
+
+    layer = keras.layers.BatchNormalization if is_fused else OfKeras
+    keras.config.set_dtype_policy(precision)
+    with mock.patch.object(keras.layers, "BatchNormalization", layer):
+        model = _model("supcon")
+    keras.config.set_dtype_policy("float32")
+    model.compile(SGD(0.1, momentum=momentum), model.loss, **compile_options)
+    return model
+
+
 def _in_a_process(call, name):
     code = f"from benchmarks import training_step as b; b.{call}"
     return last_line_of(sys.executable, code, name)
@@ -166,6 +238,16 @@ def _print_steps(images, rows):
         print(
             f"goal at {images} images: at most {goal:g} times plain Keras' "
             f"cross-entropy; measured {ratio:.2f}: {verdict}"
+        )
+
+
+def _print_variants(rows):
+    first = rows["as it is"]["median_s"]
+    for name, row in rows.items():
+        print(
+            f"{VARIANT_IMAGES:6} images  {name:36} {1e3 * row['median_s']:6.0f}"
+            f" ms  {row['median_s'] / first:5.2f}",
+            flush=True,
         )
 
 
