@@ -34,7 +34,8 @@ def evaluate(config):
       (None without one), each a dict of
 
         linear_probe: `top_1_accuracy`, `top_5_accuracy` (None for up to five
-          classes), `l2`, `held_out_top_1_accuracies`.
+          classes), `expected_calibration_error`, `l2`,
+          `held_out_top_1_accuracies`.
         knn: `top_1_accuracy`, `neighbors`, `held_out_top_1_accuracies`.
         retrieval: `precision_at_1`, `r_precision`, `map_at_r`, `queries`,
           `queries_left_out`, of the test images among themselves. The first
@@ -51,8 +52,9 @@ def evaluate(config):
         where, image_size: what it is, and the [height, width] of the images.
 
       Besides, `mean_corruption_error` and
-      `relative_mean_corruption_error`, percent of the baseline's, None without
-      a baseline or corruptions; `notes`, a list of strings; `left_out`, the
+      `relative_mean_corruption_error`, percent of the baseline's, and
+      `mean_corruption_error_standard_error`, None without a baseline or
+      corruptions; `notes`, a list of strings; `left_out`, the
       kinds of CIFAR-10-C that are not made, with reasons; `figures`, names of
       files; `page` and `projector`, the name of the file and of the folder, or
       None; `config`, `num_train_images`, `num_test_images`, `class_names`,

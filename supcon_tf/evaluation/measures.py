@@ -48,7 +48,8 @@ def measure(
       A `LinearClassifier` on the encoder, the test representations `[n, R]`,
       their labels `[n]`, and a dict of
         linear_probe: dict of `top_1_accuracy`, `top_5_accuracy` (None for up to
-          five classes), `l2` and `held_out_top_1_accuracies`.
+          five classes), `expected_calibration_error`, `l2` and
+          `held_out_top_1_accuracies`.
         knn: dict of `top_1_accuracy`, `neighbors` and
           `held_out_top_1_accuracies`.
         retrieval: dict, as from `retrieval_scores`, of the test images among

@@ -1,6 +1,7 @@
 """Metrics that tell what the loss means and what the projections look like."""
 
 from supcon_tf.metrics.accuracy import top_1_accuracy
+from supcon_tf.metrics.calibration import expected_calibration_error
 from supcon_tf.metrics.geometry import (
     alignment,
     anchors_without_positives,
@@ -15,6 +16,7 @@ __all__ = [
     "anchors_without_positives",
     "collapsed_loss",
     "contrastive_top_1",
+    "expected_calibration_error",
     "loss_floor",
     "tolerance",
     "top_1_accuracy",

@@ -4,6 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
+from scipy.special import softmax
+
+from supcon_tf.metrics.calibration import expected_calibration_error
 
 # The bias of a class without training images, which is never the answer.
 ABSENT = -1e9
@@ -45,7 +48,7 @@ def num_answers(classifier):
 
 
 def top_accuracies(classifier, representations, labels):
-    """Top-1 and top-5 accuracy of a linear classifier, from representations.
+    """Accuracies and calibration of a linear classifier, from representations.
 
     Args:
       classifier: `LinearClassifier`. Only its dense layer is used.
@@ -55,7 +58,8 @@ def top_accuracies(classifier, representations, labels):
     Returns:
       A dict of `top_1_accuracy` and `top_5_accuracy`, as from
       `classification_accuracy`. The latter is None with 5 classes or fewer
-      that have had training images.
+      that have had training images. Also `expected_calibration_error`, of the
+      softmax of its scores.
     """
     scores = ops.convert_to_numpy(classifier.dense(representations))
     top_5_accuracy = None
@@ -65,4 +69,7 @@ def top_accuracies(classifier, representations, labels):
     return {
         "top_1_accuracy": float(np.mean(scores.argmax(axis=1) == labels)),
         "top_5_accuracy": top_5_accuracy,
+        "expected_calibration_error": expected_calibration_error(
+            labels, softmax(scores.astype(np.float64), axis=1)
+        ),
     }

@@ -60,9 +60,9 @@ def prepare(config):
         start = time.perf_counter()
         with only_writer(output):
             results = {"encoder": None, "baseline": None}
-            representations = {}
+            representations, wrong = {}, dict.fromkeys(results)
             for name, (encoder, size) in encoders.items():
-                results[name], representations[name] = _measured(
+                results[name], representations[name], wrong[name] = _measured(
                     name,
                     encoder,
                     size,
@@ -72,7 +72,7 @@ def prepare(config):
                     kinds,
                     config,
                 )
-            results |= _facts(config, results, train, test, kinds)
+            results |= _facts(config, results, wrong, train, test, kinds)
             if left_out:
                 results["notes"] = [
                     *results["notes"],
@@ -90,7 +90,8 @@ def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
     """What is measured of one encoder, and what it says of the test images.
 
     The latter are representations `[n, R]`, labels `[n]` and, if they are to
-    be shown, the probabilities `[n, C]` of the linear probe.
+    be shown, the probabilities `[n, C]` of the linear probe. The last of the
+    three is which corrupted images are wrong, as from `wrong_answers`, or None.
     """
     arguments = {
         "image_size": size,
@@ -109,6 +110,7 @@ def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
         "transfer": None,
         "corruption": None,
     }
+    wrong = None
     if transfer is not None:
         title = f"{name}, transfer"
         *_, on_other = measure(encoder, *transfer, title=title, **arguments)
@@ -120,7 +122,7 @@ def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
         }
     if kinds:
         is_published = config.corrupted == "tfds"
-        results["corruption"] = corruption_results(
+        results["corruption"], wrong = corruption_results(
             classifier,
             parts[1],
             image_size=size,
@@ -133,10 +135,10 @@ def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
     scores = None
     if config.page or config.projector:
         scores = ops.convert_to_numpy(classifier.dense(x))
-    return results, (x, labels, scores)
+    return results, (x, labels, scores), wrong
 
 
-def _facts(config, results, train, test, kinds):
+def _facts(config, results, wrong, train, test, kinds):
     """What is told of both encoders together, and of the data."""
     corruption = {
         name: results[name] and results[name]["corruption"]
@@ -144,7 +146,12 @@ def _facts(config, results, train, test, kinds):
     }
     is_made_here = kinds and config.corrupted != "tfds"
     return {
-        **relative_results(corruption["encoder"], corruption["baseline"]),
+        **relative_results(
+            corruption["encoder"],
+            corruption["baseline"],
+            wrong["encoder"],
+            wrong["baseline"],
+        ),
         "left_out": LEFT_OUT if is_made_here else {},
         "num_train_images": len(train),
         "num_test_images": len(test),

@@ -31,7 +31,9 @@ def evaluation_table(results):
     ):
         if results[key] is not None:
             label = f"{label}, % ({num_kinds} kinds)"
-            lines.append(_row(label, [f"{results[key]:.1f}"]))
+            spread = results.get(f"{key}_standard_error")
+            more = "" if spread is None else f" +- {spread:.1f}"
+            lines.append(_row(label, [f"{results[key]:.1f}{more}"]))
     if results["left_out"]:
         left_out = f"not made here: {', '.join(results['left_out'])}"
         lines += textwrap.wrap(left_out, 80)
@@ -71,6 +73,8 @@ def _accuracies(prefix, parts):
     if probes[0]["top_5_accuracy"] is not None:
         values = _decimals(probes, "top_5_accuracy")
         yield f"{prefix}linear probe, top-5", values
+    values = _decimals(probes, "expected_calibration_error")
+    yield f"{prefix}linear probe, ECE", values
     neighbors = [part["knn"] for part in parts]
     yield f"{prefix}k-NN, top-1", _decimals(neighbors, "top_1_accuracy")
     chosen = [part["neighbors"] for part in neighbors]

@@ -14,7 +14,7 @@ from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
 from supcon_tf.frameworks.backends import check_tensorflow, tf
 
 SEVERITIES = (1, 2, 3, 4, 5)
-_CLEAN = (None, 0)
+CLEAN = (None, 0)  # the key of images that are not corrupted
 # Errors are whole numbers of images divided by their number, so that a smaller
 # sum of them is nothing but rounding.
 _ROUNDING = 1e-9
@@ -64,18 +64,66 @@ def corruption_errors(
       >>> {kind: len(of_kind) for kind, of_kind in errors.items()}
       {'shot_noise': 2, 'pixelate': 2}
     """
+    wrong = wrong_answers(
+        classifier,
+        test,
+        image_size=image_size,
+        kinds=kinds,
+        severities=severities,
+        seed=seed,
+        crop=crop,
+    )
+    return error_shares(wrong)
+
+
+def wrong_answers(
+    classifier,
+    test,
+    *,
+    image_size,
+    kinds=tuple(CORRUPTIONS),
+    severities=SEVERITIES,
+    seed=0,
+    crop=augmentations.center_crop,
+):
+    """Finds which corrupted test images a classifier gets wrong.
+
+    Args:
+      classifier: as in `corruption_errors`, like the rest.
+      test: as there.
+      image_size: as there.
+      kinds: as there.
+      severities: as there.
+      seed: as there.
+      crop: as there.
+
+    Returns:
+      A dict of (kind, severity) to `[n]` bools, in the order of the images.
+      Those of the images as they are have the key `CLEAN`.
+
+    Raises:
+      ValueError: as in `corruption_errors`.
+
+    Example:
+      >>> wrong = wrong_answers(
+      ...     linear_probe(encoder, train, verbose=0), test, image_size=32,
+      ...     kinds=("pixelate",), severities=(5,)
+      ... )
+      >>> list(wrong)
+      [(None, 0), ('pixelate', 5)]
+    """
     check_tensorflow(
         "Measuring errors on corrupted images",
         "leave them out",
         as_backend=True,
     )
-    variants = [_CLEAN, *((k, s) for k in kinds for s in severities)]
+    variants = [CLEAN, *((k, s) for k in kinds for s in severities)]
     # This refuses a wrong argument before the first image is read.
     for kind, severity in variants[1:]:
         corrupted(np.zeros((0, 2, 2, 3), np.uint8), kind, severity, seed=seed)
     predict = encode_function(classifier, batch_size=BATCH_SIZE)
     test = checked(test)
-    wrong = dict.fromkeys(variants, 0)
+    wrong = {variant: [] for variant in variants}
     num_images = 0
     with tqdm(
         total=len(test) * len(variants),
@@ -95,14 +143,26 @@ def corruption_errors(
                     offset += len(images)
                     parts.append(crop(images, None, image_size))
                 answers = predict(tf.concat(parts, 0)).argmax(axis=1)
-                wrong[kind, severity] += int(np.sum(answers != labels))
+                wrong[kind, severity].append(answers != labels)
                 bar.update(len(labels))
             num_images += len(labels)
-    errors = {
-        kind: tuple(wrong[kind, s] / num_images for s in severities)
-        for kind in kinds
+    return {
+        variant: np.concatenate([np.zeros(0, bool), *parts])
+        for variant, parts in wrong.items()
     }
-    return wrong[_CLEAN] / num_images, errors
+
+
+def error_shares(wrong):
+    """Returns the clean error, and the errors of each kind by severity.
+
+    `wrong` is what `wrong_answers` returned; the result is that of
+    `corruption_errors`.
+    """
+    errors = {}
+    for (kind, _), is_wrong in wrong.items():
+        if kind is not None:
+            errors[kind] = (*errors.get(kind, ()), float(np.mean(is_wrong)))
+    return float(np.mean(wrong[CLEAN])), errors
 
 
 def mean_corruption_error(errors, baseline):
@@ -136,6 +196,66 @@ def mean_corruption_error(errors, baseline):
       https://arxiv.org/abs/1903.12261
     """
     return _mean_ratio(errors, baseline, 0.0, 0.0)
+
+
+def standard_error_of_mce(wrong, baseline):
+    """Computes the standard error of an mCE, over the draw of the test images.
+
+    The errors of one image under all corruptions go together, and so do those
+    of the two classifiers. With a_k[i] and b_k[i] the numbers of severities of
+    kind k at which the classifier and the baseline are wrong on image i, and
+    r_k = sum_i a_k[i] / sum_i b_k[i], image i moves the mCE by d_i / n:
+
+        d_i = 100 * mean_k((a_k[i] - r_k * b_k[i]) / mean_j b_k[j])
+
+    The standard error is the standard deviation of d over sqrt(n). The
+    training's own randomness, its seed, is not in it.
+
+    Args:
+      wrong: what `wrong_answers` returned.
+      baseline: the same for the classifier to compare with.
+
+    Returns:
+      A Python float >= 0, in percent as the mCE.
+
+    Raises:
+      ValueError: if the baseline has no error at all on a kind, or if there is
+        only one image.
+
+    Example:
+      >>> wrong = {("fog", 1): np.array([True, False, True, False])}
+      >>> standard_error_of_mce(wrong, wrong)
+      0.0
+
+    Reference:
+      The delta method for a ratio of means; van der Vaart, "Asymptotic
+      Statistics", 1998, chapter 3.
+    """
+    counts, of_baseline = _counts_by_kind(wrong), _counts_by_kind(baseline)
+    moves = []
+    for kind, own in counts.items():
+        mean = of_baseline[kind].mean()
+        if not mean > 0:
+            raise ValueError(
+                "`baseline` must make errors of each kind. "
+                f"Received: none for {kind!r}"
+            )
+        moves.append((own - own.mean() / mean * of_baseline[kind]) / mean)
+    moved = 100 * np.mean(moves, axis=0)
+    if len(moved) < 2:
+        raise ValueError(
+            "`wrong` must be of two or more images. Received: one image"
+        )
+    return float(moved.std(ddof=1) / math.sqrt(len(moved)))
+
+
+def _counts_by_kind(wrong):
+    """Dict of kinds to `[n]` floats, the severities at which each is wrong."""
+    counts = {}
+    for (kind, _), is_wrong in wrong.items():
+        if kind is not None:
+            counts[kind] = counts.get(kind, 0) + is_wrong.astype(float)
+    return counts
 
 
 def relative_mean_corruption_error(

@@ -77,7 +77,7 @@ PUBLISHED = {
 }
 
 
-def published_corruption_errors(
+def published_wrong_answers(
     classifier,
     name,
     *,
@@ -86,26 +86,26 @@ def published_corruption_errors(
     severities=SEVERITIES,
     data_dir=None,
 ):
-    """Computes errors as `corruption_errors` does, on the published images.
+    """Finds wrong answers as `wrong_answers` does, on the published images.
 
-    The arguments are those of `corruption_errors` and `published_corruptions`.
-    Returns a dict of each kind to a tuple of errors, one for each severity.
+    The arguments are those of `wrong_answers` and `published_corruptions`. Of
+    what that returns, this has no `CLEAN`.
     """
     datasets = published_corruptions(
         name, kinds=kinds, severities=severities, data_dir=data_dir
     )
     predict = encode_function(classifier, batch_size=BATCH_SIZE)
-    errors = {kind: () for kind, _ in datasets}
+    wrong = {}
     bar = tqdm(datasets.items(), desc="corrupted", unit="set", disable=None)
-    for (kind, _), dataset in bar:
+    for variant, dataset in bar:
         is_wrong = [
             predict(images).argmax(axis=1) != labels.numpy()
             for images, labels in image_batches(
                 dataset, image_size=image_size, batch_size=BATCH_SIZE
             )
         ]
-        errors[kind] += (float(np.mean(np.concatenate(is_wrong))),)
-    return errors
+        wrong[variant] = np.concatenate(is_wrong)
+    return wrong
 
 
 def published_corruptions(name, *, kinds=None, severities, data_dir=None):

@@ -9,7 +9,11 @@ from supcon_tf.evaluation.retrieval import SCORES
 
 def model(where, accuracy, errors, transfer=None, top_5=0.99, alone=0):
     part = {
-        "linear_probe": {"top_1_accuracy": accuracy, "top_5_accuracy": top_5},
+        "linear_probe": {
+            "top_1_accuracy": accuracy,
+            "top_5_accuracy": top_5,
+            "expected_calibration_error": 0.0625,
+        },
         "knn": {"top_1_accuracy": accuracy / 2, "neighbors": 20},
         "retrieval": {
             "precision_at_1": accuracy / 3,
@@ -67,6 +71,7 @@ def test_an_encoder_has_one_column():
     assert "50,000 training and 1,000 test images" in text
     assert cells(text, "linear probe, top-1") == ["0.9000"]
     assert cells(text, "linear probe, top-5") == ["0.9900"]
+    assert cells(text, "linear probe, ECE") == ["0.0625"]
     assert cells(text, "k-NN, top-1") == ["0.4500"]
     assert cells(text, "retrieval, precision@1") == ["0.3000"]
     assert cells(text, "retrieval, R-precision") == ["0.2250"]

@@ -16,6 +16,7 @@ from supcon_tf.evaluation.robustness.errors import (
     corruption_errors,
     mean_corruption_error,
     relative_mean_corruption_error,
+    standard_error_of_mce,
 )
 
 
@@ -217,3 +218,43 @@ def test_a_baseline_without_errors_is_no_yardstick():
         relative_mean_corruption_error(equal, 0.1, equal, 0.172)
     with pytest.raises(ValueError, match=r"a sum of -0\.1 for 'fog'"):
         relative_mean_corruption_error(ERRORS, 0.1, BASELINE, 0.3)
+
+
+def drawn_answers(random, ease, share):
+    """Wrong answers on images some of which are harder than others."""
+    return {
+        (kind, severity): random.random(len(ease)) < share * severity * ease
+        for kind in ("fog", "snow")
+        for severity in (1, 2)
+    }
+
+
+def test_the_standard_error_of_mce_is_that_of_a_bootstrap():
+    random = np.random.default_rng(0)
+    ease = random.random(400)
+    own, baseline = (drawn_answers(random, ease, s) for s in (0.4, 0.5))
+
+    def mce(chosen):
+        errors = [
+            {
+                kind: [wrong[kind, s][chosen].mean() for s in (1, 2)]
+                for kind in ("fog", "snow")
+            }
+            for wrong in (own, baseline)
+        ]
+        return mean_corruption_error(*errors)
+
+    draws = [mce(random.integers(0, 400, 400)) for _ in range(2000)]
+    error = standard_error_of_mce(own, baseline)
+    assert error == pytest.approx(np.std(draws), rel=0.06)
+    more = [{k: np.tile(v, 4) for k, v in w.items()} for w in (own, baseline)]
+    assert standard_error_of_mce(*more) == pytest.approx(error / 2, rel=0.01)
+
+
+def test_the_standard_error_needs_two_images_and_errors_of_the_baseline():
+    one = {("fog", 1): np.array([True])}
+    with pytest.raises(ValueError, match="two or more images"):
+        standard_error_of_mce(one, one)
+    right = {("fog", 1): np.array([False, False])}
+    with pytest.raises(ValueError, match="errors of each kind"):
+        standard_error_of_mce(right, right)

@@ -10,8 +10,8 @@ from small_models import dark_classifier
 
 from supcon_tf.evaluation.robustness.published import (
     PUBLISHED,
-    published_corruption_errors,
     published_corruptions,
+    published_wrong_answers,
 )
 
 
@@ -21,7 +21,7 @@ def test_the_errors_are_those_of_the_images_that_are_there(tmp_path):
     prepared_corruptions(tmp_path, image=image)
     # Images from 3.5 steps on are called 1, the others 0.
     classifier = dark_classifier(3.5 * STEP / 255, (32, 32))
-    errors = published_corruption_errors(
+    wrong = published_wrong_answers(
         classifier,
         "cifar10",
         image_size=32,
@@ -30,7 +30,10 @@ def test_the_errors_are_those_of_the_images_that_are_there(tmp_path):
         data_dir=tmp_path,
     )
     # Labels 0 1 2 3, answers 0 0 0 0; labels 0 1 2 3 4 0, answers 0 0 0 0 1 1.
-    assert errors == {"fog": (3 / 4, 5 / 6)}
+    assert {key: list(of_key) for key, of_key in wrong.items()} == {
+        ("fog", 1): [False, True, True, True],
+        ("fog", 3): [False, True, True, True, True, True],
+    }
 
 
 @pytest.mark.slow
@@ -38,7 +41,7 @@ def test_images_in_files_are_cropped(tmp_path, monkeypatch):
     prepared_corruptions(tmp_path, "imagenet2012", "validation")
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     classifier = dark_classifier(0.5, (16, 16))
-    errors = published_corruption_errors(
+    wrong = published_wrong_answers(
         classifier,
         "imagenet2012",
         image_size=16,
@@ -46,7 +49,10 @@ def test_images_in_files_are_cropped(tmp_path, monkeypatch):
         severities=(1,),
     )
     # All are dark; labels 0 1 2 3 and 0 1 2 3 4 0 1 2.
-    assert errors == {"fog": (3 / 4,), "shot_noise": (6 / 8,)}
+    assert {key: of_key.sum() for key, of_key in wrong.items()} == {
+        ("fog", 1): 3,
+        ("shot_noise", 1): 6,
+    }
 
 
 def test_the_newest_version_is_read(tmp_path):
