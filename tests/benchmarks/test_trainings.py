@@ -2,9 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from benchmarks import fine_tuning, kept_runs, label_structure, objectives
+from benchmarks import (
+    evidence,
+    fine_tuning,
+    kept_runs,
+    label_structure,
+    objectives,
+)
 
 
 @pytest.fixture
@@ -85,3 +92,50 @@ def test_label_structure_runs_each_loss_with_each_seed(
     assert "imbalanced, BalancedSupConLoss: top-1 0.500" in (
         capsys.readouterr().out
     )
+
+
+def scores_of(objective, seed):
+    """What `evidence.train` measures: cross-entropy is 0.25 ahead."""
+    value = 0.5 + 0.125 * seed + 0.25 * (objective == "cross_entropy")
+    own = {"top_1_accuracy": value, "expected_calibration_error": value}
+    return {
+        "linear_probe": own,
+        "own_classifier": None if objective == "supcon" else own,
+        "knn": own,
+        "retrieval": {"map_at_r": value},
+        "corruption": {"mean_error": value, "errors": {"fog": [value, 0.5]}},
+        "open_set": {"auroc": value, "fpr_at_95_tpr": value},
+        "noise": {"auroc": value, "fpr_at_95_tpr": value},
+        "transfer": {"1000": value, "50000": value},
+    }
+
+
+def test_evidence_tells_the_difference_to_cross_entropy(
+    monkeypatch, tmp_path, capsys
+):
+    def train(self, name, module, run):
+        workdir = evidence._workdir(tmp_path, run)
+        workdir.mkdir()
+        wrong = {("fog", s): np.arange(8) < 4 + s for s in (1, 2)}
+        wrong |= {(None, 0): np.zeros(8, bool)}
+        evidence._write_wrong(evidence._wrong_file(workdir), wrong)
+        assert evidence._read_wrong(workdir / "wrong.npz").keys() == {
+            (None, 0), ("fog", 1), ("fog", 2),
+        }  # fmt: skip
+        return {
+            "scores": scores_of(run["objective"], run["seed"]),
+            "seconds": 60,
+        }
+
+    monkeypatch.setattr(kept_runs.KeptRuns, "_in_process", train)
+    path = tmp_path / "evidence.json"
+    evidence.main([f"--json={path}", f"--output={tmp_path}", "--data_dir=D"])
+    out = capsys.readouterr().out
+    assert (
+        "MAP@R: supcon 0.6250 +- 0.1250 (-0.2500, standard error 0.0000); "
+        in out
+    )
+    assert "its own classifier, top-1: supcon -; supcon_cross" in out
+    # (0.5 + 0.5) / (0.75 + 0.5), and the same images are wrong.
+    assert "supcon, 32 epochs, seed 0: mCE 80.0 % +- 0.0" in out
+    assert len(json.loads(path.read_text())["runs"]) == 9
