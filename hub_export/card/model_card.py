@@ -96,138 +96,31 @@ def model_card(
     )
     config, evaluation = config or {}, evaluation or {}
     class_names = facts["class_names"] or evaluation.get("class_names")
-    name = "/".join(filter(None, [publisher, model_name, str(version)]))
-    unrecorded = ". What is different from the one before is not recorded."
-    changed = ": the first." if version == 1 else unrecorded
     front = ""
     if for_hugging_face:
         front = hugging_face.front_matter(
             model_name, license=license, config=config, evaluation=evaluation
         )
-    return f"""\
-{front}# Module {name}
-
-{provenance.description(config, facts["features"])}.
-
-{_comments(facts, config, license)}
-
-## Overview
-
-A network that turns an image into a vector of features: for a linear \
-classifier, for nearest neighbours, or as a start for training on other \
-images. {_stated("publisher", publisher)} {_stated("license", license)}
-
-## Model Summary
-
-### Usage
-
-In: RGB images. Out: features. How it is called stands under \
-[Model Usage](#model-usage).
-
-### System
-
-It stands alone, and needs nothing but images.
-
-### Implementation requirements
-
-TensorFlow 2 loads and runs it, on a CPU, too; Keras and supcon_tf are not \
-needed. It was written by {contents.versions(facts)}. On what hardware it was \
-trained, and for how long, is {provenance.NOT_RECORDED}.
-
-## Model Characteristics
-
-### Model initialization
-
-{provenance.initialization(config)}
-
-### Model stats
-
-{contents.stats(facts)}
-
-### Other details
-
-{provenance.objective(config, facts["callables"])}
-
-{provenance.settings(config)}
-
-{contents.precision(facts)}
-
-## Data Overview
-
-### Training data
-
-{results.training_data(config, evaluation, class_names)}
-
-### Demographic groups
-
-Nothing is known of persons or groups in the images.
-
-### Evaluation data
-
-{results.evaluation_data(config, evaluation)}
-
-## Evaluation Results
-
-### Summary
-
-{results.summary(config, evaluation)}
-
-### Subgroup evaluation results
-
-Results by class or by other groups of the images are not known.
-
-### Fairness
-
-It was not studied.
-
-### Usage limitations
-
-{results.limitations(config)}
-
-### Ethics
-
-No ethical review is known. What is one-sided in the training images and \
-their labels may be so in the features.
-
-## Model Format
-
-TensorFlow 2 SavedModel, of the kind that TF-Hub calls reusable: with \
-inference and training mode, and variables to train.{contents.archive(facts)}
-
-## Training Data
-
-As in [Data Overview](#data-overview).
-
-## Model Inputs
-
-{contents.inputs(facts)}
-
-## Model Outputs
-
-{contents.outputs(facts, provenance.unit_length(config))}
-
-## Model Usage
-
-{usage.model_usage(facts)}
-
-### Kaggle Models
-
-{_kaggle(publisher, model_name, license, f"Version {version}, {facts['date']}")}
-
-### Hugging Face
-
-{_hugging_face(publisher, model_name, facts["hugging_face"])}
-
-## Fine-tuning
-
-{contents.fine_tuning(facts)}
-
-{usage.fine_tuning_code(facts)}
-
-## Changelog
-
-- Version {version}, exported on {facts["date"]}{changed}
-"""
+    name = "/".join(filter(None, [publisher, model_name, str(version)]))
+    notes = f"Version {version}, {facts['date']}"
+    sections = [
+        f"{front}# Module {name}",
+        f"{provenance.description(config, facts['features'])}.",
+        _comments(facts, config, license),
+        _overview(publisher, license),
+        _summary(facts),
+        _characteristics(facts, config),
+        _data_overview(config, evaluation, class_names),
+        _evaluation_results(config, evaluation),
+        _format(facts),
+        _inputs_and_outputs(facts, config),
+        f"## Model Usage\n\n{usage.model_usage(facts)}",
+        _kaggle(publisher, model_name, license, notes),
+        _hugging_face(publisher, model_name, facts["hugging_face"]),
+        _fine_tuning(facts),
+        _changelog(version, facts["date"]),
+    ]
+    return "\n\n".join(sections) + "\n"
 
 
 def check_card(*, publisher, model_name, version, license):
@@ -274,24 +167,157 @@ def _comments(facts, config, license):
     )
 
 
+def _overview(publisher, license):
+    return f"""\
+## Overview
+
+A network that turns an image into a vector of features: for a linear \
+classifier, for nearest neighbours, or as a start for training on other \
+images. {_stated("publisher", publisher)} {_stated("license", license)}"""
+
+
 def _stated(what, value):
     return f"The {what} is {value or 'not stated'}."
 
 
+def _summary(facts):
+    return f"""\
+## Model Summary
+
+### Usage
+
+In: RGB images. Out: features. How it is called stands under \
+[Model Usage](#model-usage).
+
+### System
+
+It stands alone, and needs nothing but images.
+
+### Implementation requirements
+
+TensorFlow 2 loads and runs it, on a CPU, too; Keras and supcon_tf are not \
+needed. It was written by {contents.versions(facts)}. On what hardware it was \
+trained, and for how long, is {provenance.NOT_RECORDED}."""
+
+
+def _characteristics(facts, config):
+    return f"""\
+## Model Characteristics
+
+### Model initialization
+
+{provenance.initialization(config)}
+
+### Model stats
+
+{contents.stats(facts)}
+
+### Other details
+
+{provenance.objective(config, facts["callables"])}
+
+{provenance.settings(config)}
+
+{contents.precision(facts)}"""
+
+
+def _data_overview(config, evaluation, class_names):
+    return f"""\
+## Data Overview
+
+### Training data
+
+{results.training_data(config, evaluation, class_names)}
+
+### Demographic groups
+
+Nothing is known of persons or groups in the images.
+
+### Evaluation data
+
+{results.evaluation_data(config, evaluation)}"""
+
+
+def _evaluation_results(config, evaluation):
+    return f"""\
+## Evaluation Results
+
+### Summary
+
+{results.summary(config, evaluation)}
+
+### Subgroup evaluation results
+
+Results by class or by other groups of the images are not known.
+
+### Fairness
+
+It was not studied.
+
+### Usage limitations
+
+{results.limitations(config)}
+
+### Ethics
+
+No ethical review is known. What is one-sided in the training images and \
+their labels may be so in the features."""
+
+
+def _format(facts):
+    return f"""\
+## Model Format
+
+TensorFlow 2 SavedModel, of the kind that TF-Hub calls reusable: with \
+inference and training mode, and variables to train.{contents.archive(facts)}
+
+## Training Data
+
+As in [Data Overview](#data-overview)."""
+
+
+def _inputs_and_outputs(facts, config):
+    return f"""\
+## Model Inputs
+
+{contents.inputs(facts)}
+
+## Model Outputs
+
+{contents.outputs(facts, provenance.unit_length(config))}"""
+
+
 def _kaggle(publisher, model_name, license, notes):
-    if publisher is None:
-        return "No publisher is stated, and so no place on Kaggle."
-    handle = f"{publisher}/{model_name}/tensorFlow2/{_VARIATION}"
-    return usage.kaggle(handle, license=license, notes=notes)
+    code = "No publisher is stated, and so no place on Kaggle."
+    if publisher is not None:
+        handle = f"{publisher}/{model_name}/tensorFlow2/{_VARIATION}"
+        code = usage.kaggle(handle, license=license, notes=notes)
+    return f"### Kaggle Models\n\n{code}"
 
 
 def _hugging_face(publisher, model_name, folder):
-    if folder is None:
-        return (
-            "`supcon-hub-export --hugging_face` writes a folder that can be "
-            "uploaded there as it is."
-        )
-    return hugging_face.upload(publisher, model_name, **folder)
+    code = (
+        "`supcon-hub-export --hugging_face` writes a folder that can be "
+        "uploaded there as it is."
+    )
+    if folder is not None:
+        code = hugging_face.upload(publisher, model_name, **folder)
+    return f"### Hugging Face\n\n{code}"
+
+
+def _fine_tuning(facts):
+    return f"""\
+## Fine-tuning
+
+{contents.fine_tuning(facts)}
+
+{usage.fine_tuning_code(facts)}"""
+
+
+def _changelog(version, date):
+    unrecorded = ". What is different from the one before is not recorded."
+    changed = ": the first." if version == 1 else unrecorded
+    return f"## Changelog\n\n- Version {version}, exported on {date}{changed}"
 
 
 def _check_name(argument, name):

@@ -5,85 +5,15 @@ def model_usage(facts):
     """Writes a block of code for each way to load an encoder, as Markdown."""
     size = _image_size(facts)
     batch = f"tf.random.uniform((4, {size}, 3))  # RGB in [0, 1]"
-    return f"""\
-`DIR` is the folder of the SavedModel. Each block runs by itself.
-
-### TensorFlow Hub
-
-`hub.load` takes the folder, or the URL of the archive on a web server. \
-`tf.saved_model.load("DIR")` gives the same object, without tensorflow_hub.
-
-```python
-import tensorflow as tf
-import tensorflow_hub as hub
-
-encoder = hub.load("DIR")
-images = {batch}
-features = encoder(images)  # [4, {facts["features"]}]
-```
-
-{_photograph(facts)}\
-Images are float32 or uint8. NumPy makes float64, which a SavedModel does not \
-find a function for: `images.astype("float32")`.
-
-### Keras 3, with supcon_tf
-
-```python
-import keras
-import supcon_tf
-import tensorflow as tf
-
-model = keras.Sequential(
-    [keras.Input(({size}, 3)), supcon_tf.HubEncoder("DIR")]
-)
-images = {batch}
-features = model.predict(images)
-```
-
-### Keras 3, without supcon_tf
-
-With these two endpoints `fit` moves batch statistics, too. Regularization \
-losses are not part of a TFSMLayer.
-
-```python
-import keras
-import tensorflow as tf
-
-layer = keras.layers.TFSMLayer(
-    "DIR", call_endpoint="serve", call_training_endpoint="serve_training"
-)
-images = {batch}
-features = layer(images)["features"]
-```
-
-### Keras 2, tf_keras
-
-`hub.KerasLayer` is a layer of Keras 2, which Keras 3 refuses. `tf.keras` is \
-Keras 2, too, where the environment variable TF_USE_LEGACY_KERAS is 1 before \
-TensorFlow is imported. Under a mixed precision policy `dtype=tf.float32` is \
-needed, since the layer would cast the images to half precision, which the \
-SavedModel refuses.
-
-```python
-import tensorflow as tf
-import tensorflow_hub as hub
-import tf_keras
-
-layer = hub.KerasLayer("DIR", trainable=True, dtype=tf.float32)
-model = tf_keras.Sequential([tf_keras.Input(({size}, 3)), layer])
-images = {batch}
-features = model.predict(images)
-```
-
-### The signature, for TensorFlow Serving
-
-```python
-import tensorflow as tf
-
-loaded = tf.saved_model.load("DIR")
-images = {batch}
-features = loaded.signatures["serving_default"](images=images)["features"]
-```"""
+    ways = [
+        "`DIR` is the folder of the SavedModel. Each block runs by itself.",
+        _tensorflow_hub(facts, batch),
+        _keras_with_supcon_tf(size, batch),
+        _keras_alone(batch),
+        _keras_2(size, batch),
+        _signature(batch),
+    ]
+    return "\n\n".join(ways)
 
 
 def fine_tuning_code(facts):
@@ -139,6 +69,98 @@ import tensorflow_hub as hub
 
 path = kagglehub.model_download("{handle}")
 encoder = hub.load(path)
+```"""
+
+
+def _tensorflow_hub(facts, batch):
+    return f"""\
+### TensorFlow Hub
+
+`hub.load` takes the folder, or the URL of the archive on a web server. \
+`tf.saved_model.load("DIR")` gives the same object, without tensorflow_hub.
+
+```python
+import tensorflow as tf
+import tensorflow_hub as hub
+
+encoder = hub.load("DIR")
+images = {batch}
+features = encoder(images)  # [4, {facts["features"]}]
+```
+
+{_photograph(facts)}\
+Images are float32 or uint8. NumPy makes float64, which a SavedModel does not \
+find a function for: `images.astype("float32")`."""
+
+
+def _keras_with_supcon_tf(size, batch):
+    return f"""\
+### Keras 3, with supcon_tf
+
+```python
+import keras
+import supcon_tf
+import tensorflow as tf
+
+model = keras.Sequential(
+    [keras.Input(({size}, 3)), supcon_tf.HubEncoder("DIR")]
+)
+images = {batch}
+features = model.predict(images)
+```"""
+
+
+def _keras_alone(batch):
+    return f"""\
+### Keras 3, without supcon_tf
+
+With these two endpoints `fit` moves batch statistics, too. Regularization \
+losses are not part of a TFSMLayer.
+
+```python
+import keras
+import tensorflow as tf
+
+layer = keras.layers.TFSMLayer(
+    "DIR", call_endpoint="serve", call_training_endpoint="serve_training"
+)
+images = {batch}
+features = layer(images)["features"]
+```"""
+
+
+def _keras_2(size, batch):
+    return f"""\
+### Keras 2, tf_keras
+
+`hub.KerasLayer` is a layer of Keras 2, which Keras 3 refuses. `tf.keras` is \
+Keras 2, too, where the environment variable TF_USE_LEGACY_KERAS is 1 before \
+TensorFlow is imported. Under a mixed precision policy `dtype=tf.float32` is \
+needed, since the layer would cast the images to half precision, which the \
+SavedModel refuses.
+
+```python
+import tensorflow as tf
+import tensorflow_hub as hub
+import tf_keras
+
+layer = hub.KerasLayer("DIR", trainable=True, dtype=tf.float32)
+model = tf_keras.Sequential([tf_keras.Input(({size}, 3)), layer])
+images = {batch}
+features = model.predict(images)
+```"""
+
+
+def _signature(batch):
+    return f"""\
+### The signature, for TensorFlow Serving
+
+```python
+import tensorflow as tf
+
+loaded = tf.saved_model.load("DIR")
+images = {batch}
+features = loaded.signatures["serving_default"](images=images)["features"]
 ```"""
 
 
