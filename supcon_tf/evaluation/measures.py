@@ -1,5 +1,7 @@
 """Measures a frozen encoder: probe, neighbours, retrieval, geometry."""
 
+import functools
+
 from tqdm import tqdm
 
 from supcon_tf import metrics
@@ -71,17 +73,17 @@ def measure(
       >>> sorted(measured["knn"])
       ['held_out_top_1_accuracies', 'neighbors', 'top_1_accuracy']
     """
-    x_train, y_train = encode_with_progress(
-        encoder, train, image_size=image_size, title=f"{title}, training images"
-    )
-    x_test, y_test = encode_with_progress(
-        encoder, test, image_size=image_size, title=f"{title}, test images"
-    )
+
+    def encoded(images, what):
+        return encode_with_progress(
+            encoder, images, image_size=image_size, title=f"{title}, {what}"
+        )
+
+    x_train, y_train = encoded(train, "training images")
+    x_test, y_test = encoded(test, "test images")
     open_set = {}
     if unknown is not None:
-        x_unknown, _ = encode_with_progress(
-            encoder, unknown, image_size=image_size, title=f"{title}, unknown"
-        )
+        x_unknown, _ = encoded(unknown, "unknown")
         open_set["open_set"] = open_set_scores(x_train, x_test, x_unknown)
     knn = _knn(
         (x_train, y_train),
@@ -92,13 +94,7 @@ def measure(
         title=title,
     )
     with tqdm(total=5, unit="step", disable=None) as bar:
-
-        def step(what, compute):
-            bar.set_description(f"{title}, {what}")
-            value = compute()
-            bar.update()
-            return value
-
+        step = functools.partial(_step, bar, title)
         classifier, chosen = step(
             "linear probe",
             lambda: probe_representations(
@@ -112,27 +108,36 @@ def measure(
             ),
         )
         del chosen["seconds"]
-        retrieval = step("retrieval", lambda: retrieval_scores(x_test, y_test))
-        alignment = step("alignment", lambda: metrics.alignment(y_test, x_test))
-        uniformity = step(
-            "uniformity", lambda: metrics.uniformity(None, x_test)
-        )
-        rank = step("effective rank", lambda: effective_rank(x_test))
-    return (
-        classifier,
-        x_test,
-        y_test,
-        {
+        measured = {
             "linear_probe": top_accuracies(classifier, x_test, y_test) | chosen,
             "knn": knn,
-            "retrieval": retrieval,
-            "alignment": float(alignment),
-            "uniformity": float(uniformity),
-            "effective_rank": rank,
-            "num_features": x_test.shape[1],
+            **_retrieval_and_geometry(step, x_test, y_test),
             **open_set,
-        },
-    )
+        }
+    return classifier, x_test, y_test, measured
+
+
+def _step(bar, title, what, compute):
+    """Computes a value while the bar says what it is."""
+    bar.set_description(f"{title}, {what}")
+    value = compute()
+    bar.update()
+    return value
+
+
+def _retrieval_and_geometry(step, x, y):
+    """Measures representations `[n, R]` by their labels `[n]`, into a dict."""
+    retrieval = step("retrieval", lambda: retrieval_scores(x, y))
+    alignment = step("alignment", lambda: metrics.alignment(y, x))
+    uniformity = step("uniformity", lambda: metrics.uniformity(None, x))
+    rank = step("effective rank", lambda: effective_rank(x))
+    return {
+        "retrieval": retrieval,
+        "alignment": float(alignment),
+        "uniformity": float(uniformity),
+        "effective_rank": rank,
+        "num_features": x.shape[1],
+    }
 
 
 def _knn(train, test, *, title, **choice):

@@ -83,21 +83,20 @@ def losses_of_anchors(
     )
     terms = [term for term in needed if term not in known]
 
+    def all_sums(values):
+        return known | dict(zip(terms, values, strict=True))
+
     def log_denominators(sums):
         if denominator == "all":
-            log_sums = sums[Exps(kinds.contrasts)]
-        else:
-            log_sums = _log_negatives(sums, contrasts, hardness, class_prior)
-        return contrasts.with_extra(log_sums)
+            return contrasts.with_extra(sums[Exps(kinds.contrasts)])
+        return contrasts.with_extra(
+            _log_negatives(sums, contrasts, hardness, class_prior)
+        )
 
     def offsets_of(values):
-        sums = known | dict(zip(terms, values, strict=True))
+        sums = all_sums(values)
         offsets = log_denominators(sums)
-        shifts = ops.zeros_like(offsets)
-        if not is_outside:
-            shifts = _log_sigmoid(sums[_LSE] - offsets - margin)
-            shifts = ops.where(sums[_W] > 0, shifts, 0.0)
-        return offsets, ops.stop_gradient(shifts)
+        return offsets, _shifts(sums, offsets, summation, margin)
 
     if curve is None:
         values = sums_over_pairs(contrasts, terms, kinds, in_tiles=in_tiles)
@@ -105,15 +104,13 @@ def losses_of_anchors(
         values, of_curve = sums_and_curve(
             contrasts, terms, kinds, curve, offsets_of, in_tiles=in_tiles
         )
-    sums = known | dict(zip(terms, values, strict=True))
-
-    totals = sums[_W]
+    sums = all_sums(values)
     counts = _counts(sums, contrasts, positives_mean)
-    is_valid = ops.logical_and(totals > 0, counts > 0)
+    is_valid = ops.logical_and(sums[_W] > 0, counts > 0)
     counts = ops.where(is_valid, counts, 1.0)
     log_sums = log_denominators(sums)
     if not is_one:
-        has_any = log_sums > lowest(totals.dtype) / 2
+        has_any = log_sums > lowest(sums[_W].dtype) / 2
         is_valid = ops.logical_and(is_valid, has_any)
         log_sums = ops.where(has_any, log_sums, 0.0)
     if curve is not None and is_outside:
@@ -123,7 +120,7 @@ def losses_of_anchors(
         ratios = ops.where(is_valid, of_curve / counts, 1.0)
         losses = -margin - shifts - ops.log(ratios)
     elif is_outside:
-        losses = (totals * log_sums - sums[_PRODUCTS]) / counts
+        losses = (sums[_W] * log_sums - sums[_PRODUCTS]) / counts
     else:
         losses = log_sums - (sums[_LSE] - ops.log(counts))
     return ops.where(is_valid, losses, ops.zeros_like(losses))
@@ -157,6 +154,14 @@ def _needed_terms(
     elif curve is None:
         needed.append(_PRODUCTS)
     return dict.fromkeys(needed)
+
+
+def _shifts(sums, offsets, summation, margin):
+    """The constants that keep a sum of ratios from underflow, `[M]`."""
+    if summation == "outside":
+        return ops.zeros_like(offsets)
+    shifts = _log_sigmoid(sums[_LSE] - offsets - margin)
+    return ops.stop_gradient(ops.where(sums[_W] > 0, shifts, 0.0))
 
 
 def _counts(sums, contrasts, positives_mean):

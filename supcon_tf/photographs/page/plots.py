@@ -178,11 +178,7 @@ def confusion_matrix(k, counts, class_names):
         line_color=None,
     )
     if size <= _MOST_NAMED:
-        plot.axis.ticker = list(range(size))
-        plot.axis.major_label_overrides = {
-            number: _plain(name) for number, name in enumerate(class_names)
-        }
-        plot.xaxis.major_label_orientation = math.pi / 4
+        _write_class_names(plot, class_names)
         # page.js gives the faint cells, which show the paper, its own ink.
         for name, part in (("faint", shares < 0.7), ("full", shares >= 0.7)):
             plot.text(
@@ -199,6 +195,14 @@ def confusion_matrix(k, counts, class_names):
     _listens(plot, "mouseleave", "supconPage.hideTip()")
     _listens(plot, "tap", f"supconPage.tapCell({k}, cb_obj)")
     return plot
+
+
+def _write_class_names(plot, class_names):
+    plot.axis.ticker = list(range(len(class_names)))
+    plot.axis.major_label_overrides = {
+        number: _plain(name) for number, name in enumerate(class_names)
+    }
+    plot.xaxis.major_label_orientation = math.pi / 4
 
 
 def _plain(name, limit=18):
