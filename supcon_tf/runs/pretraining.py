@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -18,6 +20,7 @@ from supcon_tf.callbacks.history import (
 )
 from supcon_tf.callbacks.stuck_loss import StuckLossWarning
 from supcon_tf.config.last_lines import print_last_lines, shell_word
+from supcon_tf.config.pretrain import PretrainConfig
 from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.distribution.workers import (
     from_chief,
@@ -87,93 +90,128 @@ def prepare(config, workdir):
 
 def _prepare(config, workdir, strategy):
     recorded = read_held_out(workdir)
-    images = None
+    parts = None
     if config.few_images:  # what they are decides on the batch
-        images, watched, held_out = training_images(config, recorded)
-        config = with_fitting_batch(config, images)
+        parts = training_images(config, recorded)
+        config = with_fitting_batch(config, parts[0])
         _check_batch(config, strategy.num_replicas_in_sync)
     found = from_chief(strategy, lambda: look_at(workdir, config))
     if found["is_finished"]:
         encoder = _finished_encoder(workdir, config, strategy)
         return lambda: _finished(workdir, encoder, strategy)
 
-    if images is None:
-        images, watched, held_out = training_images(config, recorded)
+    images, watched, held_out = parts or training_images(config, recorded)
     views = views_of(config, images)
-    num_classes = len(images.class_names)
     first_views = views()  # refuses what it cannot do
-    model = build_model(config, num_classes, strategy)
-    steps_per_epoch = len(images) // config.batch_size
-    compile_model(model, config, steps_per_epoch, strategy)
+    model = build_model(config, len(images.class_names), strategy)
+    compile_model(model, config, len(images) // config.batch_size, strategy)
     first_epoch = restore_checkpoint(
         workdir, model, functools.partial(_read_as_chief, strategy)
     )
     if first_epoch:
         first_views = views(first_epoch=first_epoch)
+    return _Training(
+        config,
+        workdir,
+        strategy,
+        replaces_encoder=not found["is_as_described"],  # for a longer run
+        images=images,
+        watched=watched,
+        held_out=held_out,
+        first_views=first_views,
+        next_views=functools.partial(views, first_epoch=first_epoch),
+        model=model,
+        first_epoch=first_epoch,
+        best=_best_epoch(config, workdir, images, watched),
+    ).run
 
-    best = None
-    if watched is not None:
-        best = BestEpoch(
-            workdir,
-            held_out_accuracy(
-                images,
-                watched,
-                batch_size=config.batch_size,
-                image_size=config.image_size,
-            ),
-            patience=config.patience,
-        )
 
-    def fit(callbacks=(), verbose=0):
-        if best and best.is_over(first_epoch):
+def _best_epoch(config, workdir, images, watched):
+    """The callback that keeps the best epoch, or None if nothing is watched."""
+    if watched is None:
+        return None
+    accuracy = held_out_accuracy(
+        images,
+        watched,
+        batch_size=config.batch_size,
+        image_size=config.image_size,
+    )
+    return BestEpoch(workdir, accuracy, patience=config.patience)
+
+
+@dataclasses.dataclass
+class _Training:
+    """A training whose parts are checked and built, and which is yet to run."""
+
+    config: PretrainConfig
+    workdir: pathlib.Path
+    strategy: Any
+    replaces_encoder: bool  # whether one in the folder is of another run
+    images: Any
+    watched: Any  # the images on which the best epoch is chosen, or None
+    held_out: Any
+    first_views: Any
+    next_views: Callable  # returns the views from the first epoch on again
+    model: keras.Model
+    first_epoch: int
+    best: BestEpoch | None
+
+    def run(self):
+        """Trains, and returns the encoder; the chief alone writes files."""
+        with reporting_stopped_workers(self.strategy):
+            if is_chief(self.strategy):
+                self._run_as_chief()
+            else:
+                self._fit()
+        encoder = self.model.representation_model()
+        # The weights differ where BatchNormalization is not synchronised. And
+        # once they are shared, the chief has written its files.
+        share_weights(self.strategy, encoder)
+        return encoder
+
+    def _run_as_chief(self):
+        config, workdir, best = self.config, self.workdir, self.best
+        with only_writer(workdir):
+            if self.replaces_encoder:
+                (workdir / "encoder.keras").unlink(missing_ok=True)
+            write_config(config, workdir)
+            write_held_out(self.held_out, workdir)
+            number = len(self.images)
+            print_facts(
+                config, number, self.first_epoch, workdir, self.strategy
+            )
+            if self.first_epoch == 0 and is_tensorflow():
+                write_example_views(self.first_views, workdir, self.model.views)
+            watching = [best] if best else []  # first: it adds to the logs
+            self._fit([*watching, *_callbacks(config, workdir)], verbose="auto")
+            if best:
+                best.restore(self.model)
+            written = write_models(self.model, config, workdir)
+            watched = self.watched and len(self.watched)
+            _print_last_lines(workdir, written, number, best, watched)
+
+    def _fit(self, callbacks=(), verbose=0):
+        if self.best and self.best.is_over(self.first_epoch):
             return
-        model.fit(
+        steps_per_epoch = len(self.images) // self.config.batch_size
+        self.model.fit(
             distributed(
-                first_views,
-                functools.partial(views, first_epoch=first_epoch),
-                for_objective(config, num_classes),
-                config.batch_size,
-                first_epoch * steps_per_epoch,
-                strategy,
+                self.first_views,
+                self.next_views,
+                for_objective(self.config, len(self.images.class_names)),
+                self.config.batch_size,
+                self.first_epoch * steps_per_epoch,
+                self.strategy,
             ),
-            epochs=config.epochs,
-            initial_epoch=first_epoch,
+            epochs=self.config.epochs,
+            initial_epoch=self.first_epoch,
             steps_per_epoch=steps_per_epoch,
             shuffle=False,  # the views come shuffled
             callbacks=[StopIfDiverged(), *callbacks],
             verbose=verbose,
         )
         # What is written says nothing of where it was trained.
-        synchronize_batch_norm(model, False)
-
-    def run_as_chief():
-        with only_writer(workdir):
-            if not found["is_as_described"]:  # such as a longer run
-                (workdir / "encoder.keras").unlink(missing_ok=True)
-            write_config(config, workdir)
-            write_held_out(held_out, workdir)
-            print_facts(config, len(images), first_epoch, workdir, strategy)
-            if first_epoch == 0 and is_tensorflow():
-                write_example_views(first_views, workdir, model.views)
-            watching = [best] if best else []  # first: it adds to the logs
-            fit([*watching, *_callbacks(config, workdir)], verbose="auto")
-            if best:
-                best.restore(model)
-            written = write_models(model, config, workdir)
-            _print_last_lines(
-                workdir, written, len(images), best, watched and len(watched)
-            )
-
-    def run():
-        with reporting_stopped_workers(strategy):
-            run_as_chief() if is_chief(strategy) else fit()
-        encoder = model.representation_model()
-        # The weights differ where BatchNormalization is not synchronised. And
-        # once they are shared, the chief has written its files.
-        share_weights(strategy, encoder)
-        return encoder
-
-    return run
+        synchronize_batch_norm(self.model, False)
 
 
 def _print_last_lines(workdir, written, num_images, best, num_watched):

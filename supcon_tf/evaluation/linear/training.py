@@ -171,16 +171,9 @@ def train_linear_classifier(
         features, held_out_labels = encode_all(
             encoder, held_out, augmentation=eval_augmentation, image_size=size
         )
-        accuracies = [
-            [rate, _accuracy(head(features), held_out_labels)]
-            for rate, head in zip(rates, heads, strict=True)
-        ]
-        chosen, accuracy = max(accuracies, key=lambda pair: pair[1])
-        if verbose:
-            print(
-                f"learning rate {chosen:g}: top-1 {accuracy:.4f} on "
-                f"{len(held_out)} held-out training images"
-            )
+        chosen, accuracies = _best_rate(
+            rates, heads, features, held_out_labels, verbose
+        )
     (head,) = trained(train, [chosen])
     _check_converged(head, chosen)
     classifier.dense.set_weights(_without_absent(head.get_weights(), labels))
@@ -315,6 +308,21 @@ def _train(step, views, encode, *, epochs, steps, title):
 
 def _listed(values):
     return ", ".join(f"{value:.4g}" for value in values)
+
+
+def _best_rate(rates, heads, features, labels, verbose):
+    """Returns the rate that is best on held-out images, and all accuracies."""
+    accuracies = [
+        [rate, _accuracy(head(features), labels)]
+        for rate, head in zip(rates, heads, strict=True)
+    ]
+    best, accuracy = max(accuracies, key=lambda pair: pair[1])
+    if verbose:
+        print(
+            f"learning rate {best:g}: top-1 {accuracy:.4f} on "
+            f"{len(labels)} held-out training images"
+        )
+    return best, accuracies
 
 
 def _accuracy(scores, labels):

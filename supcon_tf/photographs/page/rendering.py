@@ -51,12 +51,7 @@ def page_html(
     from markupsafe import Markup
 
     parts = {name: model.take(drawn) for name, model in models.items()}
-    maps = []
-    # t-SNE of 10,000 images takes a minute.
-    with tqdm(parts.items(), unit="map", disable=None) as bar:
-        for name, part in bar:
-            bar.set_description(f"page, map of {name}")
-            maps.append(places_on_maps(part.representations, seed=seed))
+    maps = _maps(parts, seed)
     matrices = [
         matrix_of(labels, model.predictions, len(class_names))
         for model in models.values()
@@ -81,12 +76,7 @@ def page_html(
             plots.confusion_matrix(k, matrix, class_names)
             for k, matrix in enumerate(matrices)
         ],
-        "histograms": [
-            curves.similarity_histogram(
-                k, model.representations, labels, seed=seed
-            )
-            for k, model in enumerate(models.values())
-        ],
+        "histograms": _histograms(models, labels, seed),
     }
     script, figures = _embedded(
         {
@@ -113,6 +103,25 @@ def page_html(
         script=Markup(script),
         **figures,
     )
+
+
+def _maps(models, seed):
+    """Places the images of each encoder on its maps."""
+    maps = []
+    # t-SNE of 10,000 images takes a minute.
+    with tqdm(models.items(), unit="map", disable=None) as bar:
+        for name, model in bar:
+            bar.set_description(f"page, map of {name}")
+            maps.append(places_on_maps(model.representations, seed=seed))
+    return maps
+
+
+def _histograms(models, labels, seed):
+    """Draws the similarities of each encoder's images."""
+    return [
+        curves.similarity_histogram(k, model.representations, labels, seed=seed)
+        for k, model in enumerate(models.values())
+    ]
 
 
 def _text_of(file):
