@@ -100,7 +100,7 @@ def test_the_package_and_all_that_it_has_load_no_tensorflow():
         "import sys, supcon_tf; [getattr(supcon_tf, x) for x in supcon_tf."
         "__all__]; assert 'tensorflow' not in sys.modules; "
         "assert supcon_tf.frameworks.backends.backend() == "
-        "supcon_tf.losses.similarities.backend()"
+        "supcon_tf.losses.pairs.sums.backend()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -86,6 +86,17 @@ def test_the_weights_are_those_of_the_loop(case):
     assert again.get_config() == similarity.get_config()
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_that_names_the_earlier_module_is_read(case):
+    similarity, _, _ = CASES[case]
+    config = keras.saving.serialize_keras_object(similarity)
+    assert config["registered_name"] == f"supcon_tf>{type(similarity).__name__}"
+    config["module"] = "supcon_tf.losses.similarities"  # one file until 0.1.0
+    again = keras.saving.deserialize_keras_object(config)
+    assert type(again) is type(similarity)
+    assert again.get_config() == similarity.get_config()
+
+
 @pytest.mark.parametrize(
     "case", [name for name in CASES if hasattr(CASES[name][0], "sums")]
 )
