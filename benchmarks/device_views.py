@@ -11,14 +11,17 @@ told on paper: the bytes that an image is moved as, and the operations that its
 views take.
 """
 
-import argparse
-import json
-import pathlib
 import statistics
 import sys
 import time
 
 from benchmarks.machine import describe, versions_in
+from benchmarks.options import (
+    add_windows,
+    parsed,
+    parser_of,
+    write_report,
+)
 
 CASES = ("simclr", "crop_flip")
 BATCH_SIZE = 512
@@ -40,9 +43,7 @@ def main(argv=None):
         "on_paper": [on_paper(*sides) for sides in ON_PAPER],
     }
     print(table(report), flush=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.json, report)
     return 0
 
 
@@ -199,32 +200,9 @@ def _medians(values):
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.device_views",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--repeats",
-        type=int,
-        default=5,
-        help="windows of time of each case (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=2.0,
-        help="length of a window (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--json", type=pathlib.Path, metavar="PATH", help="file to write"
-    )
-    options = parser.parse_args(argv)
-    if options.repeats < 1:
-        parser.error(f"`repeats` must be >= 1. Received: {options.repeats}")
-    if not options.seconds > 0:
-        parser.error(f"`seconds` must be > 0. Received: {options.seconds}")
-    return options
+    parser = parser_of("device_views", __doc__)
+    add_windows(parser, seconds=2.0)
+    return parsed(parser, argv)
 
 
 if __name__ == "__main__":

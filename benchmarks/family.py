@@ -7,14 +7,12 @@ turns with SupCon: a ratio is the median of those of neighbouring calls. The
 large batches are computed once, and compared with SupCon in its own process.
 """
 
-import argparse
-import json
-import pathlib
 import sys
 
 from benchmarks.family_cases import CASES, WAYS, T
 from benchmarks.loss_cases import DIM
 from benchmarks.machine import describe, last_line_of, versions_in
+from benchmarks.options import parsed, parser_of, write_report
 
 
 def main(argv=None):
@@ -26,9 +24,7 @@ def main(argv=None):
     def keep(row):
         rows.append(row)
         report = {"machine": machine, "repeats": options.repeats, "rows": rows}
-        if options.json:
-            options.json.parent.mkdir(parents=True, exist_ok=True)
-            options.json.write_text(json.dumps(report, indent=2) + "\n")
+        write_report(options.json, report)
 
     for size in options.sizes:
         for case in options.cases:
@@ -45,17 +41,14 @@ def main(argv=None):
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.family", description=__doc__.split("\n")[0]
-    )
+    parser = parser_of("family", __doc__)
     parser.add_argument("--sizes", nargs="+", type=int, default=[8192])
     parser.add_argument("--large", nargs="*", type=int, default=[65536])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument(
         "--cases", nargs="+", choices=list(CASES), default=list(CASES)
     )
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
-    options = parser.parse_args(argv)
+    options = parsed(parser, argv)
     options.cases = ["SupCon", *(c for c in options.cases if c != "SupCon")]
     return options
 

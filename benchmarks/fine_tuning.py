@@ -56,7 +56,7 @@ class Run:
 def main(argv=None):
     """The command; returns its exit status."""
     options = options_of(
-        argv, "benchmarks.fine_tuning", __doc__, encoder="an encoder's file"
+        argv, "fine_tuning", __doc__, encoder="an encoder's file"
     )
     kept = KeptRuns(options.json, options.jobs)
 

@@ -11,13 +11,17 @@ layers of Keras and KerasCV: input_rivals.py. Each case runs in a process of
 its own.
 """
 
-import argparse
 import json
-import pathlib
 import sys
 
 from benchmarks.input_cases import CASES, LARGE, SMALL
 from benchmarks.machine import describe, last_line_of, versions_in
+from benchmarks.options import (
+    add_windows,
+    parsed,
+    parser_of,
+    write_report,
+)
 
 # Two views of SimCLR, source images a second on two cores.
 GOALS = {SMALL: 12_000, LARGE: 250}
@@ -46,9 +50,7 @@ def main(argv=None):
             "rows": rows,
         }
         print(table(report[str(size)], size), flush=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.json, report)
     return 0
 
 
@@ -122,11 +124,7 @@ def table(part, size):
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.input_pipeline",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("input_pipeline", __doc__)
     parser.add_argument(
         "--sizes",
         type=int,
@@ -135,32 +133,13 @@ def _parse(argv):
         default=list(CASES),
         help="sides of the views; the rest of the JSON stays as it is",
     )
-    parser.add_argument(
-        "--repeats",
-        type=int,
-        default=5,
-        help="windows of time of each case (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=1.0,
-        help="length of a window (default: %(default)s)",
-    )
+    add_windows(parser, seconds=1.0)
     parser.add_argument(
         "--data_dir",
         metavar="PATH",
         help="data_dir of tensorflow-datasets with Imagenette",
     )
-    parser.add_argument(
-        "--json", type=pathlib.Path, metavar="PATH", help="file to write"
-    )
-    options = parser.parse_args(argv)
-    if options.repeats < 1:
-        parser.error(f"`repeats` must be >= 1. Received: {options.repeats}")
-    if not options.seconds > 0:
-        parser.error(f"`seconds` must be > 0. Received: {options.seconds}")
-    return options
+    return parsed(parser, argv)
 
 
 def _images(size, data_dir):

@@ -1,33 +1,27 @@
 """Trainings that take hours: each finished one is kept, and not run again."""
 
-import argparse
 import concurrent.futures
 import json
-import pathlib
 import sys
 
 from benchmarks.machine import describe, last_line_of, versions_in
+from benchmarks.options import parser_of, write_report
 
 
-def options_of(argv, prog, description, **more):
+def options_of(argv, name, description, **more):
     """Parses the options of a command.
 
     Args:
       argv: list of strings, or None for those of the process.
-      prog: name of the command.
-      description: its help.
+      name: as for `parser_of`.
+      description: as for `parser_of`.
       **more: names of paths that it takes beside `data_dir`, `json` and `jobs`,
         and their help.
     """
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of(name, description)
     parser.add_argument("--data_dir", metavar="PATH")
-    for name, text in more.items():
-        parser.add_argument(f"--{name}", metavar="PATH", help=text)
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
+    for path, text in more.items():
+        parser.add_argument(f"--{path}", metavar="PATH", help=text)
     parser.add_argument(
         "--jobs", type=int, default=1, help="runs at once, a thread each"
     )
@@ -86,9 +80,7 @@ class KeptRuns:
                 name = futures[future]
                 self.runs[name] = {**missing[name][2], **future.result()}
                 print(name, future.result(), flush=True)
-                if self._path:
-                    text = json.dumps(self.results, indent=2) + "\n"
-                    self._path.write_text(text)
+                write_report(self._path, self.results)
 
     def _in_process(self, name, module, arguments):
         threads = "1" if self._jobs > 1 else "0"  # 0: as many as cores

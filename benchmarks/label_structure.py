@@ -29,7 +29,7 @@ LOSSES = {
 
 def main(argv=None):
     """The command; returns its exit status."""
-    options = options_of(argv, "benchmarks.label_structure", __doc__)
+    options = options_of(argv, "label_structure", __doc__)
     kept = KeptRuns(options.json, options.jobs)
     kept.keep(
         {

@@ -6,9 +6,7 @@ Each case runs in a process of its own, forward and backward; one table.
 """
 
 import argparse
-import json
 import os
-import pathlib
 import shutil
 import sys
 
@@ -29,6 +27,7 @@ from benchmarks.loss_table import (
     targets,
 )
 from benchmarks.machine import describe, last_line_of, versions_in
+from benchmarks.options import parsed, parser_of, write_report
 
 TENSORFLOW_PACKAGES = ("tensorflow", "keras")
 TORCH_PACKAGES = ("torch", "pytorch-metric-learning")
@@ -88,8 +87,7 @@ def main(argv=None):
         "targets": targets(rows),
     }
     print(report_text(report, options.torch_python))
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.json, report)
     errors = list(disagreements(rows))
     for error in errors:
         print(f"benchmarks.loss: error: {error}", file=sys.stderr)
@@ -97,11 +95,7 @@ def main(argv=None):
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.loss",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("loss", __doc__)
     parser.add_argument(
         "--sizes",
         default="512,2048,8192",
@@ -134,12 +128,7 @@ def _parse(argv):
         metavar="CASE",
         help=f"some of: {'; '.join(CASES)} (default: all)",
     )
-    parser.add_argument(
-        "--json", type=pathlib.Path, metavar="PATH", help="file to write"
-    )
-    options = parser.parse_args(argv)
-    if options.repeats < 1:
-        parser.error(f"`repeats` must be >= 1. Received: {options.repeats}")
+    options = parsed(parser, argv)
     if options.large < 0 or options.large == 1:
         parser.error(f"`large` must be 0 or >= 2. Received: {options.large}")
     python = shutil.which(options.torch_python)

@@ -10,14 +10,12 @@ of the products. The time on all cores stands beside, since other work of the
 machine changes it less.
 """
 
-import argparse
-import json
-import pathlib
 import statistics
 import sys
 import time
 
 from benchmarks.machine import describe, versions_in
+from benchmarks.options import parsed, parser_of, write_report
 
 GOAL = 2.0  # times the products
 DIM = 512
@@ -36,9 +34,7 @@ def main(argv=None):
         "rows": rows,
     }
     print(table(report), flush=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.json, report)
     return 0
 
 
@@ -135,11 +131,7 @@ def table(report):
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.nearest_neighbors",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("nearest_neighbors", __doc__)
     for name, default, what in (
         ("train", 50_000, "training representations"),
         ("test", 10_000, "test representations"),
@@ -152,14 +144,7 @@ def _parse(argv):
             default=default,
             help=f"{what} (default: %(default)s)",
         )
-    parser.add_argument(
-        "--json", type=pathlib.Path, metavar="PATH", help="file to write"
-    )
-    options = parser.parse_args(argv)
-    for name in ("train", "test", "k", "repeats"):
-        value = getattr(options, name)
-        if value < 1:
-            parser.error(f"`{name}` must be >= 1. Received: {value}")
+    options = parsed(parser, argv, at_least_1=("train", "test", "k", "repeats"))
     if options.k > options.train:
         parser.error(
             f"`k` must be at most train={options.train}. Received: {options.k}"

@@ -67,7 +67,7 @@ class Run:
 
 def main(argv=None):
     """The command; returns its exit status."""
-    options = options_of(argv, "benchmarks.objectives", __doc__)
+    options = options_of(argv, "objectives", __doc__)
     kept = KeptRuns(options.json, options.jobs)
     runs = kept.runs
 

@@ -12,8 +12,6 @@ links, on fewer vectors, since it takes long to build. Its recall@10 is the part
 of the exact ten that it finds.
 """
 
-import argparse
-import json
 import pathlib
 import statistics
 import sys
@@ -21,6 +19,7 @@ import tempfile
 import time
 
 from benchmarks.machine import describe, versions_in
+from benchmarks.options import parsed, parser_of, write_report
 from supcon_tf.frameworks.extras import has_extra
 
 K = 10
@@ -34,19 +33,14 @@ _BLOCK = 50_000
 
 def main(argv=None):
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.photograph_index",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
+    parser = parser_of("photograph_index", __doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--width", type=int, default=WIDTH)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument(
         "--approximate_size", type=int, default=APPROXIMATE_SIZE
     )
-    options = parser.parse_args(argv)
+    options = parsed(parser, argv)
     packages = ("numpy", "faiss-cpu")
     report = {
         "machine": describe(versions_in(sys.executable, packages)),
@@ -62,9 +56,7 @@ def main(argv=None):
             options.approximate_size, options.width, options.repeats
         )
     print(table(report))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.json, report)
     return 0
 
 

@@ -9,13 +9,11 @@ of the two gradients over the length of the true one. With BatchNormalization of
 each replica alone the step is another one, and no rounding.
 """
 
-import argparse
-import json
-import pathlib
 import sys
 import tempfile
 
 from benchmarks.machine import describe, last_line_of, versions_in
+from benchmarks.options import parser_of, write_report
 
 BATCH = 128
 WIDTH = 0.25
@@ -33,15 +31,10 @@ CASES = {
 
 def main(argv=None):
     """Measures, prints a table and writes JSON; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.rounding",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("rounding", __doc__)
     parser.add_argument("--data_dir", metavar="PATH")
     parser.add_argument("--batch_size", type=int, default=BATCH)
     parser.add_argument("--width", type=float, default=WIDTH)
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
 
@@ -64,7 +57,7 @@ def main(argv=None):
             "width": options.width,
             "differences": differences,
         }
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        write_report(options.json, report)
     return 0
 
 

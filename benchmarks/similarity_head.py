@@ -14,14 +14,12 @@ unknown: it is left out of the training, and its test images are to be told from
 the others by the distance to the nearest training images.
 """
 
-import argparse
-import json
-import pathlib
 import statistics
 import sys
 import time
 
 from benchmarks.machine import describe, versions_in
+from benchmarks.options import parser_of, write_report
 
 PER_CLASS = (8, 16, 50, 120)
 SEEDS = (0, 1, 2)
@@ -43,15 +41,10 @@ _UNITS, _BATCH_SIZE, _LEARNING_RATE = (1024, 256), 128, 1e-3
 
 def main(argv=None):
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.similarity_head",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("similarity_head", __doc__)
     parser.add_argument("--data_dir", required=True, metavar="PATH")
     parser.add_argument("--encoder", required=True, metavar="PATH")
     parser.add_argument("--image_size", type=int)
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
     parser.add_argument("--per_class", type=int, nargs="+", default=PER_CLASS)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args(argv)
@@ -69,19 +62,13 @@ def main(argv=None):
         for per_class in options.per_class
         for row in measure(data, per_class, options.seeds, report["choice"])
     ]
-    _write(report, options.json)
+    write_report(options.json, report)
     report["unknown"] = measure_unknown(data, report["choice"])
-    _write(report, options.json)
+    write_report(options.json, report)
     report["kept_known"] = measure_threshold(data, report["choice"])
-    _write(report, options.json)
+    write_report(options.json, report)
     print(table(report))
     return 0
-
-
-def _write(report, path):
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=2) + "\n")
 
 
 def cached_features(data_dir, encoder, image_size):

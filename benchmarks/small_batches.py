@@ -10,15 +10,14 @@
 Each case runs in a process of its own.
 """
 
-import argparse
 import json
-import pathlib
 import statistics
 import sys
 import tempfile
 import time
 
 from benchmarks.machine import describe, last_line_of, peak_mb, versions_in
+from benchmarks.options import parsed, parser_of, write_report
 
 # name: images in a batch, further arguments of SupConModel
 STEPS = {
@@ -52,12 +51,7 @@ PARTS = ("steps", "digits")
 
 def main(argv=None):
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.small_batches",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
+    parser = parser_of("small_batches", __doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument(
@@ -67,7 +61,7 @@ def main(argv=None):
         default=PARTS,
         help="what to measure; the other part of the JSON stays as it is",
     )
-    options = parser.parse_args(argv)
+    options = parsed(parser, argv)
     report = {}
     if options.json and options.json.exists():
         report = json.loads(options.json.read_text())
@@ -85,9 +79,7 @@ def main(argv=None):
         ]
         report["digits"][name] = dict(zip(options.seeds, runs, strict=True))
         _print_digits(name, runs)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.json, report)
     return 0
 
 

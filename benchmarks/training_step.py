@@ -14,14 +14,13 @@
    execution, and without the optimizer's momentum. They take turns again.
 """
 
-import argparse
 import json
-import pathlib
 import statistics
 import sys
 import time
 
 from benchmarks.machine import describe, last_line_of, peak_mb, versions_in
+from benchmarks.options import parsed, parser_of, write_report
 
 OBJECTIVES = ("supcon", "cross_entropy", "keras")
 IMAGES = (128, 512, 2048)  # each view is one
@@ -52,14 +51,9 @@ STEPS = 8  # of a turn
 
 def main(argv=None):
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.training_step",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", type=pathlib.Path, metavar="PATH")
+    parser = parser_of("training_step", __doc__)
     parser.add_argument("--repeats", type=int, default=15)
-    options = parser.parse_args(argv)
+    options = parsed(parser, argv)
     versions = versions_in(sys.executable, ("tensorflow", "keras"))
     report = {
         "machine": describe(versions),
@@ -88,9 +82,7 @@ def main(argv=None):
                 f"{row['extra_mb']:6.0f} MB {row['median_s']:7.2f} s",
                 flush=True,
             )
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.json, report)
     return 0
 
 
