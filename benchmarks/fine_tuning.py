@@ -151,16 +151,10 @@ def train(
       of the classifier that was trained with it, or None; `precision_at_1` and
       `map_at_r` of the representations of the tested images; `seconds`.
     """
-    import keras
-
     from supcon_tf import evaluation, metrics
-    from supcon_tf.data.datasets import load_dataset
     from supcon_tf.evaluation.encode import encode_all
     from supcon_tf.evaluation.retrieval import retrieval_scores
-    from supcon_tf.pretrain import pretrain
     from supcon_tf.recipes import RECIPES
-    from supcon_tf.training.build import build_encoder
-    from supcon_tf.training.objectives import OBJECTIVES as ROWS
 
     config = dataclasses.replace(
         RECIPES["photos"],
@@ -170,43 +164,9 @@ def train(
         seed=seed,
         strategy="one_device",
     )
-    train_images, test_images = load_dataset(
-        "folder",
-        data_dir=data_dir,
-        validation_fraction=config.validation_fraction,
-        seed=seed,
-    )
-    classes = len(train_images.class_names)
-    config = dataclasses.replace(
-        config, max_samples=min(classes * per_class, len(train_images))
-    )
-    train_images, _ = load_dataset(
-        "folder",
-        data_dir=data_dir,
-        validation_fraction=config.validation_fraction,
-        max_samples=config.max_samples,
-        seed=seed,
-    )
-    own = None
+    config, train_images, test_images = _part_of_images(config, per_class)
     start = time.perf_counter()
-    if objective == "frozen":
-        network = build_encoder(config)
-    else:
-        config = dataclasses.replace(
-            config,
-            objective=objective,
-            learning_rate=learning_rate,
-            **_head(objective),
-            **OBJECTIVES[objective],
-        )
-        with tempfile.TemporaryDirectory() as workdir:
-            network = pretrain(config, workdir)
-            if ROWS[objective].is_classifier:
-                model = keras.saving.load_model(
-                    f"{workdir}/{ROWS[objective].model_file}"
-                )
-                features, labels = encode_all(network, test_images)
-                own = metrics.top_1_accuracy(labels, model.classifier(features))
+    network, own = _trained(objective, learning_rate, config, test_images)
     seconds = round(time.perf_counter() - start)
     features, labels = encode_all(network, test_images)
     probe = evaluation.linear_probe(network, train_images, verbose=0)
@@ -218,6 +178,57 @@ def train(
         "map_at_r": scores["map_at_r"],
         "seconds": seconds,
     }
+
+
+def _part_of_images(config, per_class):
+    """The config of so many images a class, these images, and the tested."""
+    from supcon_tf.data.datasets import load_dataset
+
+    def loaded(max_samples=None):
+        return load_dataset(
+            "folder",
+            data_dir=config.data_dir,
+            validation_fraction=config.validation_fraction,
+            max_samples=max_samples,
+            seed=config.seed,
+        )
+
+    train_images, test_images = loaded()
+    wanted = len(train_images.class_names) * per_class
+    number = min(wanted, len(train_images))
+    train_images, _ = loaded(number)
+    config = dataclasses.replace(config, max_samples=number)
+    return config, train_images, test_images
+
+
+def _trained(objective, learning_rate, config, test_images):
+    """The encoder after a run, and the top-1 of its own classifier or None."""
+    import keras
+
+    from supcon_tf import metrics
+    from supcon_tf.evaluation.encode import encode_all
+    from supcon_tf.pretrain import pretrain
+    from supcon_tf.training.build import build_encoder
+    from supcon_tf.training.objectives import OBJECTIVES as ROWS
+
+    if objective == "frozen":
+        return build_encoder(config), None
+    config = dataclasses.replace(
+        config,
+        objective=objective,
+        learning_rate=learning_rate,
+        **_head(objective),
+        **OBJECTIVES[objective],
+    )
+    with tempfile.TemporaryDirectory() as workdir:
+        network = pretrain(config, workdir)
+        if not ROWS[objective].is_classifier:
+            return network, None
+        model = keras.saving.load_model(
+            f"{workdir}/{ROWS[objective].model_file}"
+        )
+    features, labels = encode_all(network, test_images)
+    return network, metrics.top_1_accuracy(labels, model.classifier(features))
 
 
 def _head(objective):
