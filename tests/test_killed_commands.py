@@ -85,7 +85,7 @@ def commands(given, disk):
         "embed": [*asked, f"--output={disk / 'vectors.npz'}"],
         "search": [
             *(*asked, f"--index={disk / 'i.npy'}"),
-            *(f"--json={disk / 's.json'}", photo),
+            *(f"--json={disk / 's.json'}", "--approximate", photo),
         ],
         "predict": [
             *(f"--workdir={disk / 'P'}", f"--csv={disk / 'p.csv'}"),

@@ -68,12 +68,7 @@ class PhotographIndex:
         """
         check_int("k", k, 1)
         size, width = self.vectors.shape
-        queries = unit_vectors(queries)
-        if queries.shape[1] != width:
-            raise ValueError(
-                f"`queries` must be of shape [Q, {width}]. "
-                f"Received: shape {queries.shape}"
-            )
+        queries = self.unit_queries(queries)
         rows = np.zeros((len(queries), 0), np.int64)
         best = np.zeros((len(queries), 0), np.float32)
         step = max(1, _BLOCK // (width + 4 * len(queries)))
@@ -89,6 +84,26 @@ class PhotographIndex:
             rows = np.take_along_axis(rows, kept, axis=1)
             best = np.take_along_axis(scores, kept, axis=1)
         return rows, np.clip(best, -1, 1)
+
+    def unit_queries(self, queries):
+        """Checks queries, and scales them to the length 1.
+
+        Args:
+          queries: `[Q, D]` finite floats, of any length.
+
+        Returns:
+          `[Q, D]` float32.
+
+        Raises:
+          ValueError: if they are not as described.
+        """
+        queries = unit_vectors(queries)
+        if queries.shape[1] != self.vectors.shape[1]:
+            raise ValueError(
+                f"`queries` must be of shape [Q, {self.vectors.shape[1]}]. "
+                f"Received: shape {queries.shape}"
+            )
+        return queries
 
 
 def unit_vectors(vectors):
@@ -136,12 +151,7 @@ def read_index(path):
     path = pathlib.Path(path)
     try:
         with path.open("rb") as file:
-            end = file.seek(-_TAIL.size, 2)
-            length, magic = _TAIL.unpack(file.read())
-            if magic != _MAGIC:
-                raise ValueError("it ends otherwise")
-            file.seek(end - length)
-            facts = json.loads(file.read(length))
+            facts = read_facts(file, _MAGIC)
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
         if len(facts["names"]) != len(vectors):
             raise ValueError("it has other names than vectors")
@@ -162,12 +172,52 @@ def write_index(path, index):
     """
     facts = dataclasses.asdict(dataclasses.replace(index, vectors=None))
     del facts["vectors"]
-    text = json.dumps(facts).encode()  # (ASCII: no name is lost)
     with written_whole(path) as aside, aside.open("wb") as file:
         np.lib.format.write_array(
             file, np.asarray(index.vectors), allow_pickle=False
         )
-        file.write(text + _TAIL.pack(len(text), _MAGIC))
+        write_facts(file, _MAGIC, facts)
+
+
+def write_facts(file, magic, facts):
+    """Ends a file with facts, after what other libraries read of it.
+
+    Args:
+      file: binary file, open for writing at its end.
+      magic: 17 bytes that tell what kind of file it is.
+      facts: what JSON can hold.
+
+    Example:
+      >>> import io
+      >>> file = io.BytesIO(b"pixels")
+      >>> _ = file.seek(0, 2)
+      >>> write_facts(file, b"an album of mine.", {"pages": 3})
+      >>> read_facts(file, b"an album of mine.")
+      {'pages': 3}
+    """
+    text = json.dumps(facts).encode()  # (ASCII: no name is lost)
+    file.write(text + _TAIL.pack(len(text), magic))
+
+
+def read_facts(file, magic):
+    """Reads what `write_facts` wrote.
+
+    Args:
+      file: binary file, open for reading.
+      magic: as in `write_facts`.
+
+    Returns:
+      The facts.
+
+    Raises:
+      OSError, ValueError, struct.error: if the file ends otherwise.
+    """
+    end = file.seek(-_TAIL.size, 2)
+    length, found = _TAIL.unpack(file.read())
+    if found != magic:
+        raise ValueError("it ends otherwise")
+    file.seek(end - length)
+    return json.loads(file.read(length))
 
 
 def check_index(path, fingerprint):

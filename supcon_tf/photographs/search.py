@@ -10,6 +10,9 @@ is a folder that supcon-pretrain wrote; its similarity_head.keras is used if it
 is there. The vectors are kept in FOLDER/.supcon_index.npy, beside the
 photographs, so that every later search is quick; --index=FILE keeps them
 elsewhere. Only photographs that are new or changed are encoded.
+
+--approximate compares a query with a part of them, by an index of Faiss that is
+kept beside the vectors: for a million photographs and many queries.
 """
 
 import dataclasses
@@ -24,6 +27,7 @@ from supcon_tf.config.settings import setting
 from supcon_tf.config.training import AT_LEAST_1
 from supcon_tf.data.photograph_files import decode_photograph
 from supcon_tf.files import check_folder, written_whole
+from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.embed import AskingConfig
 from supcon_tf.photographs.listing import list_photographs, printable
 
@@ -56,6 +60,13 @@ class SearchConfig(AskingConfig):
         matters=True,
     )
     rebuild: bool = setting(False, "Make the index anew.", matters=True)
+    approximate: bool = setting(
+        False,
+        "Compare a query with the likely ones alone, by an index of Faiss "
+        "(the extra faiss) beside the file of the vectors. Its recall is "
+        "printed.",
+        matters=True,
+    )
     index_dtype: str = setting(
         "float32",
         "Numbers of a new index: float32, or float16, half the size and slower "
@@ -83,8 +94,9 @@ def search(asked, listing, queries, *, index_path, config):
       config: `SearchConfig`.
 
     Returns:
-      A dict for JSON: facts on the index, and `queries`, for each a list of
-      `path`, `label`, `similarity` and `note`, the most similar first.
+      A dict for JSON: facts on the index, `recall_at_10` of an approximate one
+      or None, and `queries`, for each a list of `path`, `label`, `similarity`
+      and `note`, the most similar first.
 
     Raises:
       ValueError: if the index is of another encoder.
@@ -112,8 +124,17 @@ def search(asked, listing, queries, *, index_path, config):
     )
     print_left_out(list(left_out), dict(enumerate(left_out.values())))
     print(f"{len(index.names)} photographs, {num_new} newly encoded")
+    searched, recall = index, None
+    if config.approximate:
+        from supcon_tf.photographs.approximate import approximate_index
+
+        searched, line = approximate_index(
+            index_path, index, rebuild=config.rebuild
+        )
+        print(line)
+        recall = searched.facts["recall_at_10"]
     labels = dict(zip(listing.names, listing.labels, strict=True))
-    rows, similarities = index.search(vectors, config.top)
+    rows, similarities = searched.search(vectors, config.top)
     found = []
     for query, row, row_similarities in zip(
         queries, rows, similarities, strict=True
@@ -137,6 +158,7 @@ def search(asked, listing, queries, *, index_path, config):
         "index": str(index_path),
         "photographs": len(index.names),
         "newly_encoded": num_new,
+        "recall_at_10": recall,
         "left_out": left_out,
         "queries": found,
     }
@@ -160,6 +182,8 @@ def prepare(config, names):
             "supcon-search must be given photographs to search for, after its "
             "flags: QUERY.jpg. Received: none"
         )
+    if config.approximate:
+        check_extra("faiss", "`approximate`")
     listing = list_photographs(config.images)
     queries = [pathlib.Path(name).expanduser() for name in names]
     for query in queries:
@@ -191,6 +215,12 @@ def prepare(config, names):
         from supcon_tf.photographs.index import check_index
 
         check_index(index_path, asked.fingerprint)
+    if config.approximate:
+        from supcon_tf.photographs.approximate import lists_path, read_lists
+
+        path = lists_path(index_path)
+        if path.is_dir() or (path.exists() and not config.rebuild):
+            read_lists(path)
 
     def run():
         index_path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from supcon_tf.photographs import search as command
+from supcon_tf.photographs.approximate import lists_path
 from supcon_tf.photographs.search import INDEX_NAME
 
 pytestmark = pytest.mark.slow
@@ -52,6 +53,38 @@ def test_a_query_finds_itself_its_copies_and_its_kind(
     out = capsys.readouterr().out
     assert "14 photographs, 0 newly encoded" in out
     assert out.count("1.0000  grass/0.png  (the query)") == 2
+
+
+def test_approximately_the_same_is_found_beside_its_recall(
+    photographs, encoder_file, tmp_path, capsys
+):
+    pytest.importorskip("faiss")
+    query, output = photographs / "sea" / "3.png", tmp_path / "found.json"
+    call = (query, "--top=4", f"--json={output}")
+    assert run(encoder_file, photographs, *call) == 0
+    exact = json.loads(output.read_text())
+    assert exact["recall_at_10"] is None
+    capsys.readouterr()
+    assert run(encoder_file, photographs, *call, "--approximate") == 0
+    out = capsys.readouterr().out
+    assert "\nApproximate index, built in " in out
+    assert ": recall@10 1.000 on 12 of 12 photographs, 1 of 1 lists" in out
+    approximate = json.loads(output.read_text())
+    assert approximate["recall_at_10"] == 1
+    assert approximate["queries"] == exact["queries"]
+
+    lists = lists_path(photographs / INDEX_NAME)
+    lists.write_bytes(b"torn")
+    assert run(encoder_file, photographs, *call, "--approximate") == 2
+    err = capsys.readouterr().err
+    assert "a whole approximate index" in err and err.count("\n") == 1
+    assert lists.read_bytes() == b"torn"
+    again = ("--approximate", "--rebuild")
+    assert run(encoder_file, photographs, *call, *again) == 0
+    lists.unlink()
+    lists.mkdir()
+    assert run(encoder_file, photographs, *call, *again) == 2
+    assert "Is a directory" in capsys.readouterr().err
 
 
 def test_wrong_input_is_one_line(
