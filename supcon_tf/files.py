@@ -9,6 +9,8 @@ import pathlib
 import re
 import shutil
 
+from absl import logging
+
 from supcon_tf.errors import RunStoppedError
 
 try:
@@ -134,7 +136,7 @@ def write_json(path, value):
 
 
 @contextlib.contextmanager
-def only_writer(folder):
+def only_writer(folder, *, wait=False):
     """Keeps other processes from writing to a folder, which it makes if needed.
 
     The lock ends with the process, even if it is killed. Half-written files
@@ -142,12 +144,13 @@ def only_writer(folder):
 
     Args:
       folder: `pathlib.Path`.
+      wait: whether to wait for another process that has the folder.
 
     Yields:
       None.
 
     Raises:
-      FolderInUseError: if another process has the folder.
+      FolderInUseError: if another process has the folder and `wait` is false.
 
     Example:
       >>> with only_writer(pathlib.Path("run")):
@@ -159,10 +162,13 @@ def only_writer(folder):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise FolderInUseError(
-                    f"{folder} must not be in use. Received: another process "
-                    "is writing to it"
-                ) from error
+                if not wait:
+                    raise FolderInUseError(
+                        f"{folder} must not be in use. Received: another "
+                        "process is writing to it"
+                    ) from error
+                logging.warning("Waits for a process that fills %s", folder)
+                fcntl.flock(lock, fcntl.LOCK_EX)
         _remove_abandoned(folder.glob(".*.partial*"))
         yield
 

@@ -1,6 +1,7 @@
 import errno
 import multiprocessing
 import os
+import threading
 
 import pytest
 
@@ -185,3 +186,20 @@ def test_what_a_killed_writer_left_half_written_is_removed(tmp_path):
     stale.write_text("half")
     with only_writer(tmp_path):
         assert not stale.exists()
+
+
+def test_a_writer_waits_for_another_where_it_is_told_to(tmp_path):
+    order = []
+
+    def second():
+        with only_writer(tmp_path, wait=True):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with only_writer(tmp_path):
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
