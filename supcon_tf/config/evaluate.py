@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 from supcon_tf.config.settings import Checked, refuse_unused, setting
-from supcon_tf.config.training import AT_LEAST_1_OR_NONE
+from supcon_tf.config.training import AT_LEAST_1_OR_NONE, POSITIVE
 from supcon_tf.corruptions import CORRUPTIONS
 
 _images = functools.partial(setting, heading="The images")
@@ -91,6 +91,15 @@ class EvaluateConfig(Checked):
         "Write the folder projector, too, which tensorboard "
         "--logdir=OUTPUT/projector shows.",
     )
+    image_cache: str | None = _images(
+        "auto",
+        "Folder for small copies of the photographs of a folder; none for no "
+        "copies. auto does as the encoder's pretraining did, and reads its "
+        "copies, but with corruptions, which are of images of their own size.",
+    )
+    image_cache_gb: float = _images(
+        10.0, "GB that image_cache may take.", POSITIVE
+    )
     image_size: int | None = _images(
         None,
         "Height and width of the images, pixels; by default the encoder's "
@@ -173,6 +182,7 @@ class EvaluateConfig(Checked):
             ("corruptions", ("severities", "corrupted")),
             ("transfer_dataset", ("transfer_data_dir", "transfer_max_samples")),
             ("unknown_dataset", ("unknown_data_dir",)),
+            ("image_cache", ("image_cache_gb",)),
         ):
             if getattr(self, setting_name) is None:
                 reason = f"{setting_name}=None"

@@ -8,6 +8,7 @@ from supcon_tf.config.training import (
     ALL_POSITIVE,
     AT_LEAST_0,
     AT_LEAST_1,
+    POSITIVE,
     SEED,
     TrainingConfig,
 )
@@ -25,6 +26,14 @@ class LinearEvalConfig(TrainingConfig):
         None,
         "Folder of the images, if not where pretraining found them.",
         matters=True,
+    )
+    image_cache: str | None = _common(
+        "auto",
+        "Folder for small copies of the photographs of a folder; none for no "
+        "copies. auto does as the pretraining did, and reads its copies.",
+    )
+    image_cache_gb: float = _common(
+        10.0, "GB that image_cache may take.", POSITIVE
     )
     method: str = _common(
         "fast",
@@ -101,3 +110,5 @@ class LinearEvalConfig(TrainingConfig):
             unused |= {"kernel_initializer"}
             unused -= {"safe_mode"}
         refuse_unused(self, dict.fromkeys(unused, f"method={self.method!r}"))
+        if self.image_cache is None:
+            refuse_unused(self, {"image_cache_gb": "image_cache=None"})

@@ -30,7 +30,14 @@ _training = functools.partial(setting, heading="How it is trained")
 _batches = functools.partial(setting, heading="Small batches")
 _running = functools.partial(setting, heading="Where and how it runs")
 # Where and with what leave a run is trained is not part of what it is.
-MAY_CHANGE = ("data_dir", "download", "strategy", "safe_mode")
+MAY_CHANGE = (
+    "data_dir",
+    "download",
+    "image_cache",
+    "image_cache_gb",
+    "strategy",
+    "safe_mode",
+)
 _PRESETS = ("keras_hub:", "keras_cv:")
 _AREA = (
     lambda value: (
@@ -93,6 +100,18 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
         "Leave out photographs of a folder with more pixels; by default "
         "Pillow's limit, 89 million.",
         AT_LEAST_1_OR_NONE,
+    )
+    image_cache: str | None = _data(
+        "auto",
+        "Folder for small copies of the photographs of a folder, which are "
+        "read in their place; none for no copies. auto is image_cache beside "
+        "the workdir for photographs of more than a megapixel, else none.",
+    )
+    image_cache_gb: float = _data(
+        10.0,
+        "GB that image_cache may take; photographs for which there is no room "
+        "are read as they are.",
+        POSITIVE,
     )
     label_noise: float = _data(
         0.0,

@@ -25,6 +25,7 @@ from supcon_tf.evaluation.robustness.results import (
 from supcon_tf.files import as_json, check_folder, only_writer, write_json
 from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.runs.evaluation_images import (
+    copies_for,
     image_size_for,
     images_of,
     with_own_dataset,
@@ -55,10 +56,20 @@ def prepare(config):
         if name == "encoder" or config.baseline is not None
     }
     (train, test), transfer, (unknown, left_out) = images_of(config)
+    copies = copies_for(
+        config,
+        train,
+        [size for _, size in encoders.values()],
+        has_corruptions=bool(kinds),
+    )
 
     def run():
         start = time.perf_counter()
         with only_writer(output):
+            measured = [train, test]
+            if copies is not None:
+                measured, line = copies(measured)
+                print(line, flush=True)
             results = {"encoder": None, "baseline": None}
             representations, wrong = {}, dict.fromkeys(results)
             for name, (encoder, size) in encoders.items():
@@ -66,7 +77,7 @@ def prepare(config):
                     name,
                     encoder,
                     size,
-                    (train, test),
+                    measured,
                     transfer,
                     unknown,
                     kinds,

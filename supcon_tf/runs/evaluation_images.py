@@ -8,6 +8,11 @@ from supcon_tf.config.settings import read_json
 from supcon_tf.data.datasets import WITHOUT_FOLDER
 from supcon_tf.data.splits import TEST_FRACTION
 from supcon_tf.evaluation.measured_images import parts_of, unknown_images
+from supcon_tf.training.image_cache import (
+    copies_of,
+    side_of_copies,
+    with_cache_of,
+)
 from supcon_tf.training.workdir import read_held_out
 
 
@@ -60,6 +65,51 @@ def image_size_for(config, where):
     if config.image_size is not None or not (where and path.is_file()):
         return config.image_size
     return read_json(PretrainConfig, path, required=("dataset",)).image_size
+
+
+def copies_for(config, train, sizes, *, has_corruptions):
+    """How the evaluation is to read its photographs, as `copies_of` tells.
+
+    Args:
+      config: `EvaluateConfig`.
+      train: the training images.
+      sizes: list of (height, width) that the encoders take.
+      has_corruptions: bool, whether images are corrupted, in their own size.
+
+    Returns:
+      None, or a function of a list of sources, as of `copies_of`.
+
+    Raises:
+      ValueError: as `copies_of`, and if copies would be corrupted.
+    """
+    is_auto = config.image_cache == "auto"
+    if has_corruptions and not is_auto and config.image_cache is not None:
+        raise ValueError(
+            "`image_cache` must be left out with corruptions, which are of "
+            "photographs of their own size. "
+            f"Received: image_cache={config.image_cache!r}"
+        )
+    runs = {}
+    for where in (config.encoder, config.baseline):
+        path = pathlib.Path(where or "").expanduser() / "config.json"
+        if where and path.is_file():
+            run = read_json(PretrainConfig, path, required=("dataset",))
+            if run.dataset == config.dataset:
+                runs[path.parent] = run
+    if has_corruptions or (is_auto and not runs):
+        return None
+    evaluated = PretrainConfig(
+        dataset=config.dataset,
+        image_size=max(max(size) for size in sizes),
+        augmentation="center_crop",
+    )
+    workdir, run = next(iter(runs.items()), (pathlib.Path(), evaluated))
+    return copies_of(
+        with_cache_of(run, config),
+        workdir,
+        train,
+        least_side=max(map(side_of_copies, (evaluated, *runs.values()))),
+    )
 
 
 def images_of(config):

@@ -26,6 +26,7 @@ from supcon_tf.training.build import (
     build_optimizer,
     make_augmentation,
 )
+from supcon_tf.training.image_cache import copies_of, with_cache_of
 from supcon_tf.training.objectives import CLASSIFIER_FILES
 from supcon_tf.training.workdir import encoder_of_run, read_held_out
 
@@ -54,6 +55,7 @@ def prepare(config, workdir):
         seed=pretraining.seed,
         held_out=read_held_out(workdir),
     )
+    copies = copies_of(with_cache_of(pretraining, config), workdir, train)
     own = _own_classifier(workdir, strategy, config.safe_mode)
     train_classifier = _classifier_trainer(config, pretraining, train)
     evaluated = {
@@ -62,7 +64,11 @@ def prepare(config, workdir):
     }
 
     def run():
+        nonlocal train, test
         start = time.perf_counter()
+        if copies is not None:
+            (train, test), line = copies([train, test])
+            print(line, flush=True)
         classifier, chosen = train_classifier(encoder, train)
         accuracies = classification_accuracy(classifier, test, **evaluated)
         seconds = time.perf_counter() - start

@@ -47,6 +47,7 @@ from supcon_tf.training.build import (
     synchronize_batch_norm,
 )
 from supcon_tf.training.facts import print_facts
+from supcon_tf.training.image_cache import copies_of, with_absolute_cache
 from supcon_tf.training.objectives import for_objective, is_contrastive
 from supcon_tf.training.workdir import (
     finished_encoder,
@@ -76,6 +77,7 @@ def prepare(config, workdir):
     if config.data_dir is not None:
         path = pathlib.Path(config.data_dir).expanduser()
         config = dataclasses.replace(config, data_dir=str(path.absolute()))
+    config = with_absolute_cache(config)
     strategy = make_strategy(config.strategy)  # first of all of TensorFlow
     num_replicas = strategy.num_replicas_in_sync
     _check_batch(config, num_replicas)
@@ -101,6 +103,9 @@ def _prepare(config, workdir, strategy):
         return lambda: _finished(workdir, encoder, strategy)
 
     images, watched, held_out = parts or training_images(config, recorded)
+    copies = copies_of(
+        config, workdir, images, num_workers=num_workers(strategy)
+    )
     views = views_of(config, images)
     first_views = views()  # refuses what it cannot do
     model = build_model(config, len(images.class_names), strategy)
@@ -118,6 +123,7 @@ def _prepare(config, workdir, strategy):
         images=images,
         watched=watched,
         held_out=held_out,
+        copies=copies,
         first_views=first_views,
         next_views=functools.partial(views, first_epoch=first_epoch),
         model=model,
@@ -150,6 +156,7 @@ class _Training:
     images: Any
     watched: Any  # the images on which the best epoch is chosen, or None
     held_out: Any
+    copies: Callable | None  # as of `copies_of`
     first_views: Any
     next_views: Callable  # returns the views from the first epoch on again
     model: keras.Model
@@ -162,6 +169,7 @@ class _Training:
             if is_chief(self.strategy):
                 self._run_as_chief()
             else:
+                self._read_copies()
                 self._fit()
         encoder = self.model.representation_model()
         # The weights differ where BatchNormalization is not synchronised. And
@@ -170,7 +178,7 @@ class _Training:
         return encoder
 
     def _run_as_chief(self):
-        config, workdir, best = self.config, self.workdir, self.best
+        config, workdir = self.config, self.workdir
         with only_writer(workdir):
             if self.replaces_encoder:
                 (workdir / "encoder.keras").unlink(missing_ok=True)
@@ -180,6 +188,9 @@ class _Training:
             print_facts(
                 config, number, self.first_epoch, workdir, self.strategy
             )
+            if line := self._read_copies():
+                print(line, flush=True)
+            best = self.best
             if self.first_epoch == 0 and is_tensorflow():
                 write_example_views(self.first_views, workdir, self.model.views)
             watching = [best] if best else []  # first: it adds to the logs
@@ -189,6 +200,23 @@ class _Training:
             written = write_models(self.model, config, workdir)
             watched = self.watched and len(self.watched)
             _print_last_lines(workdir, written, number, best, watched)
+
+    def _read_copies(self):
+        """Reads small copies from now on, if any; returns a line about them."""
+        if self.copies is None:
+            return None
+        sources = [self.images]
+        if self.watched is not None:
+            sources.append(self.watched)
+        (self.images, *rest), line = self.copies(sources)
+        self.watched = rest[0] if rest else None
+        views = views_of(self.config, self.images)
+        self.first_views = views(first_epoch=self.first_epoch)
+        self.next_views = functools.partial(views, first_epoch=self.first_epoch)
+        self.best = _best_epoch(
+            self.config, self.workdir, self.images, self.watched
+        )
+        return line
 
     def _fit(self, callbacks=(), verbose=0):
         if self.best and self.best.is_over(self.first_epoch):

@@ -96,7 +96,7 @@ def with_flags(recipe, values):
 
 
 def _unused_in_training(settings):
-    """What the objective, the optimizer and the schedule do not have."""
+    """What objective, optimizer, schedule and data set do not have."""
     unused = _Unused(settings)
     unused.update(_unused_in_loss(settings))
     optimizer, schedule = settings.get("optimizer"), settings.get("schedule")
@@ -110,6 +110,10 @@ def _unused_in_training(settings):
         unused.because("schedule", ["epochs_per_decay"])
     if schedule not in ("steps", None):
         unused.because("schedule", ["decay_epochs"])
+    if settings.get("dataset") not in ("folder", None):
+        unused.because("dataset", ["image_cache", "image_cache_gb"])
+    elif settings.get("image_cache", "") is None:
+        unused.because("image_cache", ["image_cache_gb"])
     if settings.get("small_views") == 0:
         unused.because("small_views", ["small_view_size", "small_crop_area"])
     if settings.get("stop_fraction", 0) is None:
