@@ -38,7 +38,7 @@ def flags(photos, workdir):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_commands_read_the_copies_that_the_training_made(
     photos, tmp_path, capsys, monkeypatch
 ):
