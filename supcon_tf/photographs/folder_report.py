@@ -182,7 +182,7 @@ def _equal_files(report, names):
 
 
 def _notes(report, found):
-    """What a training would say of the folder, and the next command."""
+    """What a training would say of the folder."""
     classes = report["classes"]
     notes = []
     damaged = sum(file.is_damaged for file in found.left_out)
@@ -213,9 +213,4 @@ def _notes(report, found):
             f"The largest class has {max(counts) // min(counts)} times the "
             "images of the smallest."
         )
-    return [
-        "",
-        *notes,
-        f"Next: supcon-pretrain --recipe=photos --data_dir={report['folder']} "
-        "--workdir=W",
-    ]
+    return ["", *notes] if notes else []

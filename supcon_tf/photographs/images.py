@@ -85,8 +85,11 @@ def prepare(folder, config):
             written.append(str(outputs["json"]))
         for name in written:
             print(f"Wrote {name}")
-        where = shell_word(folder)
-        print(f"Next: supcon-photos --data_dir={where} --workdir=W")
+        given = f"--data_dir={shell_word(folder)} --workdir=W"
+        print(
+            f"Next: supcon-photos {given}, or supcon-pretrain --recipe=photos "
+            f"{given}"
+        )
 
     return run
 

@@ -33,6 +33,11 @@ def test_the_table_says_what_is_there_and_what_is_left_out(photos, capsys):
         "has no test/: a fifth of each class is held out.",
     ):
         assert line in out
+    given = f"--data_dir={photos} --workdir=W"
+    assert out.count("Next:") == 1 and out.endswith(
+        f"\nNext: supcon-photos {given}, or supcon-pretrain --recipe=photos "
+        f"{given}\n"
+    )
 
 
 def test_the_json_file_has_the_same(photos, tmp_path, capsys):
