@@ -33,6 +33,15 @@ def test_the_index_is_measured_in_both_dtypes(tmp_path, capsys):
     assert out.count("300 x 8") == 4 and "not measured, faiss is not" in out
 
 
+@pytest.mark.slow
+def test_the_approximate_index_is_measured_beside_the_exact_one():
+    pytest.importorskip("faiss").omp_set_num_threads(1)
+    found = photograph_index.measure_approximate(400, 8, 1)
+    assert found["recall_at_10"] > 0.9 and found["size"] == 400
+    report = {"machine": "m", "rows": [], "approximate": found}
+    assert "approximate: 400 x 8, built in" in photograph_index.table(report)
+
+
 @pytest.mark.release
 def test_the_head_is_measured_beside_cross_entropy(
     tmp_path, capsys, monkeypatch
