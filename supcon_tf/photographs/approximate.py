@@ -7,6 +7,7 @@ similarities of what it finds are those of the exact index.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -73,7 +74,6 @@ class ApproximateIndex:
         check_int("k", k, 1)
         queries = self.exact.unit_queries(queries)
         k = min(k, len(self.keys))
-        order = np.argsort(self.keys)
         _, found = self.lists.search(
             queries,
             min(_CANDIDATES * k, len(self.keys)),
@@ -88,12 +88,18 @@ class ApproximateIndex:
             if len(keys) < k:
                 (rows[number],), (best[number],) = self.exact.search([query], k)
                 continue
-            places = order[np.searchsorted(self.keys, keys, sorter=order)]
+            places = np.searchsorted(self.keys, keys, sorter=self._order)
+            places = self._order[places]
             vectors = np.asarray(self.exact.vectors[places], np.float32)
             scores = vectors @ query
             kept = np.lexsort((places, -scores))[:k]
             rows[number], best[number] = places[kept], scores[kept]
         return rows, np.clip(best, -1, 1)
+
+    @functools.cached_property
+    def _order(self):
+        """`[N]` rows of the keys from the least to the greatest."""
+        return np.argsort(self.keys)
 
 
 def lists_path(index_path):
