@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from kill_points import kills_of, leave
-from PIL import Image
+from red_and_blue import write_red_and_blue
 from tiny_encoder import tiny
 
 from hub_export import export, exporting
@@ -34,14 +34,7 @@ SIZE = 8
 def given(tmp_path_factory):
     """What the commands read: photographs, an encoder, a folder to ask."""
     given = tmp_path_factory.mktemp("given")
-    random = np.random.default_rng(0)
-    for name, channel in (("red", 0), ("blue", 2)):
-        (given / "photos" / name).mkdir(parents=True)
-        for number in range(10):
-            pixels = random.integers(0, 60, (12, 14, 3), np.uint8)
-            pixels[..., channel] += 180
-            file = given / "photos" / name / f"{number}.png"
-            Image.fromarray(pixels).save(file)
+    write_red_and_blue(given / "photos", 10, 12, 14)
     keras.utils.set_random_seed(0)
     tiny((SIZE, SIZE, 3)).save(given / "encoder.keras")
     flags = commands(given, given)["photos"][1]

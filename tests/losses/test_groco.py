@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from equations import LABELS, assert_slopes, random_projections
+from gradients import gradient_of_any_batch
 from often import often
 from pairwise import pairwise
 from sheet import X2, X3, assert_measured, measured
@@ -183,27 +184,15 @@ def test_value_and_gradient_are_finite(projections, steepness):
 @pytest.mark.parametrize("jit_compile", often([False, True], False))
 def test_the_batch_size_may_be_unknown(monkeypatch, jit_compile):
     monkeypatch.setattr(row_blocks, "LARGEST_BLOCK", 50)
-    loss = GroCoLoss(4, dtype="float64")
-
-    def gradient(labels, z):
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            value = loss(labels, z)
-        return value, tape.gradient(value, z)
-
-    signature = [
-        tf.TensorSpec([None], tf.int64),
-        tf.TensorSpec([None, 2, 4], tf.float64),
-    ]
-    compiled = tf.function(
-        gradient, input_signature=signature, jit_compile=jit_compile
-    )
     z = random_projections(6, 2, 4)
-    labels = tf.constant(LABELS, tf.int64)
-    value, slopes = compiled(labels, tf.constant(z))
+    value, slopes, eager = gradient_of_any_batch(
+        GroCoLoss(4, dtype="float64"),
+        tf.constant(LABELS, tf.int64),
+        tf.constant(z),
+        jit_compile=jit_compile,
+    )
     np.testing.assert_allclose(value, loops(LABELS, z, 4).mean(), rtol=1e-11)
-    expected = gradient(labels, tf.constant(z))[1]
-    np.testing.assert_allclose(slopes, expected, atol=1e-13)
+    np.testing.assert_allclose(slopes, eager, atol=1e-13)
 
 
 @pytest.mark.release

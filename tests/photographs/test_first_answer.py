@@ -3,9 +3,8 @@
 import json
 
 import keras
-import numpy as np
 import pytest
-from PIL import Image
+from red_and_blue import write_red_and_blue
 from tiny_encoder import tiny
 
 from supcon_tf.photographs import first_answer, predict, search
@@ -17,13 +16,7 @@ SIZE = 16
 def folder(tmp_path_factory):
     """Two classes: red photographs and blue ones, 12 of each."""
     folder = tmp_path_factory.mktemp("photographs")
-    random = np.random.default_rng(0)
-    for name, channel in (("red", 0), ("blue", 2)):
-        (folder / name).mkdir()
-        for number in range(12):
-            pixels = random.integers(0, 60, (20, 24, 3), np.uint8)
-            pixels[..., channel] += 180
-            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    write_red_and_blue(folder, 12, 20, 24)
     return folder
 
 

@@ -1,7 +1,7 @@
 """The figures of a sweep: what is drawn where."""
 
 import pytest
-from PIL import Image
+from caught_figures import caught_figure
 
 from supcon_tf.studies import Run
 from supcon_tf.studies import figures as study_figures
@@ -25,22 +25,17 @@ def test_objectives_are_told_apart_and_an_unknown_one_is_grey():
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
     """A function that draws, checks the file, and returns the figure's axes."""
-    write = study_figures.write_figure
 
     def draw(function, *arguments, **options):
-        written = []
-        monkeypatch.setattr(
-            study_figures,
-            "write_figure",
-            lambda *args: written.append(args) or write(*args),
-        )
         path = tmp_path / "figure.png"
-        function(*arguments, path, title="The title", **options)
-        ((figure, _),) = written
+        figure, image = caught_figure(
+            monkeypatch,
+            study_figures,
+            path,
+            lambda: function(*arguments, path, title="The title", **options),
+        )
         made = figure.axes
-        with Image.open(path) as image:
-            assert image.format == "PNG"
-            assert min(image.size) >= 400
+        assert min(image.size) >= 400
         assert "The title" in (figure.get_suptitle(), made[0].get_title())
         assert made[0].get_ylabel() == "top-1 of a linear classifier (%)"
         return made

@@ -37,3 +37,33 @@ def value_and_gradient(function, x, *, compiled=True):
         gradient = tf.convert_to_tensor(tape.gradient(value, x))
     as_array = keras.ops.convert_to_numpy
     return np.float64(as_array(value)), np.asarray(as_array(gradient))
+
+
+def gradient_of_any_batch(loss, labels, z, *, jit_compile=False):
+    """The value and gradient of a graph that does not know the batch size.
+
+    Args:
+      loss: Keras loss.
+      labels: tensor `[B]`.
+      z: tensor `[B, V, D]`, float64.
+      jit_compile: whether XLA compiles the graph.
+
+    Returns:
+      The value, the gradient, and the gradient as it is computed eagerly.
+    """
+    import tensorflow as tf
+
+    def gradient(labels, z):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            value = loss(labels, z)
+        return value, tape.gradient(value, z)
+
+    signature = [
+        tf.TensorSpec([None], labels.dtype),
+        tf.TensorSpec([None, *z.shape[1:]], z.dtype),
+    ]
+    compiled = tf.function(
+        gradient, input_signature=signature, jit_compile=jit_compile
+    )
+    return *compiled(labels, z), gradient(labels, z)[1]

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from PIL import Image
+from caught_figures import caught_figure
 
 from supcon_tf.evaluation.report import figures
 from supcon_tf.evaluation.report.figures import (
@@ -22,23 +22,18 @@ HISTORY = "epoch,loss,collapsed_loss,val_knn_accuracy\n1,5,4,0.2\n2,4.5,4,0.4\n"
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
     """A function that draws, checks the file, and returns the figure's axes."""
-    write = figures.write_figure
 
     def draw(function, *arguments, **options):
-        written = []
-        monkeypatch.setattr(
-            figures,
-            "write_figure",
-            lambda *args: written.append(args) or write(*args),
-        )
         path = tmp_path / "figure.png"
-        function(*arguments, path, **options)
-        ((figure, _),) = written
+        figure, image = caught_figure(
+            monkeypatch,
+            figures,
+            path,
+            lambda: function(*arguments, path, **options),
+        )
         made = figure.axes
-        with Image.open(path) as image:
-            assert image.format == "PNG"
-            assert min(image.size) >= 200
-            assert len(set(image.convert("RGB").getdata())) > 20
+        assert min(image.size) >= 200
+        assert len(set(image.convert("RGB").getdata())) > 20
         for axes in made:
             assert axes.get_ylabel()
         assert made[-1].get_xlabel()
