@@ -109,7 +109,7 @@ def measure(name, repeats, seconds):
 
 
 def on_paper(source, size, views=NUM_VIEWS, channels=3):
-    """What the views of an image move and compute, as `simclr`.
+    """Counts the bytes and operations of an image's views, as `simclr`.
 
     Args:
       source: side of the image in memory, pixels.

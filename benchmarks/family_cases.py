@@ -1,4 +1,4 @@
-"""What benchmarks.family measures: each loss in tiles, and as one writes it.
+"""The cases of benchmarks.family: each loss in tiles, and as one writes it.
 
 The formulas are those of the papers with arrays of all pairs, in TensorFlow,
 with automatic gradients.

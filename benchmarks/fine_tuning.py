@@ -42,7 +42,7 @@ class Run:
 
     @property
     def name(self):
-        """What the JSON calls it."""
+        """Returns its name in the JSON."""
         part = "held-out" if self.is_held_out else "test"
         rate = ""
         if self.learning_rate is not None:

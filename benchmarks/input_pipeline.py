@@ -74,7 +74,7 @@ def add_ratios(rows):
 
 
 def goal(rows):
-    """What is wanted of our `simclr`, what was measured, and a verdict.
+    """Compares our `simclr` with the goal, and returns both and a verdict.
 
     Args:
       rows: as for `add_ratios`.

@@ -1,4 +1,4 @@
-"""What benchmarks.loss measures: each case, in a process of its own.
+"""The cases of benchmarks.loss, each measured in a process of its own.
 
 A case imports TensorFlow or PyTorch, never both, and only when it is called.
 """

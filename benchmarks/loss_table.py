@@ -60,7 +60,7 @@ def _slope(points):
 
 
 def targets(rows):
-    """What the project wants of the loss, and whether it got it."""
+    """Compares the loss with the project's goals."""
     gemm = _find(rows, "gemm", 8192)
     dense = _best_dense(rows, 8192)
     dense_unknown = _find(rows, "dense formula, N unknown", 8192)
@@ -120,7 +120,7 @@ def disagreements(rows):
 
 
 def report_text(report, torch_python):
-    """What the command prints."""
+    """Writes the text that the command prints."""
     machine = dict(report["machine"])
     about = (
         f"{machine.pop('cpu')}, {machine.pop('cores')} cores with a load of "

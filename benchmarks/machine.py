@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine, processes of their own, memory."""
+"""Describes the machine, runs Python in processes, and reads their memory."""
 
 import datetime
 import json
@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def describe(versions):
-    """What the numbers depend on, before the first is measured.
+    """Describes what the numbers depend on, before the first is measured.
 
     That others keep the cores busy costs some cases little, and PyTorch, whose
     threads wait for each other in a loop, a factor of up to a hundred.

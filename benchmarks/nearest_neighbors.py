@@ -1,4 +1,4 @@
-"""How long the search of nearest neighbours takes, beside its products.
+"""Times the search of nearest neighbours, beside its products.
 
     python -m benchmarks.nearest_neighbors --json=runs/nearest_neighbors.json
 

@@ -54,7 +54,7 @@ class Run:
 
     @property
     def name(self):
-        """What the JSON calls it."""
+        """Returns its name in the JSON."""
         part = "held-out" if self.is_held_out else "test"
         weight = ""
         if self.contrast_weight is not None:
@@ -298,7 +298,7 @@ def _lacks_map(run):
 
 
 def _call(run, data_dir):
-    """What `KeptRuns.keep` wants to know of a run."""
+    """Describes a run for `KeptRuns.keep`."""
     facts = dataclasses.asdict(run)
     return "benchmarks.objectives", facts | {"data_dir": data_dir}, facts
 

@@ -1,4 +1,4 @@
-"""How far float32 moves the gradient of a ResNet, on one device and on two.
+"""Measures how far float32 moves the gradient of a ResNet, on 1 and 2 devices.
 
     python -m benchmarks.rounding --data_dir=D --json=runs/rounding.json
 

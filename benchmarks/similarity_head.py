@@ -237,7 +237,7 @@ def _predictor(head):
 
 
 def _scores(head, data, part):
-    """What is measured of a head on the test images."""
+    """Measures a head on the test images."""
     import numpy as np
 
     from supcon_tf.evaluation.retrieval import retrieval_scores
@@ -310,7 +310,7 @@ def measure_unknown(data, choice):
 
 
 def measure_threshold(data, choice):
-    """What the threshold of "none of these" keeps of the known test images.
+    """Measures what "none of these" leaves of the known test images.
 
     Returns:
       Dict from a method to the part, where 0.95 is aimed at.

@@ -176,7 +176,7 @@ def _expected(encoder, projection_head, classifier, pixels):
 
 
 def _preprocessed(preprocessing, pixels):
-    """What evaluation makes of the images, under the names of `read_back`."""
+    """Prepares images as evaluation does, under the names of `read_back`."""
     if preprocessing is None:
         return {}
     crop = AUGMENTATIONS[preprocessing["resizing"]]

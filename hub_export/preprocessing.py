@@ -1,4 +1,4 @@
-"""What a SavedModel does to a photograph before the encoder sees it."""
+"""Prepares a photograph inside a SavedModel before the encoder sees it."""
 
 import tensorflow as tf
 

@@ -6,14 +6,14 @@ import numbers
 
 
 class RunStoppedError(Exception):
-    """What stops a run although nothing in its input was wrong.
+    """Stops a run although nothing in its input was wrong.
 
     A command shows it as one line and ends with status 1.
     """
 
 
 class NeedsTensorFlowError(RunStoppedError):
-    """What only TensorFlow can do, where it is missing or not the backend.
+    """Refuses what only TensorFlow can do, where it is not the backend.
 
     Its message names the way out.
     """

@@ -113,7 +113,7 @@ def _seeds(texts):
 
 
 def _varied_values(study, recipe, values):
-    """What --values says, as the varied setting has it; None without."""
+    """Parses --values as the varied setting would; None if it is not given."""
     texts = values["values"].value
     if texts is None or len(study.varied) > 1:
         return texts  # which `plan` refuses

@@ -1,4 +1,4 @@
-"""What every augmentation needs: random numbers per image, planes and back.
+"""Draws random numbers per image, and turns images into planes and back.
 
 An operation takes a batch and draws its parameters per image. It works on
 planes `[B, C, H, W]`, since contiguous channels are faster than interleaved

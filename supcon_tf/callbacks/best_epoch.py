@@ -76,7 +76,7 @@ class BestEpoch(keras.callbacks.Callback):
 
 
 def held_out_accuracy(fitted, held_out, *, batch_size=64, image_size=None):
-    """What `BestEpoch` measures: how well a model knows held-out images.
+    """Makes the measure of `BestEpoch`: how well a model knows held-out images.
 
     A model that trains a classifier is measured by it. The representation of
     any other is measured by the classes of the 10 nearest of the images that

@@ -1,4 +1,4 @@
-"""What --help prints: examples, the flags that matter, the names of others."""
+"""Writes --help: examples, the flags that matter, the names of the others."""
 
 import textwrap
 

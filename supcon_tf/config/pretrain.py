@@ -48,7 +48,7 @@ _AREA = (
 
 
 def start_of(settings):
-    """Where the trained weights are that settings start from, or None.
+    """Returns where the trained weights are that settings start from, or None.
 
     Args:
       settings: dict of names of settings to values.
@@ -405,7 +405,7 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
 
     @property
     def starts_from(self):
-        """Where the trained weights are that it starts from, or None."""
+        """The place of the trained weights that it starts from, or None."""
         return start_of(vars(self))
 
     @property

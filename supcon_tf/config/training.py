@@ -1,4 +1,4 @@
-"""How something is trained, and the ranges that settings are checked for."""
+"""The settings of every training, and the ranges of settings."""
 
 import dataclasses
 import functools
@@ -25,7 +25,7 @@ RGB = (lambda value: len(value) == 3, "three floats, R, G and B")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig(Checked):
-    """How something is trained, whatever it is."""
+    """The settings of every training, whatever is trained."""
 
     batch_size: int = _training(
         256, "Images in a global batch.", AT_LEAST_1, matters=True

@@ -1,4 +1,4 @@
-"""What kind of file this is, by its first bytes rather than by its name.
+"""Tells the kind of a file by its first bytes rather than by its name.
 
 Names lie: a HEIC photograph is called .jpg, an error page is saved as .png, and
 a camera's raw file starts as a TIFF file does.
@@ -128,7 +128,7 @@ def kind_of(head, name=""):
 
 
 def special_kind(mode):
-    """What a file that is not regular is, from the mode that `os.stat` gives.
+    """Names a file that is not regular by the mode that `os.stat` gives.
 
     Args:
       mode: int.

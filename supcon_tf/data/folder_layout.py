@@ -1,4 +1,4 @@
-"""Which of a folder's images are of which class, and which are to test on.
+"""Tells the class of each image in a folder, and which images are to test on.
 
 A layout is recognised by the folders: train/ and test/ with a folder for each
 class, or a folder for each class. What fits neither is refused with what was

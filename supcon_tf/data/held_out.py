@@ -1,4 +1,4 @@
-"""Which photographs of a folder are held out, though the folder may change.
+"""Chooses the photographs that are held out, though their folder may change.
 
 A run holds images out, and later commands test on them. If photographs come or
 go between the two, a split by position would be another one, and images that

@@ -61,7 +61,7 @@ class ImageFile(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ImageFolder:
-    """What lies in a folder of images.
+    """The images that a folder holds, and the files that were left out.
 
     Attributes:
       folder: str, the path.
@@ -269,7 +269,7 @@ def _refused(folder, found):
 
 
 def _tried(folder, files, function, max_pixels):
-    """What a function returns of each file, and a `LeftOut` where it fails.
+    """Applies a function to each file, and leaves out those where it fails.
 
     Returns a dict of paths to results, and a list.
     """

@@ -41,7 +41,7 @@ _TURNS = {
 
 
 class Header(NamedTuple):
-    """What the header of an image file says.
+    """The facts in the header of an image file.
 
     Attributes:
       format: a key of `FORMATS`.
@@ -58,7 +58,7 @@ class Header(NamedTuple):
 
 
 def header_of(image, kind):
-    """What Pillow has read of a file that it has not decoded yet.
+    """Returns the header of a file that Pillow has not decoded yet.
 
     Args:
       image: `PIL.Image.Image` that one of `READERS` has made.

@@ -1,4 +1,4 @@
-"""What a pixel may be: uint8 from 0 to 255, or a float in [0, 1]."""
+"""Checks pixels: uint8 from 0 to 255, or floats in [0, 1]."""
 
 import keras
 import numpy as np

@@ -323,7 +323,7 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
 
 
 def _plain_batches(source, augmentation, image_size, batch_size):
-    """What `image_batches` returns off TensorFlow."""
+    """Makes the batches of `image_batches` without TensorFlow."""
     padding = padding_of(augmentation, augmentations.AUGMENTATIONS)
     if padding == -1:
         check_tensorflow(

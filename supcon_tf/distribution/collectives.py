@@ -1,4 +1,4 @@
-"""What the replicas of a `tf.distribute` strategy compute together.
+"""The sums and rows that replicas of a `tf.distribute` strategy share.
 
 With one replica a value stays as it is, so that the same code runs on one
 device and on many.

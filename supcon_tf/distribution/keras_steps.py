@@ -1,4 +1,4 @@
-"""What a Keras model needs to train correctly on several replicas.
+"""Makes a Keras model train correctly on several replicas.
 
 Keras 3 leaves some of it undone. Where an issue is open, a comment names it.
 Nothing here changes a step on one replica.

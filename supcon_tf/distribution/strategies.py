@@ -69,7 +69,7 @@ def make_strategy(name, *, one_machine=False):
 
 
 class OneDevice:
-    """What a command asks a strategy, on another backend than TensorFlow."""
+    """Takes the place of a strategy where the backend is not TensorFlow."""
 
     num_replicas_in_sync = 1
 

@@ -127,7 +127,7 @@ def _first_layer(layer):
 
 
 def _what_else(encoder):
-    """What was given in place of a Keras 3 layer, in words; "" for a layer."""
+    """Says what was given in place of a Keras 3 layer; "" for a layer."""
     if hasattr(encoder, "representation_model"):
         return (
             f"a {type(encoder).__name__}, whose encoder is "

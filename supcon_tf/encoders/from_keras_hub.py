@@ -184,7 +184,7 @@ def _is_resized(backbone, input_shape):
 
 
 def _scaling_of(backbone, image_converter):
-    """What the converter does to images in [0, 255], without its resizing."""
+    """Returns the converter without its resizing, for images in [0, 255]."""
     if image_converter is None:
         raise ValueError(
             "`image_converter` must be given with a backbone, which does not "

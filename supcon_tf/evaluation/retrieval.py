@@ -139,7 +139,7 @@ def _scores(is_right, sizes):
 
 
 def _occurrences(labels, others):
-    """How often each of the labels is among the others, `[n]`."""
+    """Counts how often each of the labels is among the others, `[n]`."""
     classes, counts = np.unique(others, return_counts=True)
     index = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     return np.where(classes[index] == labels, counts[index], 0)

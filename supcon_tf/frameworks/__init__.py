@@ -1,1 +1,1 @@
-"""What is known of Keras, of its backends, and of packages that are extras."""
+"""Hides the insides of Keras, its backends, and packages that are extras."""

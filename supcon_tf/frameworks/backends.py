@@ -1,4 +1,4 @@
-"""What differs between Keras' backends, TensorFlow, JAX and PyTorch.
+"""Hides the differences of Keras' backends, TensorFlow, JAX and PyTorch.
 
 All else goes through `keras.ops`. `tf` is TensorFlow, loaded when it is first
 used: no module imports TensorFlow by itself, so that the package runs without

@@ -35,7 +35,7 @@ def has_extra(module):
 
 
 def how_to_get(module):
-    """What a package is called and what brings it, for a message.
+    """Names a package and what brings it, for a message.
 
     Args:
       module: key of `EXTRAS`.

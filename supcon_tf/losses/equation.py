@@ -165,7 +165,7 @@ def _shifts(sums, offsets, summation, margin):
 
 
 def _counts(sums, contrasts, positives_mean):
-    """What the weighted sum over the positives is divided by, n_i, `[M]`."""
+    """The divisors n_i of the weighted sums over the positives, `[M]`."""
     ones = ops.ones_like(sums[_W])
     return {
         "weights": sums[_W],

@@ -278,7 +278,7 @@ def _losses_of_anchors(negatives, positives, is_missing, steepness):
 
 
 def _mixture(x, first, missing, steepness):
-    """How the pairs of a layer mix: alpha and 1 - alpha, `[n, 1, pairs]`."""
+    """The shares by which pairs mix: alpha and 1 - alpha, `[n, 1, pairs]`."""
     low, high = _pairs(x, first)
     places = first + 2 * ops.arange(low.shape[2], dtype="int32")
     is_real = places >= missing

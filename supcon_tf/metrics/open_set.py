@@ -1,4 +1,4 @@
-"""How well a distance tells images of no known class from the others."""
+"""Measures how well a distance tells images of no known class from others."""
 
 import numpy as np
 

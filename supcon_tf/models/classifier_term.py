@@ -15,7 +15,7 @@ from supcon_tf.models.linear_classifier import LinearClassifier
 
 
 class ClassifierTerm:
-    """What an `EncoderModel` with a classifier has beside it.
+    """Adds the classifier of an `EncoderModel`, and its loss.
 
     `ClassificationModel` and `JointModel` share this class. They call
     `_add_classifier` when they are made.

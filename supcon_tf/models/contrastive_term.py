@@ -21,7 +21,7 @@ _LOWEST, _HIGHEST = 0.01, 1.0
 
 
 class ContrastiveTerm:
-    """What an `EncoderModel` with a projection head has beside it.
+    """Adds the projection head of an `EncoderModel`, and its loss.
 
     `SupConModel` and `JointModel` share this class. They name the output of the
     head `projections`, and call `_add_projection_head` when they are made.

@@ -150,7 +150,7 @@ class FeatureTransformation(layers.Layer):
         }
 
     def _shares(self, vectors):
-        """How many numbers mix a vector: D or 1."""
+        """Returns how many numbers mix a vector: D or 1."""
         return vectors.shape[-1] if self.per_dimension else 1
 
     def _beta(self, alpha, shape, dtype):

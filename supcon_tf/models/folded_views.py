@@ -7,7 +7,7 @@ from supcon_tf.augmentations.on_device.numbered_images import is_numbered
 
 
 class FoldedViews:
-    """What an `EncoderModel` knows of the shape of what it is given.
+    """Checks the views that an `EncoderModel` is given, and folds them.
 
     Views are one array `[B, V, ...]`, or a list or tuple of V arrays
     `[B, ...]`, or a dict of `views` and `small_views`, each in one of these

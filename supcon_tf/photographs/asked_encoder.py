@@ -123,7 +123,7 @@ def asked_encoder(
 
 
 def told_by_workdir(workdir):
-    """What config.json and linear_eval.json of a workdir tell.
+    """The facts in config.json and linear_eval.json of a workdir.
 
     Args:
       workdir: `pathlib.Path` of a folder.

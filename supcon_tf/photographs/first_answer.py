@@ -254,7 +254,7 @@ def _features(config, workdir, encoder, train, test):
 
 
 def _facts(path):
-    """What tells a file from a changed one."""
+    """Returns facts by which a changed file is told from the former one."""
     facts = pathlib.Path(path).stat()
     return str(path), facts.st_size, facts.st_mtime_ns
 

@@ -1,4 +1,4 @@
-"""What lies in a folder of images: as plain values, and as a table."""
+"""Reports what a folder of images holds, as plain values and as a table."""
 
 import collections
 import statistics
@@ -17,7 +17,7 @@ _HEADER = (
 
 
 def report_of(found):
-    """What lies in a folder of images, as plain values.
+    """Reports what a folder of images holds, as plain values.
 
     Args:
       found: `ImageFolder`.
@@ -161,7 +161,7 @@ def _columns(text):
 
 
 def _left_out(report, found, names):
-    """What is left out, by the reason."""
+    """Lists what is left out, by the reason."""
     if not report["left_out"]:
         return ["", "Nothing is left out."]
     images = report["num_train_images"] + report["num_test_images"]
@@ -182,7 +182,7 @@ def _equal_files(report, names):
 
 
 def _notes(report, found):
-    """What a training would say of the folder."""
+    """Writes what a training would say of the folder."""
     classes = report["classes"]
     notes = []
     damaged = sum(file.is_damaged for file in found.left_out)

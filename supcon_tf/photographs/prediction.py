@@ -1,4 +1,4 @@
-"""What a classifier says of a photograph, and a table of it."""
+"""A classifier's answer on a photograph, and a table of answers."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ NONE_OF_THESE = "none of these"
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of a photograph.
+    """A classifier's answer on a photograph.
 
     Attributes:
       path: its path, as it was given.

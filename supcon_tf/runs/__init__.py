@@ -1,1 +1,1 @@
-"""What each command does, from its config to the files that it writes."""
+"""The work of each command, from its config to the files that it writes."""

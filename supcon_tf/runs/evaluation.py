@@ -98,7 +98,7 @@ def prepare(config):
 
 
 def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
-    """What is measured of one encoder, and what it says of the test images.
+    """Measures one encoder, and returns its answers on the test images, too.
 
     The latter are representations `[n, R]`, labels `[n]` and, if they are to
     be shown, the probabilities `[n, C]` of the linear probe. The last of the
@@ -150,7 +150,7 @@ def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
 
 
 def _facts(config, results, wrong, train, test, kinds):
-    """What is told of both encoders together, and of the data."""
+    """Collects the facts of both encoders together, and of the data."""
     corruption = {
         name: results[name] and results[name]["corruption"]
         for name in ("encoder", "baseline")

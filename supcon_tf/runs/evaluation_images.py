@@ -1,4 +1,4 @@
-"""Which images an evaluation measures: known ones, others, unknown ones."""
+"""Finds the images that an evaluation measures: known, other and unknown."""
 
 import dataclasses
 import pathlib

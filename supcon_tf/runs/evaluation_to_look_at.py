@@ -1,4 +1,4 @@
-"""What a person looks at after an evaluation: the page, and the projector."""
+"""Writes what a person looks at after an evaluation: page and projector."""
 
 import os
 import pathlib
@@ -99,7 +99,7 @@ def remove_page_and_projector(output):
 
 
 def _data_of(config):
-    """What the data are called: a folder by its name."""
+    """Names the data: a folder by its name."""
     if config.dataset != "folder":
         return config.dataset
     return pathlib.Path(config.data_dir).expanduser().resolve().name
@@ -133,7 +133,7 @@ def _are_files(source):
 
 
 def _names(config, source):
-    """What the images are called: their files in the folder, or numbers."""
+    """Names the images: by their files in the folder, or by numbers."""
     if not _are_files(source):
         return [f"image {number}" for number in range(len(source))]
     folder = pathlib.Path(config.data_dir).expanduser()

@@ -285,7 +285,7 @@ def _check_batch(config, num_replicas):
 
 
 def _callbacks(config, workdir):
-    """What the chief's `fit` writes, and warns of."""
+    """Makes the callbacks of the chief's `fit`, which write and warn."""
     writers = [EpochHistory(workdir / "history.csv"), EpochCheckpoint(workdir)]
     if is_tensorflow() and has_extra("tensorboard"):  # Keras needs both
         writers.insert(1, keras.callbacks.TensorBoard(workdir / "logs"))

@@ -82,7 +82,7 @@ def with_fitting_batch(config, images):
 
 
 def views_of(config, images):
-    """What makes the batches of views that a config describes.
+    """Makes the function that makes the batches of views of a config.
 
     Args:
       config: `PretrainConfig`.

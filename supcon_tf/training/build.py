@@ -1,4 +1,4 @@
-"""What a PretrainConfig describes: model, optimizer, augmentation."""
+"""Builds what a PretrainConfig describes: model, optimizer, augmentation."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""What a run prints before it trains."""
+"""Prints the facts of a run before it trains."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Which losses an encoder can be trained with by contrast: rows of LOSSES.
+"""LOSSES has a row for each contrastive loss to train an encoder with.
 
 To add one, write its row and a setting `loss_NAME` in config/contrast.py for
 each of its options. The class is looked up when it is called, so that a command
@@ -300,7 +300,7 @@ def _settings_of(row):
 
 
 def _without_labels(row, option):
-    """What is to be said of an option that labels exclude."""
+    """Says why labels exclude an option."""
     if option not in row.fixed_by_labels:
         return ""
     fixed = _shown(row.fixed_by_labels[option])

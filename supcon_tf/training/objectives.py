@@ -1,4 +1,4 @@
-"""What an encoder can be trained for: OBJECTIVES has a row for each.
+"""OBJECTIVES has a row for each objective that an encoder can be trained for.
 
 To add one, write its row: nothing else knows the names. A row's functions
 import what they make when they are called, so that a command can list the
@@ -264,7 +264,7 @@ def contrast_table():
 
 
 def words_of(objective, loss=None):
-    """What a model card says of an objective and its contrastive loss.
+    """Writes what a model card says of an objective and its contrastive loss.
 
     Args:
       objective: name in OBJECTIVES.
@@ -288,7 +288,7 @@ def words_of(objective, loss=None):
 
 
 def for_objective(config, num_classes):
-    """How batches of views and labels are changed for the objective.
+    """Makes the function that changes batches of views for the objective.
 
     Args:
       config: `PretrainConfig`.

@@ -1,4 +1,4 @@
-"""Which settings an encoder or an augmentation has: what its builder takes."""
+"""Reads the settings of an encoder or augmentation from its signature."""
 
 import dataclasses
 import inspect

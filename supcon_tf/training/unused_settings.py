@@ -1,4 +1,4 @@
-"""Which settings of a pretraining have no effect, given the others.
+"""Finds the settings of a pretraining that have no effect, given the others.
 
 This is the one place that decides it. A setting without effect is refused
 where somebody gave it, and dropped where only a recipe did.
@@ -96,7 +96,7 @@ def with_flags(recipe, values):
 
 
 def _unused_in_training(settings):
-    """What objective, optimizer, schedule and data set do not have."""
+    """Finds the settings that objective, schedule or data set do not have."""
     unused = _Unused(settings)
     unused.update(_unused_in_loss(settings))
     optimizer, schedule = settings.get("optimizer"), settings.get("schedule")
@@ -124,7 +124,7 @@ def _unused_in_training(settings):
 
 
 def _unused_in_loss(settings):
-    """What the objective and its contrastive loss do not have."""
+    """Finds the settings that the objective and its loss do not have."""
     unused = _Unused(settings)
     objective = OBJECTIVES.get(settings.get("objective"))
     loss = LOSSES.get(settings.get("loss"))
@@ -141,7 +141,7 @@ def _unused_in_loss(settings):
 
 
 def _unused_in_images(settings):
-    """What the encoder and the augmentation do not have."""
+    """Finds the settings that the encoder and the augmentation do not have."""
     from supcon_tf.augmentations import AUGMENTATIONS
     from supcon_tf.encoders import ENCODERS
 

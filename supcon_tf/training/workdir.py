@@ -17,7 +17,7 @@ from supcon_tf.training.objectives import OBJECTIVES
 
 
 def look_at(workdir, config):
-    """What the folder holds; to be asked by the chief.
+    """Tells what the folder holds; the chief asks.
 
     Args:
       workdir: `pathlib.Path` of the folder, or of none.
@@ -148,7 +148,7 @@ def write_held_out(held_out, workdir):
 
 
 def read_held_out(workdir):
-    """What `write_held_out` wrote, or None.
+    """Reads what `write_held_out` wrote; None if there is no such file.
 
     Args:
       workdir: path of the folder.

@@ -23,7 +23,7 @@ _HERE = pathlib.Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedEncoder:
-    """Where a pretrained encoder is, how it was trained and how good it is.
+    """A pretrained encoder: its place, its training and its accuracy.
 
     Attributes:
       archive: name of a file beside this one, or a URL.

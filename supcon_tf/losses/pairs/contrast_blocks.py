@@ -70,7 +70,7 @@ class ContrastBlocks:
         return own, self._rest_blocks(rest)
 
     def accumulate(self, of_tile, combine, totals, own, rest):
-        """What all tiles contribute to the own rows, `[n, W]`.
+        """Returns the sums of all tiles over the own rows, `[n, W]`.
 
         Args:
           of_tile: function of a `Tile` that returns its contribution to its

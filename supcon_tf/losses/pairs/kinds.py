@@ -1,4 +1,4 @@
-"""Which pairs are positives, negatives and contrasts, and how much."""
+"""Makes the weights of pairs as positives, negatives and contrasts."""
 
 import functools
 

@@ -120,7 +120,7 @@ def weighted_similarities(contrasts, gathered, own_weights):
 def pair_masks(
     is_same, views, stride, *, positives_cap=None, first=0, is_real=None
 ):
-    """Which contrasts are positives and which are negatives of each anchor.
+    """Makes the masks of each anchor's positives and negatives.
 
     Args:
       is_same: `[M, C]` bool, which contrasts are of the anchor's class.
@@ -193,7 +193,7 @@ def as_mask(positives_mask, rows, columns):
 
 @dataclasses.dataclass(frozen=True)
 class ClassSizes:
-    """How many images of the global batch, and of a queue, each class has.
+    """The numbers of images of each class, in the global batch and in a queue.
 
     Attributes:
       views: int V, the number of views of each image of the batch.

@@ -1,4 +1,4 @@
-"""What can be summed over the pairs of an anchor, and which pairs count."""
+"""The terms that are summed over an anchor's pairs, and the pairs' weights."""
 
 import dataclasses
 from collections.abc import Callable
@@ -56,7 +56,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class Kinds:
-    """How much each pair counts, computed from features of its two rows.
+    """The weights of pairs, computed from features of their two rows.
 
     Attributes:
       features: dict from a name to `[N + Q, ...]` numbers, one row for each

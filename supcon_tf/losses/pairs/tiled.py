@@ -192,7 +192,7 @@ class _Passes:
         return compute(offsets, messages)
 
     def _backward(self, tile):
-        """What a tile gives to the vectors of its rows and of its columns."""
+        """Returns the gradient of the vectors of a tile's rows and columns."""
         slopes = self._way.slopes(tile)
         if self._curve is not None and tile.has("positive"):
             first = tile.rows["anchors"].shape[1] - 3
@@ -249,7 +249,7 @@ class _Unshifted:
         return totals + given
 
     def sums(self, tile, axis):
-        """What a tile adds to the totals of its anchors, `[., T]`."""
+        """Returns a tile's summands of the totals of its anchors, `[., T]`."""
         exps = self._exps(tile, axis)
 
         def sum_of(term):
@@ -271,7 +271,7 @@ class _Unshifted:
         return ops.where(self._is_exp, logs, totals)
 
     def of_anchors(self, upstream, totals):
-        """What the slopes need to know of the anchors, `[n, T]`."""
+        """Returns the anchors' numbers that the slopes need, `[n, T]`."""
         is_empty = totals == 0
         whole = ops.where(is_empty, 1.0, totals)
         powers = ops.convert_to_tensor(self._powers, upstream.dtype)
@@ -336,7 +336,7 @@ class _Shifted:
         return ops.where(self._is_exp, logs, totals + given)
 
     def sums(self, tile, axis):
-        """What a tile adds to the totals of its anchors, `[., T]`."""
+        """Returns a tile's summands of the totals of its anchors, `[., T]`."""
 
         def sum_of(term):
             is_exp = isinstance(term, Exps)
@@ -353,7 +353,7 @@ class _Shifted:
         return totals
 
     def of_anchors(self, upstream, totals):
-        """What the slopes need to know of the anchors, `[n, 2 T]`."""
+        """Returns the anchors' numbers that the slopes need, `[n, 2 T]`."""
         is_empty = ops.logical_and(self._is_exp, totals <= self._lowest / 2)
         factors = ops.where(is_empty, 0.0, upstream)
         return ops.concatenate([factors, totals], axis=1)
@@ -396,7 +396,7 @@ class _Shifted:
 
 
 def _plain_part(tile, axis, term):
-    """What `Products` or `Weights` sum, `[rows, columns]`."""
+    """Returns the summands of `Products` or `Weights`, `[rows, columns]`."""
     if isinstance(term, Products):
         return tile.counted(tile.similarities(axis), axis, term.kind)
     return tile.counted(ops.ones_like(tile.products), axis, term.kind)
@@ -407,7 +407,7 @@ def _times(power, similarities):
 
 
 def _for_vectors(tile, slopes_of_rows, slopes_of_columns):
-    """What the slopes `[rows, columns]` of a tile give to its vectors.
+    """Returns the gradient of a tile's vectors by its slopes `[rows, columns]`.
 
     Returns the part of the rows `[rows, D]`, and a function for that of the
     columns. If there are scales, they have one more column, for these.

@@ -223,7 +223,7 @@ class Tile:
         return ops.transpose(ops.matmul(real, values))
 
     def is_real(self, axis):
-        """Which pairs of an anchor are real, `[1, columns]` or `[rows, 1]`."""
+        """The mask of an anchor's real pairs, `[1, columns]` or `[rows, 1]`."""
         if axis == 1:
             return ops.transpose(self.columns["is_real"]) > 0
         return self.rows["is_real"] > 0
@@ -235,7 +235,7 @@ def may_meet(a, b):
 
 
 class _Given:
-    """What a row of tiles gives to the blocks from its own on.
+    """The sums of a row of tiles for the blocks from its own on.
 
     It is added to the totals once a row. To add it tile by tile would copy all
     totals each time, since TensorFlow's loops do not change them in place: 187
@@ -253,7 +253,7 @@ class _Given:
         self._is_added_at_once = not is_tensorflow()
 
     def none_yet(self, totals):
-        """What to write to: the start, whose blocks are replaced one by one."""
+        """Returns the start to write to; its blocks are replaced one by one."""
         if self._is_added_at_once:
             return totals
         return tf.TensorArray(

@@ -1,4 +1,4 @@
-"""How alike two images are whose labels are more than a class.
+"""Similarities of images whose labels are more than a class.
 
 A similarity makes weights of pairs from labels: 1 for a full positive, 0 for a
 negative. `SoftSupConLoss` and `CrossViewLoss` take one. One of your own needs

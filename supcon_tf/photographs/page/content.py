@@ -1,4 +1,4 @@
-"""What a page knows of its images, as the JSON that page.js reads."""
+"""Writes the facts of a page's images as the JSON that page.js reads."""
 
 import base64
 import json

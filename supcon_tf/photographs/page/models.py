@@ -1,4 +1,4 @@
-"""What a page shows of each encoder: representations and predictions."""
+"""The representations and predictions that a page shows of each encoder."""
 
 import dataclasses
 

@@ -174,7 +174,7 @@ def _checked_numbers(numbers, features):
 
 
 def _checked_names(names, images, count):
-    """What the images are called, as a list of strings."""
+    """Returns the names of the images, as a list of strings."""
     if names is None:
         if callable(images) or getattr(images, "ndim", 1) > 1:
             return [f"image {number}" for number in range(count)]
