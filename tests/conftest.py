@@ -21,6 +21,12 @@ if keras.backend.backend() == "tensorflow":
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * 2,
     )
+if keras.backend.backend() == "jax":
+    # JAX reads this when it first asks for a device.
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "")
+        + " --xla_force_host_platform_device_count=4"
+    )
 # What the imports have made stays: to look through it for garbage again and
 # again takes a tenth of the tests' time.
 gc.freeze()

@@ -1,11 +1,13 @@
-"""The sums and rows that replicas of a `tf.distribute` strategy share.
+"""The sums and rows that the replicas of a step share.
 
-With one replica a value stays as it is, so that the same code runs on one
-device and on many.
+They are those of a `tf.distribute` strategy or, on JAX, the devices within
+`own_rows.over_own_rows`. With one replica a value stays as it is, so that the
+same code runs on one device and on many.
 """
 
 import keras
 
+from supcon_tf.distribution.own_rows import own_axis
 from supcon_tf.frameworks.backends import tf
 
 
@@ -25,6 +27,8 @@ def replica_context():
 
 def num_replicas():
     """The number of replicas that run this step; 1 outside of a step."""
+    if own_axis() is not None:
+        return sum_over_replicas(1)
     context = replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
@@ -45,6 +49,10 @@ def concat_over_replicas(x):
       >>> concat_over_replicas(tf.ones((4, 2))).shape  # on one replica
       TensorShape([4, 2])
     """
+    if (axis := own_axis()) is not None:
+        import jax
+
+        return jax.lax.all_gather(x, axis, tiled=True)
     context = replica_context()
     if context is None:
         return x
@@ -69,6 +77,10 @@ def sum_over_replicas(x):
       >>> sum_over_replicas(3)  # on one replica
       3
     """
+    if (axis := own_axis()) is not None:
+        import jax
+
+        return jax.lax.psum(x, axis)  # an int of Python stays one
     context = replica_context()
     if context is None:
         return x
@@ -84,6 +96,10 @@ def first_row(size):
     may differ in size, so this is no multiple of `size`. It is 0 on one
     replica.
     """
+    if (axis := own_axis()) is not None:
+        import jax
+
+        return jax.lax.axis_index(axis) * size
     context = replica_context()
     if context is None:
         return 0

@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from supcon_tf.distribution.collectives import sum_over_replicas
-from supcon_tf.labels import as_ids
+from supcon_tf.distribution.own_rows import mesh_for, over_own_rows
+from supcon_tf.labels import as_ids, known_values
 from supcon_tf.losses.pairs.contrasts import as_queue
 from supcon_tf.losses.pairs.positives import class_sizes
 from supcon_tf.losses.pairs.projections import as_views
@@ -135,7 +137,7 @@ class ContrastiveLoss(keras.losses.Loss):
                     f"`{name}` must be None with {type(self).__name__}, which "
                     f"does not take it. Received: {type(more[name]).__name__}"
                 )
-        return self.losses_of_images(y_true, y_pred, **more)
+        return self._losses_on_devices(y_true, y_pred, more)
 
     def check_labels(self, labels: Any) -> None:
         """Refuses labels as the loss does outside of a graph, and trains none.
@@ -213,8 +215,31 @@ class ContrastiveLoss(keras.losses.Loss):
             queue_labels, vectors, is_filled = queue
             ones = ops.ones((ops.shape(vectors)[0], 1), self.dtype)
             queue = {"queue": (queue_labels, ones, is_filled)}
-        losses = self.losses_of_images(labels, point, **(queue or {}), **more)
-        return mean(losses), None
+        more |= queue or {}
+        return mean(self._losses_on_devices(labels, point, more)), None
+
+    def _losses_on_devices(self, labels, projections, more):
+        """The `losses_of_images`; JAX's devices compute each those of its own.
+
+        `more` is a dict of what the call was given beside.
+        """
+        mesh = mesh_for(projections)
+        if mesh is None:
+            return self.losses_of_images(labels, projections, **more)
+        if labels is not None:
+            if known_values(labels) is not None:
+                self.check_labels(labels)
+            labels = ops.convert_to_tensor(labels)
+        more = dict(more)
+        shared = {"queue": more.pop("queue")} if "queue" in more else {}
+        for name in [name for name, x in more.items() if not np.ndim(x)]:
+            shared[name] = more.pop(name)
+
+        def losses(rows, shared):
+            labels, projections, more = rows
+            return self.losses_of_images(labels, projections, **more, **shared)
+
+        return over_own_rows(losses, mesh, (labels, projections, more), shared)
 
     def _class_sizes(self, labels, projections, queue):
         """The `ClassSizes` of a batch and a queue."""

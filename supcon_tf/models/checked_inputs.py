@@ -18,6 +18,7 @@ from supcon_tf.data.pixels import (
     in_unit_range,
     is_marked_as_checked,
 )
+from supcon_tf.distribution.own_rows import devices_of_batch
 from supcon_tf.encoders.encoder_check import refuse_own_scaling
 from supcon_tf.errors import refuse_endless
 from supcon_tf.frameworks.backends import is_dataset, is_in_graph, is_spec
@@ -208,10 +209,13 @@ class CheckedInputs:
         if then is not None:
             self._check_numbered(images, are_arrays=batch is None)
         shapes = [_shape(leaf) for leaf in keras.tree.flatten(images)]
-        if then is not None and None not in shapes:
-            size = shapes[0][0]
-            if batch is None:
-                size = min(size, given.get("batch_size") or 32)
+        if None in shapes or not shapes[0]:
+            return x
+        size = count = shapes[0][0]
+        if batch is None:
+            size = min(size, given.get("batch_size") or 32)
+        _check_shared(size, count)
+        if then is not None:
             then(images, labels, size)
         return x
 
@@ -270,6 +274,24 @@ class CheckedInputs:
             self.test_function = None
             self.predict_function = None
         self._ranks = ranks
+
+
+def _check_shared(batch_size, images):
+    """Refuses batches that the devices of `keras.distribution` cannot share.
+
+    The images are those of one batch or, of arrays, of all batches.
+    """
+    devices = devices_of_batch()
+    if devices == 1 or not batch_size:
+        return
+    last = images % batch_size
+    if batch_size % devices or last % devices:
+        rest = f" and a last one of {last}" if last else ""
+        raise ValueError(
+            f"Each batch must be a multiple of the {devices} devices that "
+            "share it: choose `batch_size` so, and leave out the images that "
+            f"remain. Received: batches of {batch_size} images{rest}"
+        )
 
 
 def _named(method, args, kwargs):
