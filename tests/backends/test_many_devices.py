@@ -129,8 +129,10 @@ def test_four_devices_train_the_weights_of_one(
         four_devices, implementation, **MODELS[name]
     )
     np.testing.assert_allclose(of_four, losses, rtol=0, atol=1e-6)
+    # On JAX Keras makes the weight of the temperature one of float32.
+    most = 1e-6 if name == "temperature" else 1e-9
     for ours, theirs in zip(weights_of_four, weights, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=most)
 
 
 def test_batch_normalization_is_over_the_batch_of_all_devices(four_devices):
