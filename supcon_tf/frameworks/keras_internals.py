@@ -61,6 +61,24 @@ def loss_weights_of(model):
     return model._compile_config.config["loss_weights"]
 
 
+def with_automatic_jit(model, config):
+    """What a model was compiled with, without the backend's own decision.
+
+    Keras writes what `jit_compile="auto"` became: True on JAX, with which
+    PyTorch then compiles each function of the model for minutes.
+
+    Args:
+      model: `keras.Model`.
+      config: what `get_compile_config` returns.
+
+    Returns:
+      The config, with `jit_compile="auto"` where that is the same here.
+    """
+    if config and config["jit_compile"] == model._resolve_auto_jit_compile():
+        return {**config, "jit_compile": "auto"}
+    return config
+
+
 def metrics_of(model):
     """The metrics that a model was compiled with, as they were given.
 

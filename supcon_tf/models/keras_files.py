@@ -3,11 +3,14 @@
 import os
 from typing import Any
 
+from supcon_tf.frameworks.keras_internals import with_automatic_jit
+
 
 class KerasFiles:
     """Refuses to be saved in a format that nobody could load.
 
-    The older format of Keras, HDF5, needs a model that is built from its layers
+    What it saves trains on any backend, as fast as a new model there. The
+    older format of Keras, HDF5, needs a model that is built from its layers
     alone. `save_weights` writes HDF5 and is left alone.
     """
 
@@ -33,3 +36,7 @@ class KerasFiles:
                 f"Received: filepath={name!r}; {path!r} would do"
             )
         return super().save(filepath, *args, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """As in Keras, with the `jit_compile` of whoever loads the model."""
+        return with_automatic_jit(self, super().get_compile_config())

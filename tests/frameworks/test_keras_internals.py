@@ -55,6 +55,29 @@ def test_clear_losses_has_no_public_way():
     assert public(keras.Layer, "clear") == []
 
 
+def test_with_automatic_jit_has_no_public_way():
+    """Keras writes what "auto" became, and True where it is asked for."""
+    model = nested()
+    for asked in ("auto", True, False):
+        model.compile("sgd", "mse", jit_compile=asked)
+        written = model.get_compile_config()
+        assert written["jit_compile"] in (True, False)
+        found = keras_internals.with_automatic_jit(model, written)
+        if asked == "auto":
+            assert found["jit_compile"] == "auto"
+        kept = {k: v for k, v in found.items() if k != "jit_compile"}
+        assert kept.items() <= written.items()
+    both = {
+        value: keras_internals.with_automatic_jit(model, {"jit_compile": value})
+        for value in (True, False)
+    }
+    assert {x["jit_compile"] for x in both.values()} in (
+        {"auto", True},
+        {"auto", False},
+    )
+    assert keras_internals.with_automatic_jit(model, {}) == {}
+
+
 def test_an_optimizer_knows_the_place_of_a_variable():
     optimizer = keras.optimizers.SGD()
     variables = [keras.Variable([1.0]), keras.Variable([[2.0]])]
