@@ -1,17 +1,13 @@
 """The commands on every backend: pretraining, killed and gone on with."""
 
-import csv
 import json
-import os
 import pathlib
-import signal
-import subprocess
-import sys
-import time
 
 import keras
 import numpy as np
 import pytest
+from killed_pretraining import killed_after, losses
+from PIL import Image
 
 import supcon_tf
 from supcon_tf.evaluate import main as evaluate
@@ -47,30 +43,6 @@ def workdir(flags, tmp_path_factory):
     return workdir
 
 
-def killed_after(flags, workdir, file):
-    """Runs the command, and kills it as soon as a file is there."""
-    code = (
-        "import sys, tiny_encoder; from supcon_tf.pretrain import main; "
-        "sys.exit(main(sys.argv[1:]))"
-    )
-    run = subprocess.Popen(
-        [sys.executable, "-c", code, *flags, f"--workdir={workdir}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.time() + 150
-    while not (workdir / file).exists() and run.poll() is None:
-        assert time.time() < deadline
-        time.sleep(0.002)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
-
-
-def losses(workdir):
-    with (workdir / "history.csv").open() as file:
-        return [float(row["loss"]) for row in csv.DictReader(file)]
-
-
 def test_a_killed_run_goes_on_to_the_same_encoder(
     flags, workdir, tmp_path, capsys
 ):
@@ -97,6 +69,32 @@ def test_the_encoder_is_evaluated(workdir, tmp_path):
     output = pathlib.Path(tmp_path) / "evaluation"
     assert evaluate([f"--encoder={workdir}", f"--output={output}"]) == 0
     assert (output / "evaluation.json").exists()
+
+
+def test_a_folder_of_photographs_is_pretrained_on(tmp_path):
+    """Off TensorFlow Pillow reads it. Sides or colours that it exchanges would
+    make the two classes one."""
+    photos = tmp_path / "photos"
+    pixels = np.zeros((40, 30, 3), np.uint8)
+    for number in range(24):
+        image = pixels.copy()
+        # Blue above, or red above: grey and turned they are the same.
+        image[:20, :, 2 * (number % 2)] = 200 + number
+        path = photos / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    workdir = tmp_path / "run"
+    flags = [
+        "--recipe=digits", "--dataset=folder", f"--data_dir={photos}",
+        "--encoder=tiny", "--image_size=16", "--batch_size=8", "--epochs=1",
+        "--warmup_epochs=0", "--views=device", f"--workdir={workdir}",
+    ]  # fmt: skip
+    assert pretrain(flags) == 0
+    assert np.isfinite(losses(workdir)).all()
+    assert linear_eval([f"--workdir={workdir}"]) == 0
+    results = json.loads((workdir / "linear_eval.json").read_text())
+    assert results["top_1_accuracy"] == 1
+    assert results["class_names"] == ["a", "b"]
 
 
 @pytest.mark.skipif(

@@ -64,10 +64,12 @@ def test_an_encoder_is_made_and_saved_and_loaded(name, tmp_path):
 
 @ELSEWHERE
 def test_a_saved_model_is_refused_in_one_line(tmp_path):
-    with pytest.raises(NeedsTensorFlowError) as caught:
-        HubEncoder(tmp_path)
-    assert str(caught.value) == (
-        "A SavedModel needs TensorFlow as backend: give the .keras file of the "
-        "encoder, or set KERAS_BACKEND=tensorflow. Received: "
-        f"backend={keras.backend.backend()!r}"
-    )
+    (tmp_path / "saved_model.pb").touch()
+    for load in (HubEncoder, lambda x: initial_encoder(x, (32, 32, 3))):
+        with pytest.raises(NeedsTensorFlowError) as caught:
+            load(tmp_path)
+        assert str(caught.value) == (
+            "A SavedModel needs TensorFlow as backend: give the .keras file of "
+            "the encoder, or set KERAS_BACKEND=tensorflow. Received: "
+            f"backend={keras.backend.backend()!r}"
+        )

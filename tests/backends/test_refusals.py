@@ -1,7 +1,9 @@
 """What stays TensorFlow's says so in one line that names the way out."""
 
+import functools
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -12,8 +14,10 @@ import supcon_tf
 from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.errors import NeedsTensorFlowError
 from supcon_tf.evaluation import encode_all
+from supcon_tf.evaluation.linear.training import train_linear_classifier
 from supcon_tf.evaluation.robustness.errors import corruption_errors
 from supcon_tf.photographs.similarity_head import augmented_features
+from supcon_tf.pretrain import main as pretrain
 
 BACKEND = keras.backend.backend()
 
@@ -66,9 +70,19 @@ REFUSED = {
     "`augmented_features` needs TensorFlow as backend: train the head on": (
         lambda: augmented_features(small_encoder(), (IMAGES, LABELS))
     ),
-    "strategy='mirrored' needs TensorFlow as backend: take 'one_device'": (
-        lambda: make_strategy("mirrored")
+    "Training a linear classifier on augmented views needs TensorFlow as "
+    "backend: use linear_probe": (
+        lambda: train_linear_classifier(
+            small_encoder(), (IMAGES, LABELS), make_optimizer=None,
+            learning_rate=0.1, epochs=1, batch_size=4,
+        )
     ),
+    **{
+        f"strategy={name!r} needs TensorFlow as backend: take 'one_device'": (
+            functools.partial(make_strategy, name)
+        )
+        for name in ("mirrored", "multi_worker", "tpu")
+    },
 }  # fmt: skip
 
 
@@ -79,6 +93,31 @@ def test_it_is_refused_in_one_line(line):
     assert str(caught.value).startswith(line)
     assert str(caught.value).endswith(f"backend={BACKEND!r}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_dataset_of_a_tensorflow_that_is_no_backend_is_refused(monkeypatch):
+    """Where TensorFlow is installed beside: here its name alone is."""
+    beside = types.ModuleType("tensorflow")
+    beside.data = types.SimpleNamespace(Dataset=type("Dataset", (), {}))
+    monkeypatch.setitem(sys.modules, "tensorflow", beside)
+    with pytest.raises(NeedsTensorFlowError) as caught:
+        encode_all(small_encoder(), beside.data.Dataset())
+    assert str(caught.value) == (
+        "A source of files or a tf.data.Dataset needs TensorFlow as backend: "
+        "give arrays, (images, labels), or set KERAS_BACKEND=tensorflow. "
+        f"Received: backend={BACKEND!r}"
+    )
+
+
+def test_balanced_batches_are_refused(tmp_path, capsys):
+    flags = ["--recipe=digits", "--views=device", "--samples_per_class=2"]
+    assert pretrain([*flags, f"--workdir={tmp_path / 'new'}"]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(
+        "supcon-pretrain: error: `samples_per_class` needs TensorFlow as "
+        "backend: leave it out, or set KERAS_BACKEND=tensorflow."
+    )
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_command_of_the_export_says_it_in_one_line(tmp_path):
