@@ -75,7 +75,7 @@ def measure(case, size, repeats):
       size: N, int >= 2.
       repeats: how many calls are timed, after two that are not.
     """
-    call = CASES[case](*_problem(size))
+    call = CASES[case](*problem(size))
     before = peak_mb()
     for _ in range(2):
         loss = call()
@@ -95,7 +95,7 @@ def measure(case, size, repeats):
     print(json.dumps(row))
 
 
-def _problem(size):
+def problem(size):
     """`[N]` int32 labels and `[N, D]` float32 projections, always the same.
 
     Each label is there twice or more: codes differ in what an anchor without

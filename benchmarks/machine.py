@@ -55,13 +55,14 @@ def versions_in(python, packages):
     )
 
 
-def last_line_of(python, code, what):
+def last_line_of(python, code, what, backend="tensorflow"):
     """The last line that a program prints, as JSON; on the CPU.
 
     Args:
       python: interpreter.
       code: the program.
       what: its name, for the message if it fails.
+      backend: that of Keras.
 
     Returns:
       What the line holds.
@@ -72,7 +73,7 @@ def last_line_of(python, code, what):
         env={
             **os.environ,
             "CUDA_VISIBLE_DEVICES": "-1",
-            "KERAS_BACKEND": "tensorflow",
+            "KERAS_BACKEND": backend,
         },
         capture_output=True,
         text=True,
