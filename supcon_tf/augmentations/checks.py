@@ -1,6 +1,7 @@
 """The checks of the input that all pipelines share."""
 
 from supcon_tf.augmentations.encoded_image import EncodedImage
+from supcon_tf.augmentations.pixels import check_known_pixels
 from supcon_tf.frameworks.backends import tf
 
 
@@ -9,13 +10,15 @@ def checked_images(images):
 
     Args:
       images: `[B, H, W, C]` uint8 in 0..255 or floats in [0, 1], or an
-        `EncodedImage`, which is returned as it is. Values are not checked.
+        `EncodedImage`, which is returned as it is. Values are checked where
+        they are known: not inside of a graph.
 
     Returns:
       A tensor `[B, H, W, C]` of the same dtype, or the `EncodedImage`.
 
     Raises:
-      ValueError: if the rank is not 4, or the dtype neither uint8 nor floating.
+      ValueError: if the rank is not 4, the dtype neither uint8 nor floating, or
+        floats leave [0, 1].
 
     Example:
       >>> checked_images(images).shape
@@ -34,6 +37,7 @@ def checked_images(images):
             "`images` must be uint8 in 0..255 or floats in [0, 1]. "
             f"Received: dtype={images.dtype.name}"
         )
+    check_known_pixels(images)
     return images
 
 
@@ -55,6 +59,12 @@ def checked_seeds(seeds, images):
       >>> checked_seeds([[0, 1], [0, 2]], images[:2]).shape
       TensorShape([2, 2])
     """
+    if seeds is None:
+        raise ValueError(
+            "`seeds` must be int32 or int64 of shape [B, 2] for a random "
+            "augmentation; an evaluation takes 'center_crop' or "
+            "'resize_then_crop'. Received: seeds=None"
+        )
     seeds = tf.convert_to_tensor(seeds)
     encoded = isinstance(images, EncodedImage)
     rows = tf.TensorShape([None if encoded else images.shape[0], 2])

@@ -5,8 +5,8 @@ import zipfile
 
 import numpy as np
 
+from supcon_tf.augmentations.pixels import check_pixels
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.pixels import check_pixels
 
 
 def load_arrays(*, data_dir, download=False):

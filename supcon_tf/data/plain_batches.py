@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from supcon_tf.augmentations.on_device.spatial import center_window
+from supcon_tf.augmentations.pixels import check_pixels
 from supcon_tf.augmentations.presets import checked_size, evaluation_padding
-from supcon_tf.data.pixels import check_pixels
 
 
 class PlainBatches:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from supcon_tf.data.pixels import in_unit_range
+from supcon_tf.augmentations.pixels import in_unit_range
 from supcon_tf.encoders.pretrained import (
     PRETRAINED,
     pretrained_archive,

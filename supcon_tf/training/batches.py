@@ -6,9 +6,9 @@ import functools
 import numpy as np
 
 from supcon_tf.augmentations.on_device.numbered_images import NumberedImages
+from supcon_tf.augmentations.pixels import mark_as_checked
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.held_out import record_of
-from supcon_tf.data.pixels import mark_as_checked
 from supcon_tf.data.plain_batches import brought_to_size
 from supcon_tf.data.splits import split
 from supcon_tf.data.streamed_images import StreamedImages

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from supcon_tf.augmentations.on_device.numbered_images import NumberedImages
 from supcon_tf.augmentations.on_device.pipelines import PIPELINES, check_options
 from supcon_tf.augmentations.on_device.random_numbers import seeds_of_views
+from supcon_tf.augmentations.pixels import check_known_pixels
 from supcon_tf.augmentations.presets import checked_size
 from supcon_tf.augmentations.small_views import (
     check_small_views,
@@ -84,7 +85,7 @@ class DeviceViews:
     ) -> None:
         check_int("num_views", num_views, 1)
         check_small_views(small_views, small_view_size, small_crop_area)
-        if not hasattr(seed, "__index__"):
+        if not hasattr(seed, "__index__") or isinstance(seed, bool):
             raise ValueError(f"`seed` must be an int. Received: seed={seed!r}")
         self.augmentation = augmentation
         self.num_views = num_views
@@ -207,7 +208,7 @@ def _as_tuple(value):
 
 def _checked_pipeline(name, options):
     """The pipeline of a name, with its keyword arguments."""
-    if name not in PIPELINES:
+    if not isinstance(name, str) or name not in PIPELINES:
         raise ValueError(
             "`augmentation` must be one of those that the device has, "
             f"{', '.join(sorted(PIPELINES))}. "
@@ -239,3 +240,4 @@ def _check_images(images):
             "`images` must be uint8 in 0..255 or floats in [0, 1]. "
             f"Received: dtype={dtype}"
         )
+    check_known_pixels(images)

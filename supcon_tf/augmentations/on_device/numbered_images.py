@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from supcon_tf.augmentations.pixels import check_pixels
 from supcon_tf.errors import check_int
 
 
@@ -77,6 +78,7 @@ class NumberedImages(keras.utils.PyDataset):
                 "`images` must be uint8 or floats of shape [n, H, W, C]. "
                 f"Received: {images.dtype} of shape {images.shape}"
             )
+        check_pixels(images)
         if batch_size > len(images):
             raise ValueError(
                 "`batch_size` must be at most the number of images, "

@@ -8,7 +8,7 @@ import tensorflow as tf
 from small_models import conv_encoder, images, small_encoder
 
 import supcon_tf
-from supcon_tf.data.pixels import check_pixels, in_unit_range
+from supcon_tf.augmentations.pixels import check_pixels, in_unit_range
 from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.encode import encode_all
 
@@ -241,3 +241,24 @@ def test_a_generator_loses_no_batch_to_the_check():
 
     model_of(run_eagerly=True).fit(batches(), verbose=0)
     assert seen == [0, 4, 8]
+
+
+SEEDS = np.stack([np.zeros(12, np.int64), np.arange(12)], axis=1)
+ON_DEVICE = supcon_tf.DeviceViews("crop", num_views=2, image_size=8, seed=0)
+
+
+@pytest.mark.parametrize("wrong", [255 * X, 2 * X - 1, X * np.nan])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: supcon_tf.augmentations.simclr(x, SEEDS, 8),
+        lambda x: supcon_tf.augmentations.center_crop(tf.constant(x), None, 8),
+        lambda x: ON_DEVICE(x, np.arange(12)),
+        lambda x: ON_DEVICE.batches(x, LABELS, batch_size=4),
+    ],
+)
+def test_views_are_made_of_images_in_their_range_alone(make, wrong):
+    """They were clipped: 99.9 % of the pixels of 0 to 255 became white."""
+    with pytest.raises(ValueError, match="must lie in"):
+        make(wrong)
+    make(X)

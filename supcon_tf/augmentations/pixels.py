@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from supcon_tf.labels import known_values
+
 # Rounding may bring a resized image this far out of [0, 1].
 ROUNDING = 1e-5
 
@@ -30,6 +32,26 @@ def check_pixels(images, advice=""):
     images = ops.convert_to_numpy(images)
     if images.size:
         check_pixel_range(images.min(), images.max(), advice)
+
+
+def check_known_pixels(images):
+    """As `check_pixels`, where the values are known: not inside of a graph.
+
+    Args:
+      images: array or tensor, of any shape.
+
+    Raises:
+      ValueError: if they are known, and neither uint8 nor floats in [0, 1].
+
+    Example:
+      >>> check_known_pixels(tf.constant([-1.0, 1.0]))
+      Traceback (most recent call last):
+        ...
+      ValueError: Float images must lie in [0, 1]; uint8 ones in 0 to 255. ...
+    """
+    values = known_values(images)
+    if values is not None:
+        check_pixels(values)
 
 
 def check_pixel_dtype(dtype):
