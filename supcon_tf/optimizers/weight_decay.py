@@ -1,11 +1,11 @@
 """Weight decay as L2 in the gradient, for any Keras optimizer."""
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
+from supcon_tf.errors import check_number
 from supcon_tf.frameworks import keras_internals
 
 
@@ -42,15 +42,14 @@ class L2InGradient:
         **kwargs: Any,
     ):
         check_not_negative("l2", l2)
-        decay = kwargs.get("weight_decay")
-        if decay:
-            raise ValueError(
-                "`weight_decay` must be None: `l2` is the weight decay of "
-                f"{type(self).__name__}, and AdamW has a decoupled one. "
-                f"Received: weight_decay={decay!r}"
-            )
+        self._refuse_decoupled(kwargs.get("weight_decay"))
         super().__init__(learning_rate, **kwargs)
         self.l2 = l2
+
+    def build(self, variables):
+        """As in Keras, unless a `weight_decay` was set by then."""
+        self._refuse_decoupled(self.weight_decay)
+        super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):
         """Takes one step for one variable."""
@@ -79,6 +78,15 @@ class L2InGradient:
     def get_config(self):
         """Returns every argument of the constructor."""
         return {**super().get_config(), "l2": self.l2}
+
+    def _refuse_decoupled(self, decay):
+        """Refuses Keras' own weight decay, which goes round the algorithm."""
+        if decay:
+            raise ValueError(
+                "`weight_decay` must be None: `l2` is the weight decay of "
+                f"{type(self).__name__}, and AdamW has a decoupled one. "
+                f"Received: weight_decay={decay!r}"
+            )
 
 
 def is_vector(variable):
@@ -110,14 +118,11 @@ def check_not_negative(name, value):
       value: its value.
 
     Raises:
-      ValueError: if it is negative, infinite or NaN.
+      ValueError: if it is no number, negative, infinite or NaN.
 
     Example:
       >>> check_not_negative("l2", -1)
       Traceback (most recent call last):
       ValueError: `l2` must be a finite number >= 0. Received: l2=-1
     """
-    if not 0 <= value < math.inf:
-        raise ValueError(
-            f"`{name}` must be a finite number >= 0. Received: {name}={value!r}"
-        )
+    check_number(name, value, at_least=0)

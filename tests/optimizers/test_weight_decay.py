@@ -142,3 +142,18 @@ def test_a_second_weight_decay_is_refused(make):
         make(0.5, weight_decay=0.1)
     assert make(0.5, weight_decay=None).weight_decay is None
     assert type(make.from_config(make(0.5).get_config())) is make
+
+
+@pytest.mark.parametrize("make", WITH_L2)
+def test_a_weight_decay_that_is_set_later_is_refused(make):
+    """Keras decayed vectors by it, too, and went round the trust of LARS."""
+    optimizer = make(0.1)
+    optimizer.weight_decay = 0.01
+    with pytest.raises(ValueError, match=r"weight_decay=0\.01"):
+        optimizer.build([keras.Variable([[1.0]])])
+
+
+@pytest.mark.parametrize("l2", [None, "1e-4", True, [0.1]])
+def test_an_l2_that_is_no_number_is_refused(l2):
+    with pytest.raises(ValueError, match="must be a finite number >= 0"):
+        SGD(0.1, l2=l2)
