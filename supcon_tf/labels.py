@@ -1,5 +1,7 @@
 """Converts labels of every form that a loss takes to one integer per image."""
 
+import numbers
+
 import keras
 import numpy as np
 from keras import ops
@@ -109,7 +111,8 @@ def as_names(names):
       of JSON can hold; it is empty for None.
 
     Raises:
-      ValueError: if `names` have no order, or are no sequence.
+      ValueError: if `names` have no order or are no sequence, or if one is
+        neither a string nor a number.
 
     Example:
       >>> as_names(np.array([b"cat", b"dog"]))
@@ -118,7 +121,7 @@ def as_names(names):
     if names is None:
         return ()
     is_ordered = hasattr(names, "__iter__") and not isinstance(
-        names, (set, frozenset, dict)
+        names, (set, frozenset, dict, bytes)
     )
     if not is_ordered or len(getattr(names, "shape", (0,))) != 1:
         raise ValueError(
@@ -136,7 +139,13 @@ def _plain_name(name):
         name = keras.saving.deserialize_keras_object(name)
     if isinstance(name, bytes):
         return name.decode("utf-8", "replace")
-    return name.item() if isinstance(name, np.generic) else name
+    name = name.item() if isinstance(name, np.generic) else name
+    if not isinstance(name, (str, numbers.Real)) or name != name:
+        raise ValueError(
+            "`class_names` must be strings or numbers. "
+            f"Received: {type(name).__name__} {name!r:.60}"
+        )
+    return name
 
 
 def known_values(labels):

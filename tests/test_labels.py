@@ -151,3 +151,12 @@ def test_names_may_be_numbers_and_must_have_an_order():
     for names in ({"cat", "dog"}, {"cat": 0}, 7, np.array([["cat"]])):
         with pytest.raises(ValueError, match="in the order of the labels"):
             as_names(names)
+
+
+@pytest.mark.parametrize(
+    "names", [b"cat", [["a"], ["b"]], [None, "b"], [float("nan")]]
+)
+def test_names_that_are_none_are_refused(names):
+    """The bytes of a word were three classes, 99, 97 and 116."""
+    with pytest.raises(ValueError, match="class_names"):
+        as_names(names)

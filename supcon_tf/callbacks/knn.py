@@ -157,7 +157,7 @@ def _warn_of_shared_images(train, validation):
         images = getattr(data, "images", ())
         if isinstance(data, (tuple, list)):
             images = data[0]
-        sets.append([hash(np.asarray(image).tobytes()) for image in images])
+        sets.append([hash(_bytes_of(image)) for image in images])
     known = set(sets[0])
     shared = sum(image in known for image in sets[1])
     if shared:
@@ -167,6 +167,14 @@ def _warn_of_shared_images(train, validation):
             "right. Hold images out",
             stacklevel=3,
         )
+
+
+def _bytes_of(image):
+    """The same bytes for an image of uint8 and for the floats made of it."""
+    pixels = np.asarray(image)
+    if np.issubdtype(pixels.dtype, np.floating):
+        pixels = np.round(255 * pixels.astype(np.float32)).astype(np.uint8)
+    return pixels.tobytes()
 
 
 def _returns_rows(encoder):
@@ -183,4 +191,6 @@ def _num_images(name, data):
     except ValueError as error:
         raise ValueError(f"`{name}`: {error}") from error
     size = int(pairs.cardinality())
+    if size == 0:
+        raise ValueError(f"`{name}` must have images. Received: none")
     return size if size >= 0 else None

@@ -41,8 +41,8 @@ def encode_all(
       integer array.
 
     Raises:
-      ValueError: as in `image_size_of` and `image_batches`; and if floats of
-        any batch leave [0, 1].
+      ValueError: as in `image_size_of` and `image_batches`; if floats of any
+        batch leave [0, 1]; or if there are no images.
 
     Example:
       >>> representations, labels = encode_all(encoder, train)
@@ -61,6 +61,8 @@ def encode_all(
     for images, batch_labels in raising_range_errors(batches):
         features.append(encode(images))
         labels.append(np.asarray(batch_labels))
+    if not features:
+        raise ValueError("`source` must have images. Received: none")
     return np.concatenate(features), np.concatenate(labels)
 
 
@@ -145,8 +147,8 @@ def image_size_of(encoder, image_size=None):
       None.
 
     Raises:
-      ValueError: if the encoder is none, as in `check_encoder`, or has a fixed
-        size and `image_size` is another.
+      ValueError: if the encoder is none, as in `check_encoder`, takes no images
+        or has a fixed size and `image_size` is another.
 
     Example:
       >>> image_size_of(encoder)
@@ -155,6 +157,11 @@ def image_size_of(encoder, image_size=None):
     check_encoder(encoder)
     refuse_own_scaling(encoder)
     input_shape = getattr(encoder, "input_shape", (None, None, None, None))
+    if len(input_shape) != 4:
+        raise ValueError(
+            "`encoder` must take images [B, H, W, C]. "
+            f"Received: an encoder of input_shape={input_shape}"
+        )
     own = None if None in input_shape[1:3] else tuple(input_shape[1:3])
     if image_size is None:
         return own

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from supcon_tf.data.splits import split_labels
 from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.most_similar import most_similar
+from supcon_tf.evaluation.representations import check_labelled
 
 
 def knn_accuracy(
@@ -40,7 +41,8 @@ def knn_accuracy(
       The accuracy, a Python float in [0, 1].
 
     Raises:
-      ValueError: if `neighbors` is out of its range.
+      ValueError: if `neighbors` is out of its range, or representations or
+        labels are not as described.
 
     Example:
       >>> x_train = train.images.reshape(200, -1)  # pixels as representations
@@ -86,7 +88,29 @@ def knn_accuracies(
 
     Returns:
       A list of Python floats in [0, 1], one for each k.
+
+    Raises:
+      ValueError: if representations or labels are not as described.
     """
+    train_labels, test_labels = map(np.asarray, (train_labels, test_labels))
+    for part, representations, labels in (
+        ("train", train_representations, train_labels),
+        ("test", test_representations, test_labels),
+    ):
+        check_labelled(
+            f"{part}_representations",
+            np.asarray(representations),
+            f"{part}_labels",
+            labels,
+        )
+    sizes = [
+        np.shape(x)[1] for x in (train_representations, test_representations)
+    ]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            "`test_representations` must have as many features as "
+            f"`train_representations`, {sizes[0]}. Received: {sizes[1]}"
+        )
     is_same = _are_same(train_representations, test_representations)
     if is_same:
         check_neighbors(max(neighbors), len(train_labels) - 1)
@@ -105,7 +129,7 @@ def knn_accuracies(
         disable=True if title is None else None,
     ) as bar:
         for similarities, nearest in blocks:
-            expected = np.asarray(test_labels[first : first + len(nearest)])
+            expected = test_labels[first : first + len(nearest)]
             distances = 1 - similarities
             if is_same:
                 distances, nearest = _without_itself(distances, nearest, first)
@@ -160,7 +184,8 @@ def _without_itself(distances, nearest, first):
 
 def check_neighbors(neighbors, num_images):
     """Raises a ValueError if `neighbors` is not an int in [1, num_images]."""
-    if not isinstance(neighbors, int) or not 1 <= neighbors <= num_images:
+    is_int = hasattr(neighbors, "__index__") and not isinstance(neighbors, bool)
+    if not is_int or not 1 <= neighbors <= num_images:
         raise ValueError(
             "`neighbors` must be an int from 1 to the number of training "
             f"images, {num_images}. Received: neighbors={neighbors}"
@@ -210,11 +235,23 @@ def nearest_neighbor_accuracy(train, test, *, image_size):
             closer = distance < nearest[part]
             nearest[part][closer] = distance[closer]
             answers[part][closer] = np.asarray(labels)[closest[closer]]
+    lengths = np.concatenate([_squares(pixels) for pixels, _ in test_batches])
+    if np.all(np.concatenate(nearest) + lengths <= 1e-5 * lengths):
+        warnings.warn(
+            f"All {len(lengths)} test images are among the training images: "
+            "each finds itself, and its label is right",
+            stacklevel=2,
+        )
     correct = sum(
         int(np.sum(answer == labels))
         for answer, (_, labels) in zip(answers, test_batches, strict=True)
     )
     return correct / sum(len(labels) for _, labels in test_batches)
+
+
+def _squares(pixels):
+    """The squared lengths of rows, `[n]`."""
+    return ops.convert_to_numpy(ops.sum(ops.square(pixels), axis=1))
 
 
 def _flat(images):

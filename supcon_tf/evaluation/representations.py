@@ -102,6 +102,39 @@ def pair_similarities(representations, labels, *, max_pairs=5000, seed=0):
     return similarities
 
 
+def check_labelled(name, representations, labels_name, labels):
+    """Refuses what is not one finite row and one label for each image.
+
+    Args:
+      name: of the argument that has the representations.
+      representations: array, `[n, R]` finite floats.
+      labels_name: of the argument that has the labels.
+      labels: array, `[n]` integers.
+
+    Raises:
+      ValueError: if they are not as described.
+
+    Example:
+      >>> check_labelled("x", np.eye(2), "labels", np.array([[0], [1]]))
+      Traceback (most recent call last):
+        ...
+      ValueError: `labels` must be integers of shape [n], one for each of ...
+    """
+    x = representations
+    if x.ndim != 2 or not x.size or not np.isfinite(x).all():
+        wrong = ", NaN or infinity" if x.ndim == 2 and x.size else ""
+        raise ValueError(
+            f"`{name}` must be finite floats of shape [n, D]. "
+            f"Received: shape {x.shape}{wrong}"
+        )
+    if labels.shape != (len(x),) or labels.dtype.kind not in "biu":
+        raise ValueError(
+            f"`{labels_name}` must be integers of shape [n], one for each of "
+            f"the {len(x)} `{name}`. "
+            f"Received: shape {labels.shape}, {labels.dtype}"
+        )
+
+
 def of_unit_length(representations):
     """Scales representations to the length 1, as k-NN sees them.
 

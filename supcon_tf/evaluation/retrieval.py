@@ -7,7 +7,10 @@ computed for a block of queries at a time, never for all pairs at once.
 import numpy as np
 
 from supcon_tf.errors import check_int
-from supcon_tf.evaluation.representations import of_unit_length
+from supcon_tf.evaluation.representations import (
+    check_labelled,
+    of_unit_length,
+)
 
 # The key of each score -> what tables call it.
 SCORES = {
@@ -175,16 +178,5 @@ def _checked_sets(representations, labels, references, reference_labels):
 def _checked(name, representations, labels_name, labels):
     """Unit vectors `[n, D]` and labels `[n]`; refuses what is neither."""
     x, labels = np.asarray(representations, np.float64), np.asarray(labels)
-    if x.ndim != 2 or not x.size or not np.isfinite(x).all():
-        wrong = ", NaN or infinity" if x.ndim == 2 and x.size else ""
-        raise ValueError(
-            f"`{name}` must be finite floats of shape [n, D]. "
-            f"Received: shape {x.shape}{wrong}"
-        )
-    if labels.shape != (len(x),) or labels.dtype.kind not in "biu":
-        raise ValueError(
-            f"`{labels_name}` must be integers of shape [n], one for each of "
-            f"the {len(x)} `{name}`. "
-            f"Received: shape {labels.shape}, {labels.dtype}"
-        )
+    check_labelled(name, x, labels_name, labels)
     return of_unit_length(x), labels

@@ -1,12 +1,13 @@
 """Top-1 and top-5 accuracies of scores."""
 
-import keras
 import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
 from supcon_tf.metrics.calibration import expected_calibration_error
+
+from supcon_tf.labels import as_ids
 
 # The bias of a class without training images, which is never the answer.
 ABSENT = -1e9
@@ -16,20 +17,34 @@ def top_1_accuracy(labels: ArrayLike, scores: ArrayLike) -> float:
     """The share of the images whose highest score is that of their label.
 
     Args:
-      labels: `[B]` integers in [0, C).
+      labels: `[B]` integers in [0, C), or in another form that a loss takes.
       scores: `[B, C]` floats.
 
     Returns:
       A Python float in [0, 1].
 
+    Raises:
+      ValueError: if the shapes are others, labels are no classes, or a score
+        is NaN.
+
     Example:
       >>> top_1_accuracy([1, 1], [[0.1, 0.9], [0.8, 0.2]])
       0.5
     """
-    predicted = keras.ops.argmax(scores, axis=-1)
-    labels = ops.cast(ops.convert_to_tensor(labels), predicted.dtype)
+    scores = ops.convert_to_numpy(scores)
+    if scores.ndim != 2 or len(labels) != len(scores):
+        raise ValueError(
+            "`labels` must be [B] integers, and `scores` [B, C] floats. "
+            f"Received: {len(labels)} labels, scores of shape {scores.shape}"
+        )
+    labels = ops.convert_to_numpy(as_ids(labels, len(scores)))
+    if np.isnan(scores.astype("float32")).any():
+        raise ValueError(
+            "`scores` must be numbers: weights that are NaN make scores that "
+            "are. Received: NaN"
+        )
     # NumPy's mean is a float64: 0.3, and not the float32 next to it.
-    return float(np.mean(ops.convert_to_numpy(predicted == labels)))
+    return float(np.mean(scores.argmax(axis=1) == labels))
 
 
 def num_answers(classifier):

@@ -252,3 +252,17 @@ def test_validation_images_that_are_training_images_are_told():
     x, y = np.random.default_rng(0).random((9, 4, 4, 3)), np.arange(9) % 3
     with pytest.warns(UserWarning, match="3 of 3 images of `validation_data`"):
         KNNCallback((x, y), (x[:3], y[:3]), neighbors=1)
+
+
+def test_shared_images_are_found_as_bytes_and_as_floats():
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), np.uint8)
+    with pytest.warns(UserWarning, match="6 of 6 images"):
+        KNNCallback(
+            (pixels, np.arange(6)), (pixels / 255, np.arange(6)), neighbors=1
+        )
+
+
+def test_sets_without_images_are_refused():
+    train = bright_rows(8)
+    with pytest.raises(ValueError, match="`validation_data` must have images"):
+        KNNCallback(train, tuple(x[:0] for x in train), neighbors=1)

@@ -164,3 +164,15 @@ def test_representations_that_are_not_finite_are_refused(digits, value):
     )
     with pytest.raises(NotFiniteError, match="must return finite"):
         encode_with_progress(encoder, digits[0])
+
+
+def test_an_encoder_of_vectors_is_refused_where_images_are_encoded():
+    inputs = keras.Input((5,))
+    encoder = keras.Model(inputs, keras.layers.Dense(3)(inputs))
+    with pytest.raises(ValueError, match="must take images"):
+        image_size_of(encoder)
+
+
+def test_no_images_are_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"must have images\. Received"):
+        encode_all(conv_encoder(), (np.zeros((0, 8, 8, 3)), np.zeros(0, int)))

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from small_models import blobs, flatten_encoder
@@ -12,7 +14,11 @@ from supcon_tf.evaluation import (
     knn_accuracy,
     nearest_neighbor_accuracy,
 )
-from supcon_tf.evaluation.neighbors import choose_neighbors
+from supcon_tf.evaluation.neighbors import (
+    check_neighbors,
+    choose_neighbors,
+    knn_accuracies,
+)
 
 
 @pytest.mark.slow
@@ -144,3 +150,45 @@ def test_equal_images_are_left_out_one_by_one():
     with pytest.warns(UserWarning):
         accuracy = knn_accuracy(x, labels, x, labels, neighbors=5)
     assert accuracy == pytest.approx(4 / 6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        (np.eye(3), [[0], [1], [1]]),
+        (np.eye(3), [0, 1]),
+        (np.eye(3), [0, np.nan, 1]),
+        (np.eye(3), ["a", "b", "b"]),
+        (np.eye(3)[None], [0, 1, 1]),
+        (np.full((3, 3), np.nan), [0, 1, 1]),
+        (np.eye(3)[:0], []),
+        (np.eye(4)[:3], [0, 1, 1]),
+    ],
+)
+def test_what_are_no_labelled_rows_is_refused(rows, labels):
+    """Test labels [48, 1] made an accuracy of 12."""
+    right = np.eye(3), [0, 1, 1]
+    for given in ((rows, labels, *right), (*right, rows, labels)):
+        with pytest.raises(ValueError, match="Received: "):
+            knn_accuracies(*given, neighbors=[1])
+
+
+def test_the_same_images_on_both_sides_are_told_by_pixels_too():
+    images = np.random.default_rng(0).random((6, 4, 4, 3)).astype("float32")
+    labels = np.arange(6)
+    with pytest.warns(UserWarning, match="All 4 test images"):
+        accuracy = nearest_neighbor_accuracy(
+            (images, labels), (images[:4], labels[:4]), image_size=4
+        )
+    assert accuracy == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        nearest_neighbor_accuracy(
+            (images, labels), (images[::-1] / 2, labels), image_size=4
+        )
+
+
+def test_the_number_of_neighbors_may_be_an_integer_of_numpy():
+    check_neighbors(np.int64(2), 3)
+    with pytest.raises(ValueError, match="neighbors=True"):
+        check_neighbors(True, 3)

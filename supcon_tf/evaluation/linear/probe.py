@@ -101,6 +101,9 @@ def classification_accuracy(
       how often the label is among the five highest scores, or None if five
       classes or fewer had training images; and `num_test_images`, an int.
 
+    Raises:
+      ValueError: if a label is none of the classifier's classes.
+
     Example:
       >>> accuracies = classification_accuracy(classifier, (images, labels))
       >>> accuracies["top_5_accuracy"], accuracies["num_test_images"]
@@ -112,6 +115,7 @@ def classification_accuracy(
         augmentation=augmentation,
         image_size=image_size,
     )
+    _check_classes(labels, classifier)
     scores = classifier.dense(features)
     top_5_accuracy = None
     if num_answers(classifier) > 5:
@@ -123,6 +127,17 @@ def classification_accuracy(
         "top_5_accuracy": top_5_accuracy,
         "num_test_images": len(labels),
     }
+
+
+def _check_classes(labels, classifier):
+    """Refuses labels that the classifier could never answer."""
+    classes = classifier.num_classes
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if wrong.size:
+        raise ValueError(
+            f"The labels of `test` must be in [0, {classes}), the classes of "
+            f"`train`. Received: label={wrong[0]}"
+        )
 
 
 def probe_accuracy(classifier, test):

@@ -216,3 +216,13 @@ def test_labels_that_are_ids_are_refused_before_they_take_the_memory():
     x, y = blobs(20, 0)
     with pytest.raises(ValueError, match=r"np\.unique\(labels, return_inverse"):
         linear_probe(flatten_encoder(4), (x, y + 10**9))
+
+
+def test_a_label_that_no_training_image_has_numbered_is_refused():
+    """Test images of classes 0, 10 and 20 were wrong answers of 0, 1 and 2."""
+    classifier = LinearClassifier(flatten_encoder(4), 2)
+    images, labels = blobs(8, 1)
+    classifier(images)
+    for wrong in (labels * 10, labels - 1):
+        with pytest.raises(ValueError, match=r"must be in \[0, 2\)"):
+            classification_accuracy(classifier, (images, wrong))
