@@ -103,7 +103,7 @@ def check_number(name, value, *, above=None, at_least=None, below=math.inf):
 
 
 def refuse_endless(batches, name, steps):
-    """Refuses batches that never end, unless the number of steps is known.
+    """Refuses batches that never end, unless the number of steps is given.
 
     Args:
       batches: what a method of a Keras model is given, such as a
@@ -112,9 +112,13 @@ def refuse_endless(batches, name, steps):
       steps: what was given for it, or None.
 
     Raises:
-      ValueError: if `batches` are endless and `steps` is None.
+      ValueError: if `batches` are endless and `steps` is None, or if these
+        are no int >= 1, with which Keras would not end either.
     """
-    if steps is not None or not _is_endless(batches):
+    if steps is not None:
+        check_int(name, steps, 1)
+        return
+    if not _is_endless(batches):
         return
     own = getattr(batches, "steps_per_epoch", None)
     number = f"{name}=" + (

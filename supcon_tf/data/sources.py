@@ -7,13 +7,13 @@ import re
 import numpy as np
 
 from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
-from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.pixels import (
+from supcon_tf.augmentations.pixels import (
     ROUNDING,
     check_pixel_dtype,
     check_pixel_range,
     check_pixels,
 )
+from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.frameworks.backends import is_dataset, is_tensorflow, tf
 from supcon_tf.labels import as_ids, refuse_names
@@ -335,9 +335,15 @@ def _range_of(image):
 def _checked_images(source):
     """Checks `(images, labels)` or `LabelledImages`; returns the latter."""
     if not isinstance(source, LabelledImages):
+        if not isinstance(source, (tuple, list)) or len(source) != 2:
+            raise ValueError(
+                "Labelled images must be (images, labels), LabelledImages, "
+                "StreamedImages or a tf.data.Dataset of single pairs. "
+                f"Received: {type(source).__name__} of another form"
+            )
         images, labels = source
         source = LabelledImages(images, labels, ())
-    images, labels = np.asarray(source.images), source.labels
+    images, labels = _as_array(source.images), source.labels
     if images.dtype.kind == "U":
         # Names of files need not be UTF-8, which TensorFlow would ask for.
         images = np.char.encode(images, "utf-8", "surrogateescape")
@@ -371,6 +377,18 @@ def _checked_images(source):
             f"{len(images)} images, labels of shape {labels.shape}"
         )
     return dataclasses.replace(source, images=images, labels=labels)
+
+
+def _as_array(images):
+    """Images as an array; refuses a list of images of several sizes."""
+    try:
+        return np.asarray(images)
+    except ValueError as error:
+        raise ValueError(
+            "Images in memory must be of one size, [n, H, W, C]; a "
+            "tf.data.Dataset may have several. "
+            f"Received: a {type(images).__name__} of several shapes"
+        ) from error
 
 
 def _check_integers(dtype):

@@ -5,13 +5,15 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
 from supcon_tf import augmentations
+from supcon_tf.augmentations.pixels import mark_as_checked
 from supcon_tf.augmentations.small_views import (
     check_small_views,
     small_augmentation,
 )
 from supcon_tf.data.orders import balanced_order, shuffled_order
-from supcon_tf.data.pixels import mark_as_checked
 from supcon_tf.data.plain_batches import PlainBatches, padding_of
 from supcon_tf.data.sources import (
     check_first_images,
@@ -23,6 +25,7 @@ from supcon_tf.data.sources import (
     with_ids,
 )
 from supcon_tf.data.streamed_images import StreamedImages
+from supcon_tf.errors import check_int
 from supcon_tf.frameworks.backends import (
     check_tensorflow,
     is_dataset,
@@ -123,6 +126,7 @@ def view_batches(
     augmentation = _checked_augmentation(augmentation)
     _check_numbers(num_views, batch_size, first_epoch, num_shards, shard)
     check_small_views(small_views, small_view_size, small_crop_area)
+    _check_seed(seed)
     source = checked(source)
     is_stream = isinstance(source, StreamedImages)
     size = len(source) if is_stream else len(source.images)
@@ -218,6 +222,7 @@ def numbered_batches(
     """
     check_tensorflow("`numbered_batches`", "take DeviceViews.batches")
     _check_numbers(1, batch_size, first_epoch, num_shards, shard)
+    _check_seed(seed)
     source = checked(source)
     if isinstance(source, StreamedImages) or source.images.ndim == 1:
         raise ValueError(
@@ -305,8 +310,14 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
             )
 
     def of_batch(images, labels):
-        size = image_size or images.shape[1:3]
-        return augmentation(images, None, size), labels
+        size = images.shape[1:3] if image_size is None else image_size
+        made = augmentation(images, None, size)
+        if getattr(getattr(made, "shape", None), "rank", 0) != 4:
+            raise _augmentation_error(
+                augmentation,
+                f"which returned {getattr(made, 'shape', made)}",
+            )
+        return made, labels
 
     def of_one(image, label):
         images, _ = of_batch(to_image(image), label)
@@ -360,6 +371,8 @@ def _checked_augmentation(augmentation):
         augmentation in augmentations.AUGMENTATIONS
     ):
         return augmentations.AUGMENTATIONS[augmentation]
+    if isinstance(augmentation, keras.layers.Layer):
+        raise _augmentation_error(augmentation, "which is a Keras layer")
     try:
         inspect.signature(augmentation).bind(None, None, None)
     except (TypeError, ValueError):
@@ -451,10 +464,7 @@ def _check_numbers(num_views, batch_size, first_epoch, num_shards, shard):
         ("first_epoch", first_epoch, 0),
         ("num_shards", num_shards, 1),
     ):
-        if value < least:
-            raise ValueError(
-                f"`{name}` must be >= {least}. Received: {name}={value}"
-            )
+        check_int(name, value, least)
     if not 0 <= shard < num_shards:
         raise ValueError(
             "`shard` must be >= 0 and < num_shards. "
@@ -464,6 +474,15 @@ def _check_numbers(num_views, batch_size, first_epoch, num_shards, shard):
         raise ValueError(
             "`batch_size` must be divisible by num_shards. "
             f"Received: batch_size={batch_size}, num_shards={num_shards}"
+        )
+
+
+def _check_seed(seed):
+    """Refuses what is no integer of 64 bits; a tensor may be one."""
+    is_int = hasattr(seed, "__index__") and not isinstance(seed, bool)
+    if not is_int or not -(2**63) <= operator.index(seed) < 2**63:
+        raise ValueError(
+            f"`seed` must be an int of 64 bits. Received: seed={seed!r}"
         )
 
 

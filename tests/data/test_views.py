@@ -1,6 +1,7 @@
 import functools
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -678,3 +679,59 @@ def test_what_is_no_augmentation_is_refused_in_one_line(augmentation, message):
 def test_grey_images_without_channels_are_refused():
     with pytest.raises(ValueError, match=r"images\[\.\.\., None\]"):
         batches((arrays()[0][..., 0], arrays()[1]), 1)
+
+
+X = np.random.default_rng(0).random((4, 4, 4, 3)).astype("float32")
+
+
+def view(source, **options):
+    options = {"num_views": 2, "batch_size": 2, "seed": 0, **options}
+    return view_batches(source, "crop", image_size=4, **options)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [(X,), (X, X, X), X, None, "photos", {"images": X}],
+)
+def test_what_are_no_labelled_images_is_refused_in_one_line(source):
+    for read in (view, lambda x: image_batches(x, image_size=4)):
+        with pytest.raises(ValueError, match=r"Received: .{1,60}$"):
+            read(source)
+
+
+def test_images_of_several_sizes_in_a_list_are_refused():
+    with pytest.raises(ValueError, match="must be of one size"):
+        view(([X[0], X[1][:2]], [0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("num_views", "2"),
+        ("num_views", True),
+        ("batch_size", 2.0),
+        ("first_epoch", 2.5),
+        ("samples_per_class", 2.0),
+        ("seed", None),
+        ("seed", 1.5),
+        ("seed", 2**70),
+    ],
+)
+def test_numbers_that_are_no_integers_are_refused(argument, value):
+    with pytest.raises(ValueError, match=f"Received: {argument}="):
+        view((X, np.arange(4) % 2), **{argument: value})
+
+
+def test_an_augmentation_that_evaluation_has_not_is_refused():
+    for augmentation, message in (
+        ("simclr", "takes 'center_crop'"),
+        (keras.Sequential([keras.layers.RandomFlip()]), "is a Keras layer"),
+        (
+            lambda images, seeds, size: tf.reshape(images, [-1]),
+            "which returned",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            image_batches(
+                (X, np.arange(4)), image_size=4, augmentation=augmentation
+            )
