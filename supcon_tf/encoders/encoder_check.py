@@ -133,6 +133,10 @@ def _what_else(encoder):
             f"a {type(encoder).__name__}, whose encoder is "
             "model.representation_model()"
         )
+    if hasattr(encoder, "class_names"):
+        return (
+            f"a {type(encoder).__name__}, whose encoder is classifier.encoder"
+        )
     if isinstance(encoder, keras.layers.TFSMLayer):
         return (
             "a TFSMLayer, which cannot be trained; supcon_tf.HubEncoder(folder)"

@@ -1,5 +1,6 @@
 """CheckedInputs: what `fit`, `evaluate` and `predict` are given, is checked."""
 
+import contextlib
 import inspect
 import itertools
 import numbers
@@ -12,7 +13,7 @@ from supcon_tf.augmentations.on_device.numbered_images import (
     NumberedImages,
     is_numbered,
 )
-from supcon_tf.data.pixels import (
+from supcon_tf.augmentations.pixels import (
     check_pixel_dtype,
     check_pixels,
     in_unit_range,
@@ -21,7 +22,12 @@ from supcon_tf.data.pixels import (
 from supcon_tf.distribution.own_rows import devices_of_batch
 from supcon_tf.encoders.encoder_check import refuse_own_scaling
 from supcon_tf.errors import refuse_endless
-from supcon_tf.frameworks.backends import is_dataset, is_in_graph, is_spec
+from supcon_tf.frameworks.backends import (
+    is_dataset,
+    is_in_graph,
+    is_spec,
+    is_tensorflow,
+)
 from supcon_tf.labels import known_values
 
 _ADVICE = (
@@ -57,6 +63,8 @@ class CheckedInputs:
 
     views = None
     _ranks = None
+    _label_ranks = None
+    _refusal = None  # what was wrong in a batch of a generator
 
     def fit(self, *args, **kwargs):
         """As in Keras, after a check of images, labels and their number."""
@@ -70,7 +78,8 @@ class CheckedInputs:
         )
         if given.get("validation_data") is not None:
             given["validation_data"] = self._checked_validation(given)
-        return super().fit(**given)
+        with self._telling():
+            return super().fit(**given)
 
     def evaluate(self, *args, **kwargs):
         """As in Keras, after a check of images, labels and their number."""
@@ -78,13 +87,15 @@ class CheckedInputs:
             kwargs = _named("evaluate", args, kwargs)
             kwargs["x"] = self._checked(kwargs, "steps")
             args = ()
-        return super().evaluate(*args, **kwargs)
+        with self._telling():
+            return super().evaluate(*args, **kwargs)
 
     def predict(self, *args, **kwargs):
         """As in Keras, after a check of images and of their number."""
         given = _named("predict", args, kwargs)
         given["x"] = self._checked(given, "steps", has_labels=False)
-        return super().predict(**given)
+        with self._telling():
+            return super().predict(**given)
 
     def train_on_batch(self, *args, **kwargs):
         """As in Keras, after a check of images and labels."""
@@ -143,6 +154,12 @@ class CheckedInputs:
 
     def _refuse_names(self, images):
         """Refuses what has no pixels, where the encoder takes images."""
+        leaves = keras.tree.flatten(images)
+        if any(isinstance(leaf, numbers.Number) for leaf in leaves):
+            raise ValueError(
+                "Images must be arrays, such as np.asarray(images). "
+                f"Received: a {type(images).__name__} of numbers"
+            )
         own = getattr(self.encoder, "input_shape", None)
         if not isinstance(own, tuple) or len(own) < 4:
             return
@@ -152,7 +169,7 @@ class CheckedInputs:
                 "...), or x.images with x.labels where these are in memory. "
                 f"Received: {type(images).__name__}"
             )
-        for x in keras.tree.flatten(images):
+        for x in leaves:
             if _dtype(x).startswith(("str", "bytes", "object")):
                 raise ValueError(
                     "Images must be pixels: view_batches(LabelledImages(paths, "
@@ -164,20 +181,27 @@ class CheckedInputs:
         """Refuses images in a form that the model does not take."""
 
     def _check_batch(self, given, *, has_labels=True):
-        x = given.get("x")
+        x, y = given.get("x"), given.get("y")
         self._refuse_names(x)
+        if has_labels and isinstance(y, numbers.Number):
+            raise ValueError(
+                f"Labels must be an array, one for each image. Received: {y!r}"
+            )
         if all(_shape(leaf) is not None for leaf in keras.tree.flatten(x)):
             self._check_form(keras.tree.map_structure(_shape, x))
-        self._check_images(given.get("x"))
+        self._check_images(x)
         if has_labels:
-            self._check_labels(given.get("y"))
-        self._forget_other_ranks(given.get("x"))
+            self._check_labels(y)
+        self._forget_other_ranks("_ranks", x)
+        if has_labels and y is not None:
+            self._forget_other_ranks("_label_ranks", y)
 
     def _checked_validation(self, given):
         """The `validation_data` of `fit`, checked."""
         data, steps = given["validation_data"], given.get("validation_steps")
         if isinstance(data, (tuple, list)):
             x, y, weights = keras.utils.unpack_x_y_sample_weight(tuple(data))
+            y = _as_labels(y)
             validation = {"x": x, "y": y, "validation_steps": steps}
             x = self._checked(validation, "validation_steps")
             return keras.utils.pack_x_y_sample_weight(x, y, weights)
@@ -203,6 +227,11 @@ class CheckedInputs:
             images, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
         else:
             images, labels = batch, None
+        if isinstance(images, list) and batch is not None and is_tensorflow():
+            raise ValueError(
+                "Views that come one by one in a batch must be a tuple of "
+                "arrays, ((a, b), labels). Received: a list"
+            )
         self._check_batch({"x": images, "y": labels}, has_labels=has_labels)
         if isinstance(x, types.GeneratorType):
             x = self._checked_each(x)
@@ -223,8 +252,23 @@ class CheckedInputs:
         """Yields the batches of a generator, and checks the images of each."""
         for batch in batches:
             images = batch[0] if isinstance(batch, tuple) else batch
-            self._check_images(images)
+            try:
+                self._check_images(images)
+            except ValueError as error:
+                self._refusal = error
+                raise
             yield batch
+
+    @contextlib.contextmanager
+    def _telling(self):
+        """Raises what `_checked_each` refused, without TensorFlow's lines."""
+        self._refusal = None
+        try:
+            yield
+        except Exception:
+            if self._refusal is None:
+                raise
+            raise self._refusal from None
 
     def _check_numbered(self, images, *, are_arrays):
         """Refuses to fit to views where the model makes them, or to few ones.
@@ -261,19 +305,42 @@ class CheckedInputs:
             if y is not None
         )
 
-    def _forget_other_ranks(self, images):
-        """Has the steps traced anew for images of another rank.
+    def _forget_other_ranks(self, attribute, arrays):
+        """Has the steps traced anew for images or labels of another rank.
 
-        TensorFlow would make one graph for both, with images of unknown rank.
+        TensorFlow would make one graph for both, in which no rank is known. The
+        attribute has the ranks that there were last.
         """
         ranks = keras.tree.map_structure(
-            lambda x: None if _shape(x) is None else len(_shape(x)), images
+            lambda x: None if _shape(x) is None else len(_shape(x)), arrays
         )
-        if self._ranks is not None and ranks != self._ranks:
+        known = getattr(self, attribute)
+        if known is not None and ranks != known:
             self.train_function = None
             self.test_function = None
             self.predict_function = None
-        self._ranks = ranks
+        setattr(self, attribute, ranks)
+
+
+def is_one_of(shape, own):
+    """Whether a shape is one that an encoder takes, where sides are None.
+
+    Args:
+      shape: of a batch.
+      own: tuple, the encoder's, such as `(None, None, None, 3)`.
+
+    Example:
+      >>> is_one_of((8, 32, 32, 1), (None, None, None, 3))
+      False
+    """
+    return (
+        isinstance(shape, tuple)
+        and len(shape) == len(own)
+        and all(
+            None in sides or sides[0] == sides[1]
+            for sides in zip(shape[1:], own[1:], strict=True)
+        )
+    )
 
 
 def _check_shared(batch_size, images):
@@ -299,13 +366,18 @@ def _named(method, args, kwargs):
     bound = _SIGNATURES[method].bind_partial(None, *args, **kwargs)
     given = dict(bound.arguments)
     del given["self"]
-    if isinstance(given.get("y"), list) and _are_numbers(given["y"]):
-        given["y"] = np.asarray(given["y"])  # Keras takes no list of numbers
+    if "y" in given:
+        given["y"] = _as_labels(given["y"])
     return given | given.pop("kwargs", {})
 
 
-def _are_numbers(values):
-    return all(isinstance(value, numbers.Number) for value in values)
+def _as_labels(labels):
+    """Labels as Keras takes them: a list of numbers as an array."""
+    if isinstance(labels, list) and all(
+        isinstance(label, numbers.Number) for label in labels
+    ):
+        return np.asarray(labels)
+    return labels
 
 
 def _first_batch(x, has_values_to_check):

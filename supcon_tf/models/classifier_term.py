@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from supcon_tf.errors import check_int
+from supcon_tf.frameworks import keras_internals
 from supcon_tf.frameworks.backends import is_spec
 from supcon_tf.labels import known_values, refuse_names
 from supcon_tf.losses.pairs.projections import unit_length
@@ -61,6 +62,53 @@ class ClassifierTerm:
     def get_config(self):
         """Returns every argument of the constructor."""
         return {**super().get_config(), "num_classes": self.num_classes}
+
+    def make_train_function(self, *args, **kwargs):
+        """As in Keras, unless a metric could not take scores of views."""
+        self._refuse_accuracy_of_views()
+        return super().make_train_function(*args, **kwargs)
+
+    def make_test_function(self, *args, **kwargs):
+        """As in Keras, unless a metric could not take scores of views."""
+        self._refuse_accuracy_of_views()
+        return super().make_test_function(*args, **kwargs)
+
+    def _refuse_accuracy_of_views(self):
+        """Refuses Keras' accuracies, which know of no views `[B, V, C]`."""
+        for name, metrics in keras_internals.metrics_of(self).items():
+            if isinstance(metrics, dict):
+                metrics = metrics.get(self._heads[-1][0])
+            for metric in keras.tree.flatten(metrics):
+                text = (
+                    metric if isinstance(metric, str) else type(metric).__name__
+                )
+                if "accuracy" in text.lower() or text == "acc":
+                    raise ValueError(
+                        f"`{name}` must be of scores [B, V, C] of views, and "
+                        f"{type(self).__name__} logs top_1_accuracy of them. "
+                        f"Received: {name}={text!r}"
+                    )
+
+    def _check_loss(self):
+        """Refuses a loss of ids, or of probabilities, of which there are none.
+
+        The labels become rows of targets, and the scores are logits or cosines.
+        A loss of probabilities would clip those to [0, 1] without a word.
+        """
+        super()._check_loss()
+        output = self._heads[-1][0]
+        loss = self._loss_of(output)
+        config = loss.get_config()
+        if type(loss).__name__.startswith("Sparse") or (
+            config.get("from_logits") is False
+        ):
+            raise ValueError(
+                f"The loss of the {output} of {type(self).__name__} must take "
+                "rows of targets and logits, such as keras.losses."
+                "CategoricalCrossentropy(from_logits=True). Received: "
+                f"{type(loss).__name__} with from_logits="
+                f"{config.get('from_logits')}"
+            )
 
     def _classification_losses(self, loss, labels, scores):
         """The loss of each image, `[B]`; updates the accuracy."""

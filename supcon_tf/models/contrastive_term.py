@@ -13,6 +13,7 @@ from supcon_tf.distribution.collectives import num_replicas, sum_over_replicas
 from supcon_tf.frameworks import keras_internals
 from supcon_tf.frameworks.backends import is_spec, on_cpu
 from supcon_tf.labels import known_values, refuse_names
+from supcon_tf.losses.additive_margin import AdditiveMarginLoss
 from supcon_tf.losses.arguments import check_flags, plain_number
 from supcon_tf.losses.contrastive import ContrastiveLoss
 
@@ -109,6 +110,21 @@ class ContrastiveTerm:
             with on_cpu():
                 loss.check_labels(labels)
 
+    def _check_loss(self):
+        """Refuses losses of scores, which projections are not."""
+        super()._check_loss()
+        loss = self._loss_of("projections")
+        is_of_scores = isinstance(loss, AdditiveMarginLoss) or (
+            type(loss).__module__.startswith("keras.")
+            and type(loss).__name__ != "LossFunctionWrapper"
+        )
+        if is_of_scores:
+            raise ValueError(
+                "The loss of projections must be contrastive, such as "
+                f"SupConLoss(). Received: {type(loss).__name__}, a loss of "
+                "scores"
+            )
+
     def _check_metrics(self):
         """Refuses compiled metrics of projections that are of scores."""
         for name, metrics in keras_internals.metrics_of(self).items():
@@ -134,6 +150,9 @@ class ContrastiveTerm:
         size = min(batch_size or 4, 4)
         if labels is None:
             trial, what = None, "no labels"
+        elif _all_unlabeled(labels, loss.unlabeled_label):
+            trial = np.full(size, loss.unlabeled_label)
+            what = "images that are all unlabeled"
         elif not has_queue and _all_differ(labels):
             trial, what = np.arange(size), "labels that all differ"
         elif not has_queue and size == 1:
@@ -242,10 +261,15 @@ class ContrastiveTerm:
 
 
 def _refuse_accuracy(name, metrics):
-    """Refuses metrics that compare labels with the scores of classes."""
+    """Refuses Keras' metrics, which compare labels with scores."""
     for metric in keras.tree.flatten(metrics):
         text = metric if isinstance(metric, str) else type(metric).__name__
-        if "accuracy" in text.lower() or text == "acc":
+        is_of_keras = isinstance(metric, str) or (
+            type(metric).__module__.startswith("keras.")
+            and type(metric) is not keras.metrics.MeanMetricWrapper
+            and isinstance(metric, keras.metrics.Metric)
+        )
+        if is_of_keras:
             raise ValueError(
                 f"`{name}` must be of projections, which are no scores: "
                 "supcon_tf.metrics.contrastive_top_1, or supcon_tf.KNNCallback,"
@@ -261,6 +285,14 @@ def _all_differ(labels):
     if values is None or len(values) < 2:
         return False
     return len(np.unique(values, axis=0)) == len(values)
+
+
+def _all_unlabeled(labels, unlabeled_label):
+    """Whether no image has a class; False if it is not known."""
+    if unlabeled_label is None or is_spec(labels):
+        return False
+    values = known_values(labels)
+    return values is not None and bool(np.all(values == unlabeled_label))
 
 
 def _is_zero(loss, labels, batch, views):

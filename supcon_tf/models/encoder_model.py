@@ -112,9 +112,7 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
                 side[0] if len(set(side)) == 1 else None
                 for side in zip(*sides, strict=True)
             ]
-            representations = self.encoder(
-                keras.KerasTensor((None, *image_shape))
-            )
+            representations = self._representations_of(image_shape, shapes)
             check_representations(representations)
             for shape in shapes[1:]:
                 self._check_takes(shape)
@@ -296,6 +294,24 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
     def _head_layers(self):
         """The heads in the order of `_heads`; some may be None."""
         return [getattr(self, attribute) for _, attribute in self._heads]
+
+    def _representations_of(self, image_shape, shapes):
+        """What the encoder makes of images, whose `shapes` are those of views.
+
+        Where its input shape is not known, images without views are taken for
+        views of smaller images.
+        """
+        images = keras.KerasTensor((None, *image_shape))
+        if self._input_shape() is not None:
+            return self.encoder(images)
+        try:
+            return self.encoder(images)
+        except ValueError as error:
+            raise ValueError(
+                "Images must be views [B, V, ...] for an encoder whose input "
+                "shape is not known before it is called; x[:, None] makes one "
+                f"view of each image. Received: shape {shapes[0]}"
+            ) from error
 
     def _build_more(self, representation_shape):
         """Builds what else a subclass has, in the scope of the strategy."""

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from supcon_tf.augmentations.on_device.numbered_images import is_numbered
+from supcon_tf.models.checked_inputs import is_one_of
 
 
 class FoldedViews:
@@ -30,8 +31,16 @@ class FoldedViews:
 
     def _check_form(self, shapes):
         """Refuses shapes of images in another form than those of the class."""
+        own = self._input_shape()
         for shape in self._by_size(shapes):
-            self._has_views(len(shape))
+            has_views = self._has_views(len(shape))
+            of_image = (None, *shape[2:]) if has_views else tuple(shape)
+            if own is not None and not is_one_of(of_image, own):
+                raise ValueError(
+                    f"Images must have the encoder's shape {own}, or that with "
+                    "a views axis after the first. "
+                    f"Received: shape {tuple(shape)}"
+                )
 
     def _with_views(self, images):
         """Makes the views of numbered images, or their shapes, on the device.

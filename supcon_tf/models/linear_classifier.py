@@ -11,7 +11,7 @@ from supcon_tf.encoders.encoder_check import (
     check_representations,
 )
 from supcon_tf.labels import as_names
-from supcon_tf.models.checked_inputs import CheckedInputs
+from supcon_tf.models.checked_inputs import CheckedInputs, is_one_of
 from supcon_tf.models.keras_files import KerasFiles
 
 
@@ -83,6 +83,7 @@ class LinearClassifier(CheckedInputs, KerasFiles, keras.Model):
 
     def build(self, input_shape):
         """Builds the dense layer for the encoder's representations."""
+        self._check_form(tuple(input_shape))
         images = keras.KerasTensor((None, *input_shape[1:]))
         if not self.dense.built:
             representations = self.encoder(images)
@@ -96,12 +97,21 @@ class LinearClassifier(CheckedInputs, KerasFiles, keras.Model):
         images = self._in_unit_range(images)
         return self.dense(self.encoder(images, training=False))
 
+    @property
+    def input_shape(self):
+        """The encoder's shape of a batch, `(None, ...)`; None if unknown."""
+        shape = getattr(self.encoder, "input_shape", None)
+        return shape if isinstance(shape, tuple) else None
+
+    @property
+    def output_shape(self):
+        """The shape of the scores, `(None, num_classes)`."""
+        return (None, self.num_classes)
+
     def _check_form(self, shapes):
-        """As in `CheckedInputs`: single images of the encoder's rank."""
-        own = getattr(self.encoder, "input_shape", None)
-        if isinstance(own, tuple) and not (
-            isinstance(shapes, tuple) and len(shapes) == len(own)
-        ):
+        """As in `CheckedInputs`: single images of the encoder's shape."""
+        own = self.input_shape
+        if own is not None and not is_one_of(shapes, own):
             raise ValueError(
                 f"Images must have the encoder's shape {own}. "
                 f"Received: shape {shapes}"

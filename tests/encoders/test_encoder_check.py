@@ -68,6 +68,10 @@ NONE = {
         lambda: supcon_tf.SupConModel(functional()),
         "model.representation_model()",
     ),
+    "a LinearClassifier": (  # whose scores were taken for representations
+        lambda: supcon_tf.LinearClassifier(functional(), 4),
+        "classifier.encoder",
+    ),
 }
 
 

@@ -257,3 +257,74 @@ def test_each_batch_of_a_generator_is_checked():
     model.fit(batches(1), verbose=0)
     with pytest.raises(ValueError, match="Divide floats in 0 to 255 by 255"):
         model.fit(batches(255), verbose=0)
+
+
+def test_a_batch_of_a_generator_is_refused_without_the_lines_of_a_graph():
+    model = SupConModel(small_encoder())
+    model.compile(loss=SupConLoss())
+
+    def batches():
+        for high in (1, 1, 1, 255):
+            yield images(4, 2, 4, 4, 3) * high, np.array([0, 0, 1, 1])
+
+    with pytest.raises(ValueError, match=r"^Float images must lie in"):
+        model.fit(batches(), verbose=0)
+
+
+def test_views_one_by_one_are_a_tuple_in_the_batches_of_a_generator():
+    model = compiled()
+    x = [X[:4, 0], X[:4, 1]]
+    with pytest.raises(ValueError, match="must be a tuple of arrays"):
+        model.fit(batch for batch in [(x, Y[:4])])
+    model.fit((batch for batch in [(tuple(x), Y[:4])]), verbose=0)
+
+
+@pytest.mark.parametrize("x", [X.tolist(), [X[:, 0].tolist()] * 2, 3.0])
+def test_numbers_that_are_no_array_are_refused_in_one_line(x):
+    """Keras printed all of them."""
+    with pytest.raises(ValueError, match=r"np\.asarray") as error:
+        compiled().fit(x, Y)
+    assert len(str(error.value)) < 120
+
+
+def test_images_without_views_are_named_where_the_input_shape_is_unknown():
+    layers = keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()
+    model = SupConModel(keras.Sequential(layers))
+    model.compile("sgd", SupConLoss(), run_eagerly=True)
+    with pytest.raises(ValueError, match=r"must be views \[B, V, ...\]"):
+        model.fit(X[:, 0], Y)
+
+
+def test_labels_to_validate_with_may_be_a_list():
+    """Keras refused them, and printed all images."""
+    history = compiled().fit(
+        X, Y.tolist(), validation_data=(X, Y.tolist()), verbose=0
+    )
+    assert "val_loss" in history.history
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 1), (4, 5, 3), (3, 4, 4)])
+def test_images_of_another_shape_are_refused_in_one_line(shape):
+    """Keras said it in nine lines, of its own layers."""
+    for x in (np.zeros((8, *shape)), np.zeros((8, 2, *shape))):
+        with pytest.raises(ValueError, match=r"^Images must have the encoder"):
+            compiled().fit(x, Y)
+
+
+def test_a_single_label_is_refused_in_one_line():
+    for method in (compiled().fit, compiled().train_on_batch):
+        with pytest.raises(ValueError, match="one for each image"):
+            method(X, 3)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5])
+def test_a_number_of_steps_that_is_none_is_refused(steps):
+    """With 0 an endless Dataset trained for ever."""
+    model = compiled()
+    for method, name in (
+        (model.fit, "steps_per_epoch"),
+        (model.evaluate, "steps"),
+        (model.predict, "steps"),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}` must be an int >= 1"):
+            method(views(), **{name: steps})

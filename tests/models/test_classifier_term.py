@@ -84,3 +84,44 @@ def test_images_without_labels_are_refused(kind):
 def test_fewer_than_two_classes_are_refused(kind):
     with pytest.raises(ValueError, match="`num_classes` must be an"):
         MODELS[kind](1)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.losses.CategoricalCrossentropy(),
+        keras.losses.BinaryCrossentropy(),
+    ],
+)
+def test_a_loss_of_ids_or_of_probabilities_is_refused(loss):
+    """Keras clipped logits to [0, 1] without a word."""
+    for kind, losses in (
+        ("classification", loss),
+        ("joint", {"projections": SupConLoss(), "logits": loss}),
+    ):
+        model = MODELS[kind](4)
+        model.compile("sgd", losses, run_eagerly=True)
+        with pytest.raises(ValueError, match="from_logits=True"):
+            model.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0)
+
+
+def test_labels_of_another_rank_are_taken_by_the_same_model():
+    """TensorFlow made one graph for both, of labels of unknown rank."""
+    model, x = compiled("classification"), images(5, 2, 4, 4, 3)
+    for labels in (LABELS, np.eye(3)[LABELS], LABELS[:, None]):
+        model.fit(x, labels, verbose=0)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_an_accuracy_of_keras_is_refused_which_knows_of_no_views(kind):
+    model = MODELS[kind](3)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    metrics = ["accuracy"]
+    if kind == "joint":
+        loss = {"projections": SupConLoss(), "logits": loss}
+        metrics = {"logits": metrics}
+    model.compile("sgd", loss, metrics=metrics, run_eagerly=True)
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="logs top_1_accuracy"):
+            method(images(5, 2, 4, 4, 3), LABELS, verbose=0)

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from small_models import images, small_encoder
 
-from supcon_tf import JointModel, SupConLoss, SupConModel, supcon_loss
+from supcon_tf import (
+    AdditiveMarginLoss,
+    JointModel,
+    SupConLoss,
+    SupConModel,
+    supcon_loss,
+)
 
 
 @pytest.mark.slow
@@ -89,3 +95,32 @@ def test_a_loss_of_ones_own_has_no_value_of_collapse():
     ):
         logs = each.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0).history
         assert set(logs) == {"loss", "contrastive_loss"} | others
+
+
+@pytest.mark.parametrize(
+    "metric", ["mse", "AUC", keras.metrics.Precision()], ids=str
+)
+def test_metrics_of_keras_are_refused_for_projections(metric):
+    """They ended in incompatible shapes within the first step."""
+    model = SupConModel(small_encoder())
+    model.compile("sgd", SupConLoss(), metrics=[metric], run_eagerly=True)
+    with pytest.raises(ValueError, match="must be of projections"):
+        model.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "loss", [keras.losses.MeanSquaredError(), AdditiveMarginLoss()], ids=str
+)
+def test_losses_of_scores_are_refused_for_projections(loss):
+    model = SupConModel(small_encoder())
+    model.compile("sgd", loss, run_eagerly=True)
+    with pytest.raises(ValueError, match="a loss of scores"):
+        model.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0)
+
+
+def test_images_that_are_all_unlabeled_train_nothing_and_there_is_a_warning():
+    model = SupConModel(small_encoder())
+    loss = SupConLoss(unlabeled_label=-1)
+    model.compile("sgd", loss, run_eagerly=True)
+    with pytest.warns(UserWarning, match="trains nothing with images that"):
+        model.fit(images(4, 4, 4, 3), np.full(4, -1), verbose=0)

@@ -100,3 +100,17 @@ def test_images_of_another_rank_and_names_are_refused_in_one_line():
     ):
         with pytest.raises(ValueError, match=message):
             classifier.predict(x)
+
+
+def test_a_list_of_views_is_refused_in_one_line():
+    classifier = LinearClassifier(flatten_encoder(), 4)
+    with pytest.raises(ValueError, match="must have the encoder's shape"):
+        classifier([np.zeros((2, 4, 4, 3))] * 2)
+
+
+def test_the_shapes_of_a_classifier_are_known():
+    classifier = LinearClassifier(flatten_encoder(), 4)
+    assert classifier.input_shape == (None, 4, 4, 3)
+    assert classifier.output_shape == (None, 4)
+    with pytest.raises(ValueError, match="must have the encoder's shape"):
+        classifier.predict(np.zeros((2, 4, 5, 3)), verbose=0)
