@@ -8,7 +8,6 @@ epoch 0, and seed 256 that of seed 0.
 
 import numpy as np
 
-from supcon_tf.errors import check_int
 from supcon_tf.frameworks.backends import tf
 from supcon_tf.labels import as_names
 
@@ -78,8 +77,8 @@ def balanced_order(
       The P x K batches of Hermans et al., In Defense of the Triplet Loss for
       Person Re-Identification, 2017, Sec. 2.
     """
-    check_int("samples_per_class", samples_per_class, 1)
-    if batch_size % samples_per_class:
+    is_int = hasattr(samples_per_class, "__index__")
+    if not is_int or samples_per_class < 1 or batch_size % samples_per_class:
         raise ValueError(
             "`samples_per_class` must be >= 1 and divide batch_size. Received: "
             f"samples_per_class={samples_per_class}, batch_size={batch_size}"

@@ -25,7 +25,6 @@ from supcon_tf.data.sources import (
     with_ids,
 )
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.errors import check_int
 from supcon_tf.frameworks.backends import (
     check_tensorflow,
     is_dataset,
@@ -464,7 +463,12 @@ def _check_numbers(num_views, batch_size, first_epoch, num_shards, shard):
         ("first_epoch", first_epoch, 0),
         ("num_shards", num_shards, 1),
     ):
-        check_int(name, value, least)
+        is_int = hasattr(value, "__index__") and not isinstance(value, bool)
+        if not is_int or value < least:
+            raise ValueError(
+                f"`{name}` must be >= {least}{'' if is_int else ', an int'}. "
+                f"Received: {name}={value!r}"
+            )
     if not 0 <= shard < num_shards:
         raise ValueError(
             "`shard` must be >= 0 and < num_shards. "
