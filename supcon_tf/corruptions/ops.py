@@ -11,8 +11,8 @@ import io
 import numbers
 
 import numpy as np
+import scipy  # which loads its ndimage when it is first used
 from PIL import Image
-from scipy import ndimage
 
 
 def gaussian_blur(images, severity, rng):
@@ -23,7 +23,9 @@ def gaussian_blur(images, severity, rng):
     std = constant(severity, (0.4, 0.6, 0.7, 0.8, 1))
     x = images / 255
     return to_pixels(
-        ndimage.gaussian_filter(x, (0, std, std, 0), mode="nearest", truncate=4)
+        scipy.ndimage.gaussian_filter(
+            x, (0, std, std, 0), mode="nearest", truncate=4
+        )
     )
 
 
@@ -38,7 +40,9 @@ def defocus_blur(images, severity, rng):
         severity, ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
     )
     kernel = _disk(radius, std)[None, :, :, None]  # [1, 5, 5, 1]
-    return to_pixels(ndimage.correlate(images / 255, kernel, mode="mirror"))
+    return to_pixels(
+        scipy.ndimage.correlate(images / 255, kernel, mode="mirror")
+    )
 
 
 def zoom_blur(images, severity, rng):
@@ -197,7 +201,7 @@ def _disk(radius, std):
     blur = (blur / blur.sum()).astype(np.float32)
     disk /= disk.sum()
     for axis in (0, 1):
-        disk = ndimage.correlate1d(disk, blur, axis, mode="constant")
+        disk = scipy.ndimage.correlate1d(disk, blur, axis, mode="constant")
     return disk
 
 
