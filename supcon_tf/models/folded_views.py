@@ -31,7 +31,8 @@ class FoldedViews:
 
     def _check_form(self, shapes):
         """Refuses shapes of images in another form than those of the class."""
-        own = self._input_shape()
+        # A model that makes its views is told first that these have no numbers.
+        own = self._input_shape() if self.views is None else None
         for shape in self._by_size(shapes):
             has_views = self._has_views(len(shape))
             of_image = (None, *shape[2:]) if has_views else tuple(shape)
