@@ -13,6 +13,7 @@ import sys
 from absl import flags
 
 from supcon_tf.config.command_line import run_command
+from supcon_tf.config.training import SAFE_MODE
 
 
 def export(workdir, output, **options):
@@ -136,12 +137,7 @@ def main(argv=None):
             "Also write OUTPUT-hugging_face, which `hf upload` takes as it is.",
         ),
         ("overwrite", False, "Replace an earlier export."),
-        (
-            "safe_mode",
-            True,
-            "Refuse an encoder that holds code, as one does that started from "
-            "a SavedModel; --nosafe_mode trusts whom it is from.",
-        ),
+        ("safe_mode", True, SAFE_MODE),
     ):
         flags.DEFINE_bool(name, default, meaning, flag_values=values)
 

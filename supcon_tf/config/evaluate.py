@@ -4,7 +4,11 @@ import dataclasses
 import functools
 
 from supcon_tf.config.settings import Checked, refuse_unused, setting
-from supcon_tf.config.training import AT_LEAST_1_OR_NONE, POSITIVE
+from supcon_tf.config.training import (
+    AT_LEAST_1_OR_NONE,
+    POSITIVE,
+    SAFE_MODE,
+)
 from supcon_tf.corruptions import CORRUPTIONS
 
 _images = functools.partial(setting, heading="The images")
@@ -170,11 +174,7 @@ class EvaluateConfig(Checked):
         "Decides held-out part, corruptions and what is drawn.",
         (lambda value: 0 <= value < 2**32, "in [0, 2**32)"),
     )
-    safe_mode: bool = _running(
-        True,
-        "Refuse an encoder that holds code, as one does that started from a "
-        "SavedModel; --nosafe_mode trusts whom it is from.",
-    )
+    safe_mode: bool = _running(True, SAFE_MODE)
 
     def __post_init__(self):
         super().__post_init__()

@@ -21,6 +21,11 @@ PART_OR_NONE = (lambda value: value is None or 0 < value < 1, "in (0, 1)")
 SEED = (lambda value: 0 <= value < 2**32, "in [0, 2**32)")
 WIDTHS = (lambda value: value and min(value) >= 1, "one or more ints >= 1")
 RGB = (lambda value: len(value) == 3, "three floats, R, G and B")
+# The text of the flag wherever an encoder's file is read.
+SAFE_MODE = (
+    "Refuse an encoder that holds code, as one does that started from a "
+    "SavedModel; --nosafe_mode trusts whom it is from."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,11 +73,7 @@ class TrainingConfig(Checked):
         FRACTION,
     )
 
-    safe_mode: bool = _running(
-        True,
-        "Refuse an encoder that holds code, as one does that started from a "
-        "SavedModel; --nosafe_mode trusts whom it is from.",
-    )
+    safe_mode: bool = _running(True, SAFE_MODE)
 
     def __post_init__(self):
         super().__post_init__()

@@ -5,9 +5,8 @@ from keras import ops
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-from supcon_tf.metrics.calibration import expected_calibration_error
-
 from supcon_tf.labels import as_ids
+from supcon_tf.metrics.calibration import expected_calibration_error
 
 # The bias of a class without training images, which is never the answer.
 ABSENT = -1e9

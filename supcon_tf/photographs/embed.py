@@ -23,12 +23,22 @@ from absl import flags
 
 from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.config.settings import Checked, setting
-from supcon_tf.config.training import AT_LEAST_1, AT_LEAST_1_OR_NONE
+from supcon_tf.config.training import (
+    AT_LEAST_1,
+    AT_LEAST_1_OR_NONE,
+    SAFE_MODE,
+)
 from supcon_tf.errors import check_int
 from supcon_tf.files import check_folder, written_whole
 from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.listing import list_photographs
 
+# The text of the flag that names the encoder to ask.
+ANY_ENCODER = (
+    "Folder that supcon-pretrain wrote, PATH.keras, the folder, .tar.gz "
+    "archive or URL of a SavedModel, supcon_tf:NAME, keras_hub:PRESET or "
+    "keras_cv:PRESET."
+)
 _SUFFIXES = (".npz", ".csv", ".parquet")
 
 
@@ -51,24 +61,14 @@ class AskingConfig(Checked):
         "Leave out images of more pixels; by default Pillow's own limit.",
         AT_LEAST_1_OR_NONE,
     )
-    safe_mode: bool = setting(
-        True,
-        "Refuse an encoder that holds code, as one does that started from a "
-        "SavedModel; --nosafe_mode trusts whom it is from.",
-    )
+    safe_mode: bool = setting(True, SAFE_MODE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EmbedConfig(AskingConfig):
     """The settings of `supcon-embed`. A flag's text documents its field."""
 
-    encoder: str | None = setting(
-        None,
-        "Folder that supcon-pretrain wrote, PATH.keras, the folder, .tar.gz "
-        "archive or URL of a SavedModel, supcon_tf:NAME, keras_hub:PRESET or "
-        "keras_cv:PRESET.",
-        matters=True,
-    )
+    encoder: str | None = setting(None, ANY_ENCODER, matters=True)
     images: str | None = setting(
         None, "Folder of the photographs.", matters=True
     )

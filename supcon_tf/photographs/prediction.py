@@ -50,7 +50,7 @@ def table(predictions, top=1):
     lines = [f"{'photograph':{width}}  {'class':{name_width}}  score"]
     for path, prediction in zip(paths, predictions, strict=True):
         shown = list(zip(prediction.classes, prediction.scores, strict=True))
-        # Of what is unknown, the best class is among the others.
+        # The best class of what is unknown is among the others.
         rest = shown[:top] if prediction.is_known is False else shown[1:top]
         score = "" if prediction.is_known is False else f"{shown[0][1]:.2f}"
         others = ", ".join(f"{name} {value:.2f}" for name, value in rest)

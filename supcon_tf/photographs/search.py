@@ -28,7 +28,7 @@ from supcon_tf.config.training import AT_LEAST_1
 from supcon_tf.data.photograph_files import decode_photograph
 from supcon_tf.files import check_folder, written_whole
 from supcon_tf.frameworks.extras import check_extra
-from supcon_tf.photographs.embed import AskingConfig
+from supcon_tf.photographs.embed import ANY_ENCODER, AskingConfig
 from supcon_tf.photographs.listing import list_photographs, printable
 
 INDEX_NAME = ".supcon_index.npy"
@@ -40,13 +40,7 @@ _EQUAL = 1 - 1e-4
 class SearchConfig(AskingConfig):
     """The settings of `supcon-search`. A flag's text documents its field."""
 
-    encoder: str | None = setting(
-        None,
-        "Folder that supcon-pretrain wrote, PATH.keras, the folder, .tar.gz "
-        "archive or URL of a SavedModel, supcon_tf:NAME, keras_hub:PRESET or "
-        "keras_cv:PRESET.",
-        matters=True,
-    )
+    encoder: str | None = setting(None, ANY_ENCODER, matters=True)
     images: str | None = setting(None, "Folder that is searched.", matters=True)
     top: int = setting(
         10, "How many are shown for a query.", AT_LEAST_1, matters=True

@@ -104,5 +104,5 @@ def nearest_images(representations, count=NEIGHBORS):
     # Without an argument, `kneighbors` leaves each image itself out.
     search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(x)
     distances, positions = search.kneighbors()
-    # Of unit vectors, |a - b|^2 is 2 - 2 cos.
+    # The |a - b|^2 of unit vectors is 2 - 2 cos.
     return positions, np.clip(1 - distances**2 / 2, -1, 1)
