@@ -52,7 +52,7 @@ def main(argv=None):
     """The command; returns its exit status."""
     options = options_of(
         argv,
-        "benchmarks.evidence",
+        "evidence",
         __doc__,
         output="folder of the checkpoints and the wrong answers",
     )
