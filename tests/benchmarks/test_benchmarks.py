@@ -192,6 +192,8 @@ def test_training_step_reports_every_case(monkeypatch, tmp_path, capsys):
     def measure(call, name):
         if call.startswith("measure_memory"):
             return {"median_s": 0.5, "extra_mb": 70.0}
+        if call.startswith("measure_variants"):
+            return {n: {"median_s": 0.2} for n in training_step.VARIANTS}
         medians = dict.fromkeys(training_step.OBJECTIVES, 0.1)
         medians["supcon"] = 0.104
         return {name: {"median_s": value} for name, value in medians.items()}
@@ -203,11 +205,12 @@ def test_training_step_reports_every_case(monkeypatch, tmp_path, capsys):
     images = {str(count) for count in training_step.IMAGES}
     assert set(report["steps"]) == images
     assert set(report["memory"]) == set(training_step.MEMORY)
+    assert set(report["variants"]) == set(training_step.VARIANTS)
     out = capsys.readouterr().out
     assert "104 ms  supcon / it  1.00" in out
     assert "100 ms  supcon / it  1.04" in out
     assert "measured 1.04: PASS" in out
-    for name in training_step.MEMORY:
+    for name in (*training_step.MEMORY, *training_step.VARIANTS):
         assert name in out
 
 
