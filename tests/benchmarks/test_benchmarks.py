@@ -5,7 +5,6 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from benchmarks import (
@@ -15,7 +14,6 @@ from benchmarks import (
     loss,
     loss_cases,
     nearest_neighbors,
-    probe,
     small_batches,
     training_step,
 )
@@ -356,23 +354,3 @@ def test_wrong_arguments_of_nearest_neighbors_are_refused(argument):
     with pytest.raises(SystemExit) as error:
         nearest_neighbors.main([argument])
     assert error.value.code == 2
-
-
-def test_the_probe_is_judged_by_its_time_and_by_the_other_objective():
-    rows = [
-        {"way": way, "on_cores": 61.0, "objective": 10.0, "top_1_accuracy": 0.5}
-        for way in ("scikit-learn", "supcon_tf")
-    ]
-    report = {"machine": {"cores": 2}, "images": 9, "rows": rows}
-    last = probe.table(report).splitlines()[-2:]
-    assert last[0].endswith("<= 60, measured 61: 1 over")
-    assert last[1].endswith("measured 1: PASS")
-
-
-def test_the_objective_of_the_probe_is_that_of_its_equation():
-    x, ids = np.array([[1.0], [2.0]]), np.array([0, 1])
-    kernel, bias = np.array([[0.0, 2.0]]), np.array([0.5, -0.5])
-    odds = np.exp([2 * 1 - 1, 2 * 2 - 1])
-    errors = np.log(1 + odds[0]) + np.log(1 + 1 / odds[1])
-    value = probe._objective(x, ids, kernel, bias)
-    assert value == pytest.approx(errors + 2.0)
