@@ -6,11 +6,11 @@ import time
 
 import keras
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from supcon_tf.data.splits import split_labels
 from supcon_tf.evaluation.encode import batches_for, encode_all
-from supcon_tf.evaluation.linear.softmax_regression import softmax_regression
 from supcon_tf.labels import as_names
 from supcon_tf.metrics.accuracy import ABSENT
 from supcon_tf.models.linear_classifier import LinearClassifier
@@ -31,9 +31,9 @@ def fit_linear_classifier(
 ):
     """Fits a dense layer to the representations of a frozen encoder.
 
-    The images are encoded once and not augmented. The dense layer is a softmax
-    regression (L-BFGS), which has one optimum and needs no learning rate. It
-    minimises
+    The images are encoded once and not augmented. The dense layer is
+    scikit-learn's logistic regression (L-BFGS), which has one optimum and needs
+    no learning rate. It minimises
 
         sum of the images' cross-entropies + l2 * |kernel|^2 / 2
 
@@ -157,19 +157,22 @@ def _fit(
 def _fit_dense(features, labels, num_classes, l2, max_iterations):
     """Returns kernel `[R, C]` and bias `[C]` of softmax regression."""
     scaler = StandardScaler().fit(features)
-    present, ids = np.unique(labels, return_inverse=True)
-    coefficients, intercepts = softmax_regression(
-        scaler.transform(features),
-        ids,
-        num_classes=len(present),
-        l2=l2,
-        max_iterations=max_iterations,
-    )
+    # For two classes, scikit-learn fits one vector w. Our kernel has two
+    # columns, -w / 2 and w / 2, so that |kernel|^2 = |w|^2 / 2. Scikit-learn
+    # adds |w|^2 / 2 to C times the cross-entropy, hence C = 2 / l2.
+    num_present = len(np.unique(labels))
+    strength = l2 / 2 if num_present == 2 else l2
+    regression = LogisticRegression(C=1 / strength, max_iter=max_iterations)
+    regression.fit(scaler.transform(features), labels)
+    coefficients, intercepts = regression.coef_, regression.intercept_
+    if num_present == 2:
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercepts = np.concatenate([-intercepts, intercepts]) / 2
     kernel = np.zeros((features.shape[1], num_classes))
     # A class without training images must never be the answer.
     bias = np.full(num_classes, ABSENT)
-    kernel[:, present] = coefficients / scaler.scale_[:, None]
-    bias[present] = intercepts
+    kernel[:, regression.classes_] = coefficients.T / scaler.scale_[:, None]
+    bias[regression.classes_] = intercepts
     bias -= scaler.mean_ @ kernel
     return [kernel.astype(np.float32), bias.astype(np.float32)]
 
