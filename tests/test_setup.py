@@ -20,7 +20,12 @@ COMMANDS = (
     *("pretrain", "linear-eval", "evaluate", "sweep", "hub-export"),
     *("photos", "images", "embed", "search", "predict"),
 )
-DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "absl": "absl-py",
+    "faiss": "faiss-cpu",
+    "sklearn": "scikit-learn",
+}
 
 
 def required(extra=None):
