@@ -111,6 +111,8 @@ def test_every_flag_of_the_pages_is_a_flag():
         known |= {f"no{field.name}" for field in fields if field.type is bool}
     known |= {"torch_python"}  # of a benchmark
     known |= {"logdir"}  # of tensorboard
+    known |= {"no"}  # of pip: --no-deps
+    known |= {"xla_force_host_platform_device_count"}  # of XLA
     known |= {"json"}  # of supcon-images
     guides = [ROOT / "README.md", *(DOCS / "guides").glob("*.md")]
     pages = "".join(page.read_text() for page in guides)
