@@ -109,7 +109,9 @@ def test_metrics_of_keras_are_refused_for_projections(metric):
 
 
 @pytest.mark.parametrize(
-    "loss", [keras.losses.MeanSquaredError(), AdditiveMarginLoss()], ids=str
+    "loss",
+    [keras.losses.MeanSquaredError(), AdditiveMarginLoss()],
+    ids=lambda loss: type(loss).__name__,
 )
 def test_losses_of_scores_are_refused_for_projections(loss):
     model = SupConModel(small_encoder())
