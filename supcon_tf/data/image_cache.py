@@ -99,6 +99,7 @@ def with_small_copies(sources, folder, *, side, max_bytes, max_pixels=None):
       OSError: if the folder cannot be read or written to.
 
     Example:
+      >>> from PIL import Image
       >>> Image.new("RGB", (400, 300)).save("photograph.png")
       >>> source = LabelledImages(
       ...     np.array(["photograph.png"]), np.array([0]), ("cat",),

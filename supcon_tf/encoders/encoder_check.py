@@ -12,7 +12,9 @@ _KERAS_2 = ("tf_keras", "tensorflow_hub", "tensorflow.python")
 _DIVIDES = 1 / 20
 
 
-def check_encoder(encoder, name="encoder", *, has_rows=True):
+def check_encoder(
+    encoder, name="encoder", *, has_rows=True, may_classify=False
+):
     """Refuses what is no encoder, and says how it becomes one.
 
     What a model that is not functional returns is known only when it is called:
@@ -23,6 +25,8 @@ def check_encoder(encoder, name="encoder", *, has_rows=True):
       name: of the argument.
       has_rows: whether it must return `[B, R]`. With False one tensor of any
         shape will do.
+      may_classify: whether it may be a `LinearClassifier`, whose scores are
+        wanted.
 
     Raises:
       ValueError: if it is no Keras 3 model or layer from one tensor `[B, ...]`
@@ -36,6 +40,10 @@ def check_encoder(encoder, name="encoder", *, has_rows=True):
       ValueError: `encoder` must return representations [B, R]: ...
     """
     found = _what_else(encoder)
+    if not found and not may_classify and hasattr(encoder, "class_names"):
+        found = (
+            f"a {type(encoder).__name__}, whose encoder is classifier.encoder"
+        )
     if found:
         raise ValueError(
             f"`{name}` must be a Keras 3 model or layer, from images [B, ...] "
@@ -132,10 +140,6 @@ def _what_else(encoder):
         return (
             f"a {type(encoder).__name__}, whose encoder is "
             "model.representation_model()"
-        )
-    if hasattr(encoder, "class_names"):
-        return (
-            f"a {type(encoder).__name__}, whose encoder is classifier.encoder"
         )
     if isinstance(encoder, keras.layers.TFSMLayer):
         return (

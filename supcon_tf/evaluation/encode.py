@@ -66,13 +66,15 @@ def encode_all(
     return np.concatenate(features), np.concatenate(labels)
 
 
-def encode_function(encoder, *, batch_size):
+def encode_function(encoder, *, batch_size, may_classify=False):
     """Makes a function that encodes a batch on all replicas of the encoder.
 
     Args:
       encoder: as in `encode_all`. It runs in inference mode, so that no weight
         and no moving average changes.
       batch_size: int >= 1, the largest number of images in a batch.
+      may_classify: whether it may be a `LinearClassifier`, of which the
+        function then returns the scores. False by default.
 
     Returns:
       A function, images `[b, H, W, C]` -> `[b, R]` float32 array. It raises a
@@ -82,7 +84,7 @@ def encode_function(encoder, *, batch_size):
       >>> encode_function(encoder, batch_size=8)(images).shape
       (8, 8)
     """
-    check_encoder(encoder)
+    check_encoder(encoder, may_classify=may_classify)
     if not isinstance(encoder, keras.Model):  # a layer
         encoder = keras.Sequential([encoder])
     # Keras models have this attribute only on TensorFlow.

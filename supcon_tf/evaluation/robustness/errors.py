@@ -121,7 +121,9 @@ def wrong_answers(
     # This refuses a wrong argument before the first image is read.
     for kind, severity in variants[1:]:
         corrupted(np.zeros((0, 2, 2, 3), np.uint8), kind, severity, seed=seed)
-    predict = encode_function(classifier, batch_size=BATCH_SIZE)
+    predict = encode_function(
+        classifier, batch_size=BATCH_SIZE, may_classify=True
+    )
     test = checked(test)
     wrong = {variant: [] for variant in variants}
     num_images = 0

@@ -94,7 +94,9 @@ def published_wrong_answers(
     datasets = published_corruptions(
         name, kinds=kinds, severities=severities, data_dir=data_dir
     )
-    predict = encode_function(classifier, batch_size=BATCH_SIZE)
+    predict = encode_function(
+        classifier, batch_size=BATCH_SIZE, may_classify=True
+    )
     wrong = {}
     bar = tqdm(datasets.items(), desc="corrupted", unit="set", disable=None)
     for variant, dataset in bar:
