@@ -61,22 +61,43 @@ def loss_weights_of(model):
     return model._compile_config.config["loss_weights"]
 
 
-def with_automatic_jit(model, config):
-    """What a model was compiled with, without the backend's own decision.
+def for_any_backend(model, config):
+    """What a model was compiled with, as any backend can read it.
 
     Keras writes what `jit_compile="auto"` became: True on JAX, with which
-    PyTorch then compiles each function of the model for minutes.
+    PyTorch then compiles each function of the model for minutes. And on PyTorch
+    it writes the module of its own optimizers, which the others cannot import.
 
     Args:
       model: `keras.Model`.
       config: what `get_compile_config` returns.
 
     Returns:
-      The config, with `jit_compile="auto"` where that is the same here.
+      The config, with `jit_compile="auto"` where that is the same here, and
+      with the public module of the optimizer.
     """
-    if config and config["jit_compile"] == model._resolve_auto_jit_compile():
-        return {**config, "jit_compile": "auto"}
+    if not config:
+        return config
+    config = _with_public_optimizers(config)
+    if config["jit_compile"] == model._resolve_auto_jit_compile():
+        config["jit_compile"] = "auto"
     return config
+
+
+def _with_public_optimizers(config):
+    """The dict with `keras.optimizers` for PyTorch's, at any depth."""
+    config = {
+        key: _with_public_optimizers(value)
+        if isinstance(value, dict)
+        else value
+        for key, value in config.items()
+    }
+    if str(config.get("module")).startswith(_TORCH_OPTIMIZERS):
+        config |= {"module": "keras.optimizers", "registered_name": None}
+    return config
+
+
+_TORCH_OPTIMIZERS = "keras.src.backend.torch.optimizers."
 
 
 def metrics_of(model):

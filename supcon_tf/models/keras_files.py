@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from supcon_tf.frameworks.keras_internals import with_automatic_jit
+from supcon_tf.frameworks.keras_internals import for_any_backend
 
 
 class KerasFiles:
@@ -38,5 +38,5 @@ class KerasFiles:
         return super().save(filepath, *args, **kwargs)
 
     def get_compile_config(self) -> dict[str, Any]:
-        """As in Keras, with the `jit_compile` of whoever loads the model."""
-        return with_automatic_jit(self, super().get_compile_config())
+        """As in Keras, in a form that every backend can read."""
+        return for_any_backend(self, super().get_compile_config())

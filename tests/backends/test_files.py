@@ -48,6 +48,8 @@ def test_a_file_leaves_it_to_each_backend_how_a_step_is_compiled(tmp_path):
     """JAX's own choice, True, would cost PyTorch ten minutes of compiling."""
     model = compiled("plain")
     model.save(tmp_path / "model.keras")
-    assert model.get_compile_config()["jit_compile"] == "auto"
+    config = model.get_compile_config()
+    assert config["jit_compile"] == "auto"
+    assert config["optimizer"]["module"] == "keras.optimizers"
     again = keras.models.load_model(tmp_path / "model.keras")
     assert again.jit_compile == model.jit_compile

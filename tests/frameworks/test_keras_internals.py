@@ -55,27 +55,36 @@ def test_clear_losses_has_no_public_way():
     assert public(keras.Layer, "clear") == []
 
 
-def test_with_automatic_jit_has_no_public_way():
-    """Keras writes what "auto" became, and True where it is asked for."""
+@pytest.mark.parametrize("asked", ["auto", True, False])
+def test_for_any_backend_has_no_public_way_to_say_auto(asked):
+    """Keras writes what "auto" became, not that it was asked for."""
     model = nested()
-    for asked in ("auto", True, False):
-        model.compile("sgd", "mse", jit_compile=asked)
-        written = model.get_compile_config()
-        assert written["jit_compile"] in (True, False)
-        found = keras_internals.with_automatic_jit(model, written)
-        if asked == "auto":
-            assert found["jit_compile"] == "auto"
-        kept = {k: v for k, v in found.items() if k != "jit_compile"}
-        assert kept.items() <= written.items()
-    both = {
-        value: keras_internals.with_automatic_jit(model, {"jit_compile": value})
-        for value in (True, False)
+    model.compile("sgd", "mse", jit_compile="auto")
+    became = model.get_compile_config()["jit_compile"]
+    assert became in (True, False)
+    model.compile("sgd", "mse", jit_compile=asked)
+    written = model.get_compile_config()
+    found = keras_internals.for_any_backend(model, written)
+    expected = "auto" if written["jit_compile"] == became else asked
+    assert found == written | {"jit_compile": expected}
+
+
+def test_optimizers_of_pytorch_are_written_as_those_of_keras():
+    inner = {
+        "module": "keras.src.backend.torch.optimizers.torch_sgd",
+        "class_name": "SGD",
+        "registered_name": "SGD",
+        "config": {"momentum": 0.5},
     }
-    assert {x["jit_compile"] for x in both.values()} in (
-        {"auto", True},
-        {"auto", False},
+    outer = {"module": "keras.optimizers", "config": {"inner": inner}}
+    found = keras_internals.for_any_backend(
+        nested(), {"optimizer": outer, "jit_compile": None}
     )
-    assert keras_internals.with_automatic_jit(model, {}) == {}
+    assert found["optimizer"]["config"]["inner"] == inner | {
+        "module": "keras.optimizers",
+        "registered_name": None,
+    }
+    assert keras_internals.for_any_backend(nested(), {}) == {}
 
 
 def test_an_optimizer_knows_the_place_of_a_variable():
