@@ -162,6 +162,7 @@ def test_images_of_many_sizes_are_brought_to_one_first():
     )
 
 
+@pytest.mark.slow
 def test_other_draws_of_keras_and_tensorflow_are_as_before():
     augmentation = from_keras(layers.RandomFlip())
     generator = keras.random.SeedGenerator(3)

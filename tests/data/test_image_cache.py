@@ -195,6 +195,7 @@ def test_copies_need_no_right_to_write_where_none_is_missing(tmp_path):
     assert "0 new" in line and not (tmp_path / "copies" / ".lock").exists()
 
 
+@pytest.mark.slow
 def test_kill_minus_9_leaves_what_the_same_call_repairs(tmp_path):
     paths = [write(tmp_path / "photos" / f"{i}.jpg", i) for i in range(3)]
     folder = tmp_path / "disk" / "copies"

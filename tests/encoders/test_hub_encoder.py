@@ -112,6 +112,7 @@ def test_fine_tuning_equals_that_of_the_exported_encoder(handle):
         np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_frozen_it_stays_as_it_is_in_training_mode_too(handle):
     layer = HubEncoder(handle, trainable=False)
     before = layer.get_weights()

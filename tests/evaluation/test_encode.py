@@ -28,6 +28,7 @@ def test_all_images_are_encoded_in_order():
     np.testing.assert_array_equal(same_labels, labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [200.0, -1.0, np.nan], ids=str)
 @pytest.mark.parametrize("sides", [(4, 4), (None, None)], ids=str)
 def test_a_late_batch_out_of_range_is_refused_as_a_first_one(sides, bad):

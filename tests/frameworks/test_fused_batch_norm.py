@@ -65,7 +65,9 @@ def assert_close(first, second, rtol, atol):
         {"synchronized": True},
     ],
 )
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_a_step_is_that_of_keras(options, jit_compile):
     ours, kerass = made(True, **options), made(False, **options)
     assert "FusedBatchNormV3" in operations(ours)
@@ -126,6 +128,7 @@ def test_a_subclass_keeps_its_own_call():
     np.testing.assert_array_equal(layer(MAPS, training=True), 2 * MAPS)
 
 
+@pytest.mark.slow
 def test_evaluation_and_files_are_those_of_keras(tmp_path):
     encoder = resnet18((8, 8, 3), width=1 / 16)
     model = SupConModel(encoder)

@@ -112,6 +112,7 @@ def test_loaded_features_equal_the_encoders(encoder, loaded, batch, size):
     np.testing.assert_allclose(features, encoder(images), **CLOSE)
 
 
+@pytest.mark.slow
 def test_uint8_images_give_the_features_of_their_float_images(encoder, loaded):
     expected = encoder(make_images())
     received = loaded(make_images(dtype="uint8"))

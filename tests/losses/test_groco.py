@@ -70,6 +70,7 @@ def in_all_orders(z, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "options", "value", "slopes", "norm"),
     [

@@ -259,6 +259,7 @@ def test_each_batch_of_a_generator_is_checked():
         model.fit(batches(255), verbose=0)
 
 
+@pytest.mark.slow
 def test_a_batch_of_a_generator_is_refused_without_the_lines_of_a_graph():
     model = SupConModel(small_encoder())
     model.compile(loss=SupConLoss())
@@ -317,6 +318,7 @@ def test_a_single_label_is_refused_in_one_line():
             method(X, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [0, -1, 2.5])
 def test_a_number_of_steps_that_is_none_is_refused(steps):
     """With 0 an endless Dataset trained for ever."""

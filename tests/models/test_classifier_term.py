@@ -106,6 +106,7 @@ def test_a_loss_of_ids_or_of_probabilities_is_refused(loss):
             model.fit(images(4, 2, 4, 4, 3), np.arange(4), verbose=0)
 
 
+@pytest.mark.slow
 def test_labels_of_another_rank_are_taken_by_the_same_model():
     """TensorFlow made one graph for both, of labels of unknown rank."""
     model, x = compiled("classification"), images(5, 2, 4, 4, 3)

@@ -163,6 +163,7 @@ def test_small_views_of_which_the_encoder_leaves_nothing_are_refused():
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_small_views_need_a_views_axis():
     x = two_sizes()
     with pytest.raises(ValueError, match="must take images of any size"):

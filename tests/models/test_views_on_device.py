@@ -105,6 +105,7 @@ def test_a_tf_dataset_of_numbers_is_fitted_and_evaluated():
     assert np.isfinite(logs["loss"])
 
 
+@pytest.mark.slow
 def test_numbered_images_are_evaluated_and_predicted_once():
     views = some_views()
     model = contrastive(views)
@@ -127,6 +128,7 @@ def test_two_replicas_make_the_views_of_one(two_replicas):
     assert_same_weights(two, one)
 
 
+@pytest.mark.slow
 def test_a_classifier_and_a_joint_model_make_views_too():
     views = some_views()
     batches = views.batches(IMAGES, np.eye(2)[LABELS], batch_size=7)
@@ -144,6 +146,7 @@ def test_a_classifier_and_a_joint_model_make_views_too():
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_small_views_are_made_too():
     views = some_views(small_views=1, small_view_size=3)
     encoder = keras.Sequential(

@@ -413,6 +413,7 @@ def test_an_extended_run_that_was_stopped_is_not_taken_for_finished(
         assert [r["epoch"] for r in csv.DictReader(file)] == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_with_a_damaged_encoder_is_one_line(
     finished, tmp_path, capsys
 ):

@@ -21,6 +21,7 @@ def some_views(name="crop_flip", **more):
     return DeviceViews(name, num_views=2, image_size=8, seed=5, **more)
 
 
+@pytest.mark.slow
 def test_a_view_depends_on_seed_and_number_alone():
     views = some_views("simclr")
     all_views = np.asarray(views(IMAGES, np.arange(12)))

@@ -141,6 +141,7 @@ def test_it_compiles_under_xla(bound):
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 def test_no_array_of_all_pairs_is_in_the_graph():
     size = 4096
 

@@ -19,6 +19,7 @@ def test_up_to_30_classes_have_a_pair_each_and_the_smallest_beyond_are_grey():
     assert len(markers) == 34
 
 
+@pytest.mark.slow
 def test_maps_share_their_images_and_their_filter():
     maps = [{"PCA": X[:, :2]}, {"t-SNE": X[:, 2:], "PCA": X[:, 1:3]}]
     first, second = plots.embedding_maps(maps, ["red"] * 12, ["circle"] * 12)
