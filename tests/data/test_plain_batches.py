@@ -19,6 +19,7 @@ def pixels(*shape, dtype="uint8"):
     return (images / 255).astype(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("shape", [(5, 20, 31, 3), (5, 9, 12, 1)])
 @pytest.mark.parametrize("size", [None, 12, (15, 10)])

@@ -616,6 +616,7 @@ def test_small_views_without_labels_are_still_one_input_of_fit():
     assert set(data.element_spec) == {"views", "small_views"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -75,6 +75,7 @@ NONE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NONE)
 def test_what_is_no_encoder_is_refused_with_a_way_to_one(name, tmp_path):
     make, message = NONE[name]

@@ -130,6 +130,7 @@ def test_after_a_failure_everything_is_as_it_was(tmp_path, monkeypatch):
     assert {p.name for p in tmp_path.iterdir()} == {"out", "out.md"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_there", [False, True])
 def test_a_killed_export_is_repeated_by_the_same_command(is_there, tmp_path):
     """A card without its folder must not stop the command that wrote it."""

@@ -44,6 +44,7 @@ def test_other_labels_are_refused(kind, labels):
         model.compute_loss(None, labels, model(images(5, 1, 4, 4, 3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize(
     ("labels", "first"),

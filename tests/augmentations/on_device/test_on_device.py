@@ -196,6 +196,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, options, channels, size", CASES)
 def test_the_same_seeds_make_the_views_of_the_host(
     name, options, channels, size
