@@ -22,7 +22,7 @@ from supcon_tf.files import (
 _RECORD = "moves.json"
 _REPLACED = "replaced"
 
-# What a folder for Hugging Face holds: Keras' files, the card, the SavedModel.
+# A folder for Hugging Face holds Keras' files, the card and the SavedModel.
 _HUGGING_FACE = {
     "README.md", "config.json", "metadata.json", "model.weights.h5",
     "assets", "saved_model",

@@ -148,8 +148,8 @@ def run_command(
 ):
     """Runs a command: parses, prepares, runs.
 
-    What is wrong with the input comes out while it prepares, as one line on
-    stderr; a mistake of ours keeps its traceback. A `RunStoppedError` is one
+    It refuses wrong input while it prepares, by one line on stderr; a mistake
+    of ours keeps its traceback. A `RunStoppedError` is one
     line, too, also of the run: it is no mistake in the input, and has another
     status.
 

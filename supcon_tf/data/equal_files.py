@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from supcon_tf.data.left_out import some_of
 
-# What two equal files say, the gravest first.
+# Two equal files are one of these, the gravest first.
 LEAK = "in the training and in the test part, a leak"
 WRONG_LABEL = "in two classes, of which one must be wrong"
 COPY = "twice in a class"

@@ -10,7 +10,7 @@ from supcon_tf.data.file_kinds import special_kind
 from supcon_tf.data.left_out import LeftOut
 from supcon_tf.data.photograph_files import printable
 
-# What systems put into folders, beside names that begin with a point.
+# Systems put these into folders, beside names that begin with a point.
 _OF_SYSTEMS = {
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir",
     "$recycle.bin", "system volume information",

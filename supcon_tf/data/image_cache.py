@@ -240,7 +240,7 @@ def _reading(source, small):
 
 
 def _line(folder, side, copies, new, others):
-    """What is read, and from where."""
+    """Says what is read, and from where, in a line."""
     megabytes = sum(path.stat().st_size for path in copies.values()) / 1e6
     copied = count_of(len(copies), "copy").replace("copys", "copies")
     line = (

@@ -15,7 +15,7 @@ from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.errors import NeedsTensorFlowError
 from supcon_tf.evaluation import encode_all
 from supcon_tf.evaluation.linear.training import train_linear_classifier
-from supcon_tf.evaluation.robustness.errors import corruption_errors
+from supcon_tf.evaluation.robustness.errors import wrong_answers
 from supcon_tf.photographs.similarity_head import augmented_features
 from supcon_tf.pretrain import main as pretrain
 
@@ -63,7 +63,7 @@ REFUSED = {
         lambda: supcon_tf.load_dataset("cifar10")
     ),
     "Measuring errors on corrupted images needs TensorFlow as backend: ": (
-        lambda: corruption_errors(
+        lambda: wrong_answers(
             small_encoder(), (IMAGES, LABELS), image_size=4
         )
     ),

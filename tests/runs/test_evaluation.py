@@ -19,8 +19,9 @@ from supcon_tf.evaluation import classification_accuracy, linear_probe
 from supcon_tf.evaluation.measures import measure
 from supcon_tf.evaluation.report.files import titles_of
 from supcon_tf.evaluation.robustness.errors import (
-    corruption_errors,
+    error_shares,
     mean_corruption_error,
+    wrong_answers,
 )
 from supcon_tf.evaluation.robustness.published import PUBLISHED
 from supcon_tf.files import only_writer
@@ -99,7 +100,7 @@ def test_the_results_are_those_of_the_functions(config, results, data, workdir):
         accuracy = classification_accuracy(probe, test)["top_1_accuracy"]
         top_1 = found["linear_probe"]["top_1_accuracy"]
         assert top_1 == pytest.approx(accuracy)  # the one in float32
-        clean, of_kinds = corruption_errors(
+        wrong = wrong_answers(
             probe,
             test,
             image_size=8,
@@ -107,6 +108,7 @@ def test_the_results_are_those_of_the_functions(config, results, data, workdir):
             severities=(1, 5),
             seed=3,
         )
+        clean, of_kinds = error_shares(wrong)
         assert found["corruption"]["clean_error"] == clean
         assert clean == pytest.approx(1 - accuracy)
         assert found["corruption"]["errors"] == {

@@ -38,7 +38,7 @@ def uniform(seeds, draw, count):
     """
     start = zlib.crc32(draw.encode()) * _GOLDEN & _MASK
     steps = [_words(i * _GOLDEN & _MASK) for i in range(1, count + 1)]
-    # What the three rounds add to the state, [B, count] in the last of them.
+    # The three rounds add these to the state, [B, count] in the last of them.
     nothing = ops.zeros(count, "int32")
     first, second = (
         (seeds[:, i : i + 1] + nothing, seeds[:, i + 1 : i + 2] + nothing)

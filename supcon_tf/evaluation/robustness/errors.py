@@ -20,7 +20,7 @@ CLEAN = (None, 0)  # the key of images that are not corrupted
 _ROUNDING = 1e-9
 
 
-def corruption_errors(
+def wrong_answers(
     classifier,
     test,
     *,
@@ -30,7 +30,7 @@ def corruption_errors(
     seed=0,
     crop=augmentations.center_crop,
 ):
-    """Computes the top-1 errors of a classifier on corrupted test images.
+    """Finds which corrupted test images a classifier gets wrong.
 
     The images are corrupted in the size that they have in the data set, and
     then brought to the classifier's size by a crop, as those of CIFAR-10-C are.
@@ -50,59 +50,11 @@ def corruption_errors(
         by default.
 
     Returns:
-      The error on the images as they are, a Python float in [0, 1], and a dict
-      of each kind to a tuple of errors, one for each severity.
-
-    Raises:
-      ValueError: if a kind or severity does not exist, or images are not uint8.
-
-    Example:
-      >>> clean_error, errors = corruption_errors(
-      ...     linear_probe(encoder, train, verbose=0), test, image_size=32,
-      ...     kinds=("shot_noise", "pixelate"), severities=(1, 5)
-      ... )
-      >>> {kind: len(of_kind) for kind, of_kind in errors.items()}
-      {'shot_noise': 2, 'pixelate': 2}
-    """
-    wrong = wrong_answers(
-        classifier,
-        test,
-        image_size=image_size,
-        kinds=kinds,
-        severities=severities,
-        seed=seed,
-        crop=crop,
-    )
-    return error_shares(wrong)
-
-
-def wrong_answers(
-    classifier,
-    test,
-    *,
-    image_size,
-    kinds=tuple(CORRUPTIONS),
-    severities=SEVERITIES,
-    seed=0,
-    crop=augmentations.center_crop,
-):
-    """Finds which corrupted test images a classifier gets wrong.
-
-    Args:
-      classifier: as in `corruption_errors`, like the rest.
-      test: as there.
-      image_size: as there.
-      kinds: as there.
-      severities: as there.
-      seed: as there.
-      crop: as there.
-
-    Returns:
       A dict of (kind, severity) to `[n]` bools, in the order of the images.
       Those of the images as they are have the key `CLEAN`.
 
     Raises:
-      ValueError: as in `corruption_errors`.
+      ValueError: if a kind or severity does not exist, or images are not uint8.
 
     Example:
       >>> wrong = wrong_answers(
@@ -155,10 +107,19 @@ def wrong_answers(
 
 
 def error_shares(wrong):
-    """Returns the clean error, and the errors of each kind by severity.
+    """Computes the top-1 errors from the wrong answers.
 
-    `wrong` is what `wrong_answers` returned; the result is that of
-    `corruption_errors`.
+    Args:
+      wrong: dict, as `wrong_answers` returns it.
+
+    Returns:
+      The error on the images as they are, a Python float in [0, 1], and a dict
+      of each kind to a tuple of errors, one for each severity.
+
+    Example:
+      >>> error_shares({CLEAN: np.array([True, False]),
+      ...               ("fog", 1): np.array([True, True])})
+      (0.5, {'fog': (1.0,)})
     """
     errors = {}
     for (kind, _), is_wrong in wrong.items():

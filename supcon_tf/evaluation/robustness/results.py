@@ -29,7 +29,7 @@ def corruption_results(
     """Returns a classifier's errors on corrupted images, and which they are.
 
     `published` is None, or the name of the data set whose published images
-    replace those made here. The others are as in `corruption_errors`.
+    replace those made here. The others are as in `wrong_answers`.
 
     The errors are a dict; which they are is one as from `wrong_answers`.
     """

@@ -13,11 +13,17 @@ from supcon_tf.corruptions import CORRUPTIONS, corrupted
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.evaluation.robustness.errors import (
-    corruption_errors,
+    error_shares,
     mean_corruption_error,
     relative_mean_corruption_error,
     standard_error_of_mce,
+    wrong_answers,
 )
+
+
+def corruption_errors(*arguments, **options):
+    """The clean error, and the others by kind."""
+    return error_shares(wrong_answers(*arguments, **options))
 
 
 def test_the_errors_of_a_classifier_by_brightness_are_those_by_hand():

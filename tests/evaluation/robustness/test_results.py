@@ -8,8 +8,9 @@ from small_models import dark_classifier, grey_images
 
 from supcon_tf import LabelledImages
 from supcon_tf.evaluation.robustness.errors import (
-    corruption_errors,
+    error_shares,
     standard_error_of_mce,
+    wrong_answers,
 )
 from supcon_tf.evaluation.robustness.results import (
     corruption_results,
@@ -26,7 +27,8 @@ def test_the_errors_are_listed_with_their_mean():
         "severities": (1, 3),
     }
     results, wrong = corruption_results(dark_classifier(), TEST, **arguments)
-    clean, errors = corruption_errors(dark_classifier(), TEST, **arguments)
+    again = wrong_answers(dark_classifier(), TEST, **arguments)
+    clean, errors = error_shares(again)
     assert results["clean_error"] == clean == 0.25
     assert results["errors"] == {k: list(v) for k, v in errors.items()}
     assert results["errors"]["brightness"] == [0.25, 0.5]
