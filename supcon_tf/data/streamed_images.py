@@ -7,6 +7,7 @@ import numpy as np
 
 from supcon_tf.data.labelled_images import noisy_labels
 from supcon_tf.data.orders import permutation
+from supcon_tf.data.pipelines import parallel_calls
 from supcon_tf.frameworks.backends import tf
 
 # The number of files that are read at the same time, a record of each in turn.
@@ -133,7 +134,7 @@ class StreamedImages:
             records = files.interleave(
                 _records,
                 cycle_length=_OPEN_FILES,
-                num_parallel_calls=tf.data.AUTOTUNE,
+                num_parallel_calls=min(parallel_calls(), _OPEN_FILES),
                 deterministic=True,
             )
             windows = records.batch(_WINDOW).prefetch(1).enumerate()

@@ -11,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.pipelines import parallel_calls
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.frameworks.backends import check_tensorflow, tf
 from supcon_tf.frameworks.extras import check_extra
@@ -271,7 +272,7 @@ def _has_labels(stream):
 
 def _in_memory(stream, load, read):
     """Reads a stream into `LabelledImages`; `load` makes `(image, label)`."""
-    dataset = stream.in_order().map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = stream.in_order().map(load, num_parallel_calls=parallel_calls())
     images, labels = (
         np.concatenate(part)
         for part in zip(*dataset.batch(256).as_numpy_iterator(), strict=True)

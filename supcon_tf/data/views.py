@@ -14,6 +14,7 @@ from supcon_tf.augmentations.small_views import (
     small_augmentation,
 )
 from supcon_tf.data.orders import balanced_order, shuffled_order
+from supcon_tf.data.pipelines import parallel_calls, prefetched
 from supcon_tf.data.plain_batches import PlainBatches, padding_of
 from supcon_tf.data.sources import (
     check_first_images,
@@ -155,7 +156,7 @@ def view_batches(
 
     rows = batch_size // num_shards
     own = {"rows": _rows(rows, shard), "first_epoch": first_epoch}
-    parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+    parallel = {"num_parallel_calls": parallel_calls(), "deterministic": True}
     if is_stream:
         _refuse_balance(samples_per_class)
         dataset = source.epochs(batch_size=batch_size, seed=seed, **own)
@@ -244,7 +245,7 @@ def numbered_batches(
         return (x, labels) if has_labels else x
 
     dataset = dataset.map(numbered).rebatch(rows, drop_remainder=True).repeat()
-    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    dataset = prefetched(dataset)
     dataset.steps_per_epoch = size // batch_size
     mark_as_checked(dataset)
     return dataset
@@ -322,14 +323,14 @@ def image_batches(source, *, image_size, batch_size=256, augmentation=None):
         images, _ = of_batch(to_image(image), label)
         return images[0], label
 
-    parallel = {"num_parallel_calls": tf.data.AUTOTUNE}
+    parallel = {"num_parallel_calls": parallel_calls()}
     if is_batched:
         dataset = dataset.batch(batch_size)
         dataset = _mapped(dataset, of_batch, augmentation, **parallel)
     else:
         dataset = _mapped(dataset, of_one, augmentation, **parallel)
         dataset = dataset.batch(batch_size)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return prefetched(dataset)
 
 
 def _plain_batches(source, augmentation, image_size, batch_size):
@@ -406,14 +407,8 @@ def _mapped(dataset, function, augmentation, **parallel):
 
 
 def _finished(dataset, augmentation, steps_per_epoch):
-    """Prefetches, with one thread for each of the many parallel map calls.
-
-    With more threads, the calls wait for each other: views of 224 pixels took
-    twice the time. The models read the attributes that are set here.
-    """
-    options = tf.data.Options()
-    options.threading.max_intra_op_parallelism = 1
-    dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    """Prefetches, and sets the attributes that the models read."""
+    dataset = prefetched(dataset, one_thread_each=True)
     dataset.steps_per_epoch = steps_per_epoch
     if is_own_augmentation(augmentation):
         mark_as_checked(dataset)

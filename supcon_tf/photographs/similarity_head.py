@@ -14,6 +14,7 @@ from tqdm import tqdm
 from supcon_tf import augmentations
 from supcon_tf.augmentations.encoded_image import DecodedImage
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.pipelines import parallel_calls, prefetched
 from supcon_tf.data.sources import (
     checked,
     image_reader,
@@ -159,8 +160,8 @@ def _view_batches(source, pair, num_views, seed, size, batch_size):
     with tf.device("CPU"):
         numbers = tf.range(len(images), dtype=tf.int64)
         dataset = tf.data.Dataset.from_tensor_slices((images, numbers))
-    dataset = dataset.map(views, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.map(views, num_parallel_calls=parallel_calls())
+    return prefetched(dataset.batch(batch_size))
 
 
 def train_similarity_head(

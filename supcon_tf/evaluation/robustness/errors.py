@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from supcon_tf import augmentations
 from supcon_tf.corruptions import CORRUPTIONS, corrupted
+from supcon_tf.data.pipelines import parallel_calls
 from supcon_tf.data.sources import checked, image_reader
 from supcon_tf.data.streamed_images import StreamedImages
 from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
@@ -305,7 +306,7 @@ def _batches(test):
         strings = tf.data.Dataset.from_tensor_slices((test.images, test.labels))
     decoded = strings.map(
         lambda string, label: (read(string), label),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        num_parallel_calls=parallel_calls(),
     ).as_numpy_iterator()
     while batch := [
         pair for _, pair in zip(range(BATCH_SIZE), decoded, strict=False)
