@@ -240,8 +240,11 @@ def _stopped_by_signals(is_program):
         yield
         return
 
+    stopped_by = []
+
     def stop(number, frame):
         del frame
+        stopped_by.append(number)
         for other in _SIGNALS:  # a second one does not disturb the clearing
             signal.signal(other, signal.SIG_IGN)
         raise _StoppedBySignal(number)
@@ -252,6 +255,11 @@ def _stopped_by_signals(is_program):
             stack.enter_context(_ends_after(_SECONDS_TO_CLEAR))
         try:
             yield
+        except Exception as error:
+            # Compiled code on the way may report it as an error of its own.
+            if stopped_by:
+                raise _StoppedBySignal(stopped_by[0]) from error
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler or signal.SIG_DFL)

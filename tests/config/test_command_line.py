@@ -1,8 +1,10 @@
 import dataclasses
 import importlib.metadata
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from absl import flags
@@ -200,6 +202,32 @@ def test_a_signal_ends_a_command_in_one_line_without_half_a_file(
     assert len(err.splitlines()) == 1
     assert err.startswith("program: stopped. The same command goes on")
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_compiled_code_reports_as_its_own_error_is_one_line(
+    number, capsys
+):
+    def run():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(9)
+        except BaseException as error:
+            raise SystemError("returned a result with an exception") from error
+
+    values = flags.FlagValues()
+    status = run_command("program", "usage", values, lambda _: run, [])
+    assert status == 128 + number
+    err = capsys.readouterr().err
+    assert err.startswith("program: stopped.") and err.count("\n") == 1
+
+
+def test_an_error_of_ours_keeps_its_traceback():
+    def run():
+        raise SystemError("ours")
+
+    with pytest.raises(SystemError, match="ours"):
+        run_command("program", "usage", flags.FlagValues(), lambda _: run, [])
 
 
 WAITING = """
