@@ -8,9 +8,11 @@ Writes to W: config.json, encoder.keras (images in [0, 1] -> representations),
 supcon_model.keras (with the projection head; or classification_model.keras,
 with a classifier; or joint_model.keras, with both), history.csv, logs/ for
 TensorBoard, and checkpoint-*.npz, from which the same command goes on after a
-kill. On several machines, each started with its TF_CONFIG, the chief (worker 0)
-writes, and alone needs W. On JAX and PyTorch it needs --views=device, and
-writes no logs/.
+kill. With --stop_fraction also best_epoch.npz, the best weights, and, from an
+--initial_encoder, first_probe.json, what it is worth before the training. On
+several machines, each started with its TF_CONFIG, the chief (worker 0) writes,
+and alone needs W. On JAX and PyTorch it needs --views=device, and writes no
+logs/.
 """
 
 import sys

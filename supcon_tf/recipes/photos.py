@@ -4,9 +4,10 @@ Paper: none. Measured: not yet; supcon-photos, which trains no encoder, was. The
 default start is EfficientNetB0 of keras.applications, whose ImageNet weights
 are downloaded once; --initial_encoder=PATH takes another, and
 supcon_tf:cifar10_resnet18_w025 needs nothing. It trains on a CPU, too; for a
-GPU there is --precision=mixed_float16. The encoder is trained at a tenth of the
-heads' learning rate, its BatchNormalization stays as it was, each class comes
-equally often, and a tenth of the images tells when to stop.
+GPU there is --precision=mixed_float16. A linear probe on the encoder as it is
+gives a first answer before the first epoch. The encoder is trained at a tenth
+of the heads' learning rate, its BatchNormalization stays as it was, each class
+comes equally often, and a tenth of the images tells when to stop.
 
     supcon-pretrain --recipe=photos --data_dir=PATH --workdir=W
     supcon-linear-eval --workdir=W

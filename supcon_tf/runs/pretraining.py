@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,7 @@ from supcon_tf.files import (
 )
 from supcon_tf.frameworks.backends import is_tensorflow
 from supcon_tf.frameworks.extras import has_extra
+from supcon_tf.runs.first_probe import first_probe
 from supcon_tf.training.batches import (
     distributed,
     training_images,
@@ -191,6 +193,7 @@ class _Training:
             if line := self._read_copies():
                 print(line, flush=True)
             best = self.best
+            before = self._first_probe()
             if self.first_epoch == 0 and is_tensorflow():
                 write_example_views(self.first_views, workdir, self.model.views)
             watching = [best] if best else []  # first: it adds to the logs
@@ -199,7 +202,31 @@ class _Training:
                 best.restore(self.model)
             written = write_models(self.model, config, workdir)
             watched = self.watched and len(self.watched)
-            _print_last_lines(workdir, written, number, best, watched)
+            _print_last_lines(workdir, written, number, best, watched, before)
+
+    def _first_probe(self):
+        """What a trained encoder is worth before this training, or None."""
+        if self.best is None or self.config.initial_encoder is None:
+            return None
+        if self.first_epoch == 0:
+            print("First answer, from a linear probe ...", flush=True)
+        start = time.perf_counter()
+        value = first_probe(
+            self.model.representation_model(),
+            self.images,
+            self.watched,
+            self.workdir,
+            batch_size=self.config.batch_size,
+            image_size=self.config.image_size,
+        )
+        if self.first_epoch == 0 and value is not None:
+            print(
+                f"top-1 {value:.4f} on {len(self.watched)} held-out training "
+                f"images after {time.perf_counter() - start:.0f} s; the epochs "
+                "now train the encoder, too",
+                flush=True,
+            )
+        return value
 
     def _read_copies(self):
         """Reads small copies from now on, if any; returns a line about them."""
@@ -242,7 +269,7 @@ class _Training:
         synchronize_batch_norm(self.model, False)
 
 
-def _print_last_lines(workdir, written, num_images, best, num_watched):
+def _print_last_lines(workdir, written, num_images, best, num_watched, before):
     """Prints how far it came, and what comes next."""
     rows = EpochHistory(workdir / "history.csv").rows
     last = rows[-1] if rows else {}
@@ -260,6 +287,8 @@ def _print_last_lines(workdir, written, num_images, best, num_watched):
             f"top-1 {best.value:.4f} on {num_watched} held-out training images "
             f"after epoch {best.epoch}, the best one, which is kept"
         )
+        if before is not None:
+            more += f"; {before:.4f} by a linear probe before the training"
     print_last_lines(
         result,
         compared=[(collapsed, "the loss if all projections were the same")],

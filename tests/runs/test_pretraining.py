@@ -562,12 +562,14 @@ def test_a_run_ends_with_how_far_it_came_and_the_next_command(tmp_path, capsys):
         "epoch,contrastive_loss,collapsed_loss,loss\n1,6,6.2,7\n2,5.5,6.2,6\n"
     )
     best = types.SimpleNamespace(value=0.75, epoch=1)
-    pretraining._print_last_lines(workdir, ["encoder.keras"], 1000, best, 20)
+    pretraining._print_last_lines(
+        workdir, ["encoder.keras"], 1000, best, 20, 0.5
+    )
     assert capsys.readouterr().out.splitlines() == [
         "2 epochs of 1,000 images: contrastive_loss 5.5000",
         "To compare with: 6.2000, the loss if all projections were the same",
         "top-1 0.7500 on 20 held-out training images after epoch 1, the best "
-        "one, which is kept",
+        "one, which is kept; 0.5000 by a linear probe before the training",
         f"Wrote encoder.keras and history.csv to {workdir}",
         f"Next: supcon-linear-eval --workdir='{workdir}'",
     ]
