@@ -10,6 +10,7 @@ import importlib.util
 EXTRAS = {
     "bokeh": ("Bokeh", "page"),
     "faiss": ("Faiss", "faiss"),
+    "jinja2": ("Jinja", "page"),
     "keras_cv": ("KerasCV", "keras_cv"),
     "keras_hub": ("KerasHub", "keras_hub"),
     "matplotlib": ("matplotlib", "figures"),

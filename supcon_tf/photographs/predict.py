@@ -34,7 +34,7 @@ from supcon_tf.photographs.prediction import (
     Prediction,
     table,
 )
-from supcon_tf.photographs.search import checked_json, write_json
+from supcon_tf.photographs.search import checked_file, write_json
 
 if TYPE_CHECKING:  # Keras is loaded when something is predicted
     import keras
@@ -147,7 +147,7 @@ def prepare(config, names):
             "flags: PHOTO.jpg. Received: none"
         )
     files = _files(names)
-    outputs = checked_json(config.csv, "csv"), checked_json(config.json)
+    outputs = checked_file(config.csv, "csv"), checked_file(config.json, "json")
     workdir = pathlib.Path(config.workdir or "").expanduser()
     if not config.workdir or not (workdir / "classifier.keras").is_file():
         raise ValueError(

@@ -2,6 +2,7 @@ r"""Finds the photographs of a folder that are most similar to others.
 
     supcon-search --encoder=W --images=FOLDER QUERY.jpg
     supcon-search --encoder=W --images=FOLDER a.jpg b.jpg --top=20 --json=F.json
+    supcon-search --encoder=W --images=FOLDER QUERY.jpg --page=found.html
     supcon-search --encoder=encoder.keras --image_size=160 --images=FOLDER \
         QUERY.jpg --index=/tmp/mine.npy
 
@@ -47,6 +48,11 @@ class SearchConfig(AskingConfig):
     )
     json: str | None = setting(
         None, "File to write the results to, too.", matters=True
+    )
+    page: str | None = setting(
+        None,
+        "HTML file to write that shows the photographs (the extra page).",
+        matters=True,
     )
     index: str | None = setting(
         None,
@@ -178,25 +184,15 @@ def prepare(config, names):
         )
     if config.approximate:
         check_extra("faiss", "`approximate`")
+    if config.page is not None:
+        check_extra("jinja2", "`page`")
     listing = list_photographs(config.images)
     queries = [pathlib.Path(name).expanduser() for name in names]
     for query in queries:
         decode_photograph(query, max_pixels=config.max_pixels)
-    default = listing.folder / INDEX_NAME
-    index_path = pathlib.Path(config.index or default).expanduser()
-    if index_path.is_dir():
-        raise ValueError(
-            f"`index` must be a file. Received: index={config.index!r}, which "
-            "is a folder"
-        )
-    try:
-        check_folder(index_path.parent, "index")
-    except ValueError as error:
-        raise ValueError(
-            "`index` must be in a folder that can be written to: give "
-            f"--index=FILE. Received: {str(index_path)!r}"
-        ) from error
-    output = checked_json(config.json)
+    index_path = _checked_index_path(config, listing)
+    output = checked_file(config.json, "json")
+    page = checked_file(config.page, "page", ".html")
     from supcon_tf.photographs.asked_encoder import asked_encoder
 
     asked = asked_encoder(
@@ -205,16 +201,7 @@ def prepare(config, names):
         safe_mode=config.safe_mode,
         with_head=config.head,
     )
-    if index_path.exists() and not config.rebuild:
-        from supcon_tf.photographs.index import check_index
-
-        check_index(index_path, asked.fingerprint)
-    if config.approximate:
-        from supcon_tf.photographs.approximate import lists_path, read_lists
-
-        path = lists_path(index_path)
-        if path.is_dir() or (path.exists() and not config.rebuild):
-            read_lists(path)
+    _check_kept(index_path, asked.fingerprint, config)
 
     def run():
         index_path.parent.mkdir(parents=True, exist_ok=True)
@@ -224,8 +211,48 @@ def prepare(config, names):
         print(table(results))
         if output is not None:
             write_json(output, results)
+        if page is not None:
+            from supcon_tf.photographs.page.search_results import (
+                write_search_page,
+            )
+
+            write_search_page(page, results, max_pixels=config.max_pixels)
+            print(f"Wrote {page}")
 
     return run
+
+
+def _checked_index_path(config, listing):
+    """Where the index is or will be, in a folder that can be written to."""
+    default = listing.folder / INDEX_NAME
+    path = pathlib.Path(config.index or default).expanduser()
+    if path.is_dir():
+        raise ValueError(
+            f"`index` must be a file. Received: index={config.index!r}, which "
+            "is a folder"
+        )
+    try:
+        check_folder(path.parent, "index")
+    except ValueError as error:
+        raise ValueError(
+            "`index` must be in a folder that can be written to: give "
+            f"--index=FILE. Received: {str(path)!r}"
+        ) from error
+    return path
+
+
+def _check_kept(index_path, fingerprint, config):
+    """Refuses files of an index that the search could not use."""
+    if index_path.exists() and not config.rebuild:
+        from supcon_tf.photographs.index import check_index
+
+        check_index(index_path, fingerprint)
+    if config.approximate:
+        from supcon_tf.photographs.approximate import lists_path, read_lists
+
+        path = lists_path(index_path)
+        if path.is_dir() or (path.exists() and not config.rebuild):
+            read_lists(path)
 
 
 def table(results):
@@ -249,26 +276,36 @@ def table(results):
     return "\n".join(lines)
 
 
-def checked_json(path, name="json"):
+def checked_file(path, name, suffix=None):
     """The path of a file of results, or None; its folder can be written to.
+
+    `--json a.jpg b.jpg` means that the photograph a.jpg is the file to write.
+    So a file that is there is only replaced if its name ends as it should.
 
     Args:
       path: string or None.
       name: of the flag, for the message.
+      suffix: how the file's name ends; None takes the name of the flag.
 
     Returns:
       `pathlib.Path` or None.
 
     Raises:
-      ValueError: if no file can be written there.
+      ValueError: if no file can be written there, or another would be lost.
     """
     if path is None:
         return None
     path = pathlib.Path(path).expanduser()
+    suffix = suffix or f".{name}"
     if path.is_dir():
         raise ValueError(
             f"`{name}` must be a file. Received: {name}={str(path)!r}, which "
             "is a folder"
+        )
+    if path.exists() and path.suffix.lower() != suffix:
+        raise ValueError(
+            f"`{name}` must be a new file, or one that ends with {suffix}, "
+            f"which is replaced. Received: {name}={str(path)!r}"
         )
     check_folder(path.parent, name)
     return path

@@ -81,6 +81,13 @@ def approximate():
     search.prepare(config, ["QUERY.jpg"])
 
 
+def page_of_a_search():
+    from supcon_tf.photographs import search
+
+    config = search.SearchConfig(images="FOLDER", page="found.html")
+    search.prepare(config, ["QUERY.jpg"])
+
+
 def parquet():
     from supcon_tf.photographs import embed
 
@@ -89,6 +96,7 @@ def parquet():
 
 DOORS = [
     ("bokeh", page, "`page` needs Bokeh"),
+    ("jinja2", page_of_a_search, "`page` needs Jinja"),
     ("faiss", approximate, "`approximate` needs Faiss"),
     ("keras_cv", preset_of_keras_cv, "keras_cv:resnet50_imagenet needs"),
     ("keras_hub", preset_of_keras_hub, "keras_hub:vit_tiny needs KerasHub"),

@@ -87,6 +87,35 @@ def test_approximately_the_same_is_found_beside_its_recall(
     assert "Is a directory" in capsys.readouterr().err
 
 
+def test_a_page_shows_what_was_found(
+    photographs, encoder_file, tmp_path, capsys
+):
+    query = photographs / "sea" / "0.png"
+    page = tmp_path / "new" / "found.html"
+    call = (query, "--top=3", f"--page={page}")
+    assert run(encoder_file, photographs, *call) == 0
+    assert f"\nWrote {page}\n" in capsys.readouterr().out
+    assert page.read_text().count("<img ") == 1 + 3
+    page.write_text("an older page")
+    assert run(encoder_file, photographs, *call) == 0
+    assert page.read_text().count("<img ") == 1 + 3
+
+
+def test_no_photograph_is_replaced_by_results(
+    photographs, encoder_file, capsys
+):
+    query = photographs / "sea" / "0.png"
+    other = photographs / "sea" / "1.png"
+    before = other.read_bytes()
+    for flag, suffix in (("json", ".json"), ("page", ".html")):
+        call = (f"--{flag}", other, query)
+        assert run(encoder_file, photographs, *call) == 2
+        err = capsys.readouterr().err
+        assert f"`{flag}` must be a new file, or one that ends with" in err
+        assert suffix in err and err.count("\n") == 1
+    assert other.read_bytes() == before
+
+
 def test_wrong_input_is_one_line(
     photographs, encoder_file, color_encoder, tmp_path, capsys
 ):

@@ -71,11 +71,17 @@ class Page:
             self.events.append((message["method"], message["params"]))
         return message
 
-    def open(self, path, *, width=1280, height=900, scheme="light"):
-        """Opens a file and waits until it says that it is ready."""
+    def open(
+        self, path, *, width=1280, height=900, scheme="light", runs_code=True
+    ):
+        """Opens a file and waits until it is loaded, or its code says so."""
         self.resize(width, height, scheme)
-        self.send("Page.navigate", url=pathlib.Path(path).resolve().as_uri())
-        self.wait_for("document.documentElement?.dataset.ready === 'yes'")
+        url = pathlib.Path(path).resolve().as_uri()
+        self.send("Page.navigate", url=url)
+        is_loaded = "document.readyState === 'complete'"
+        is_ready = "document.documentElement?.dataset.ready === 'yes'"
+        is_here = f"location.href === {json.dumps(url)}"
+        self.wait_for(f"{is_here} && {is_ready if runs_code else is_loaded}")
         self.settle()
 
     def resize(self, width, height, scheme="light"):
