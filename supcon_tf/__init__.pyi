@@ -22,39 +22,7 @@ from supcon_tf.encoders.hub_encoder import load_pretrained as load_pretrained
 from supcon_tf.encoders.pretrained import PRETRAINED as PRETRAINED
 from supcon_tf.encoders.pretrained import unpack_pretrained as unpack_pretrained
 from supcon_tf.evaluation.linear.probe import linear_probe as linear_probe
-from supcon_tf.losses import similarities as similarities
-from supcon_tf.losses.additive_margin import (
-    AdditiveMarginLoss as AdditiveMarginLoss,
-)
-from supcon_tf.losses.alignment_uniformity import (
-    AlignmentUniformityLoss as AlignmentUniformityLoss,
-)
-from supcon_tf.losses.balanced import BalancedSupConLoss as BalancedSupConLoss
-from supcon_tf.losses.cacr import CACRLoss as CACRLoss
-from supcon_tf.losses.conr import ConRLoss as ConRLoss
-from supcon_tf.losses.cross_view import CrossViewLoss as CrossViewLoss
-from supcon_tf.losses.decoupled import DecoupledLoss as DecoupledLoss
-from supcon_tf.losses.focal import FocalSupConLoss as FocalSupConLoss
-from supcon_tf.losses.groco import GroCoLoss as GroCoLoss
-from supcon_tf.losses.groco import groco_loss as groco_loss
-from supcon_tf.losses.hard_negatives import HardNegativeLoss as HardNegativeLoss
-from supcon_tf.losses.hierarchical import (
-    HierarchicalSupConLoss as HierarchicalSupConLoss,
-)
-from supcon_tf.losses.multi_view import MultiViewLoss as MultiViewLoss
-from supcon_tf.losses.rank_n_contrast import (
-    RankNContrastLoss as RankNContrastLoss,
-)
-from supcon_tf.losses.rank_n_contrast import (
-    rank_n_contrast_loss as rank_n_contrast_loss,
-)
-from supcon_tf.losses.sincere import SINCERELoss as SINCERELoss
-from supcon_tf.losses.soft_supcon import SoftSupConLoss as SoftSupConLoss
-from supcon_tf.losses.spread import SpreadLoss as SpreadLoss
-from supcon_tf.losses.supcon import SupConLoss as SupConLoss
-from supcon_tf.losses.supcon import supcon_loss as supcon_loss
-from supcon_tf.losses.z_loss import ZLoss as ZLoss
-from supcon_tf.losses.z_loss import z_loss as z_loss
+from supcon_tf.losses import *
 from supcon_tf.models.classification_model import (
     ClassificationModel as ClassificationModel,
 )
