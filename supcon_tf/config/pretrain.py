@@ -138,7 +138,7 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
     )
     width: float = _encoder(
         1.0,
-        "ResNets: multiplies the numbers of filters.",
+        "ResNets and cnn: multiplies the numbers of filters.",
         (lambda value: 0 < value <= 16, "> 0 and <= 16"),
     )
     stem: str = _encoder(

@@ -3,6 +3,7 @@
 `ENCODERS` has them by name.
 """
 
+from supcon_tf.encoders.cnn import cnn
 from supcon_tf.encoders.from_keras import from_keras
 from supcon_tf.encoders.from_keras_cv import from_keras_cv
 from supcon_tf.encoders.from_keras_hub import from_keras_hub
@@ -23,6 +24,7 @@ ENCODERS = {
     "resnet101": resnet101,
     "resnet152": resnet152,
     "resnet200": resnet200,
+    "cnn": cnn,
     "vit_ti16": vit_ti16,
     "vit_s16": vit_s16,
     "vit_b16": vit_b16,
@@ -30,6 +32,7 @@ ENCODERS = {
 
 __all__ = [
     "ENCODERS",
+    "cnn",
     "from_keras",
     "from_keras_cv",
     "from_keras_hub",
