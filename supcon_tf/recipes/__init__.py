@@ -1,7 +1,9 @@
 """Recipes: settings by name. RECIPES has them all; each file says why."""
 
 from supcon_tf.recipes import (
+    cifar10_cnn,
     cifar10_cpu,
+    cross_entropy_cifar10_cnn,
     cross_entropy_cifar10_cpu,
     cross_entropy_cifar10_resnet50,
     cross_entropy_cifar10_vit_b16,
@@ -38,6 +40,8 @@ MODULES = {
     "cifar10_cpu": cifar10_cpu,
     "simclr_cifar10_cpu": simclr_cifar10_cpu,
     "cross_entropy_cifar10_cpu": cross_entropy_cifar10_cpu,
+    "cifar10_cnn": cifar10_cnn,
+    "cross_entropy_cifar10_cnn": cross_entropy_cifar10_cnn,
     "folder": folder,
     "photos": photos,
     "supcon_cifar10_resnet50": supcon_cifar10_resnet50,

@@ -110,6 +110,7 @@ def test_the_names_of_the_runs_of_a_study_are_different():
         ("digits", "cross_entropy", "cross_entropy_digits"),
         ("simclr_digits", "supcon", "digits"),
         ("cifar10_cpu", "cross_entropy", "cross_entropy_cifar10_cpu"),
+        ("cifar10_cnn", "cross_entropy", "cross_entropy_cifar10_cnn"),
         (
             "supcon_cifar10_resnet50",
             "cross_entropy",
