@@ -15,13 +15,13 @@ def options_of(argv, name, description, **more):
       argv: list of strings, or None for those of the process.
       name: as for `parser_of`.
       description: as for `parser_of`.
-      **more: names of paths that it takes beside `data_dir`, `json` and `jobs`,
-        and their help.
+      **more: names of options that it takes beside `data_dir`, `json` and
+        `jobs`, and their help.
     """
     parser = parser_of(name, description)
     parser.add_argument("--data_dir", metavar="PATH")
-    for path, text in more.items():
-        parser.add_argument(f"--{path}", metavar="PATH", help=text)
+    for option, text in more.items():
+        parser.add_argument(f"--{option}", metavar="WHAT", help=text)
     parser.add_argument(
         "--jobs", type=int, default=1, help="runs at once, a thread each"
     )
