@@ -11,6 +11,7 @@ from benchmarks import (
     kept_runs,
     label_structure,
     objectives,
+    scarce_labels,
 )
 
 
@@ -32,6 +33,7 @@ def trained(monkeypatch):
             "top_1_accuracy": right,
             "classifier_top_1_accuracy": right,
             "own_top_1": None,
+            "own_top_1_accuracy": None,
             "precision_at_1": 0.25,
             "map_at_r": 0.125,
             "seconds": 60,
@@ -92,6 +94,35 @@ def test_label_structure_runs_each_loss_with_each_seed(
     assert "imbalanced, BalancedSupConLoss: top-1 0.500" in (
         capsys.readouterr().out
     )
+
+
+def test_scarce_labels_choose_a_rate_for_each_row_and_objective(
+    trained, tmp_path, capsys
+):
+    path = tmp_path / "scarce_labels.json"
+    scarce_labels.main([f"--json={path}", "--precision=mixed_bfloat16"])
+    is_held_out = [call["is_held_out"] for call in trained]
+    assert is_held_out == sorted(is_held_out, reverse=True)
+    tested = [call for call in trained if not call["is_held_out"]]
+    assert len(tested) == 7 * 3 * 3  # rows, objectives, seeds
+    assert {call["learning_rate"] for call in tested} == {1.0}
+    assert {call["precision"] for call in trained} == {"mixed_bfloat16"}
+    assert "25 a class, supcon, learning rate 1: top_1_accuracy 0.600 +-" in (
+        capsys.readouterr().out
+    )
+
+
+def test_the_classes_of_scarce_labels_have_the_sizes_of_their_row():
+    labels = np.repeat(np.arange(10), 5000)
+    few = scarce_labels._drawn(labels, 25, 1, seed=0)
+    assert np.bincount(labels[few]).tolist() == [25] * 10
+    others = scarce_labels._drawn(labels, 25, 1, seed=1)
+    assert not np.array_equal(few, others)
+    unequal = scarce_labels._drawn(labels, 3500, 50, seed=0)
+    sizes = np.bincount(labels[unequal])
+    assert (sizes[0], sizes[9]) == (3500, 70)
+    ratios = sizes[:-1] / sizes[1:]
+    np.testing.assert_allclose(ratios, 50 ** (1 / 9), rtol=0.01)
 
 
 def scores_of(objective, seed):
