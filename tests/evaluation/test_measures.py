@@ -161,6 +161,22 @@ def test_top_5_is_that_of_the_ranks(num_classes):
         assert accuracies["top_5_accuracy"] is None
 
 
+def test_the_calibration_error_is_that_of_the_probabilities_not_their_softmax():
+    encoder = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Flatten()])
+    classifier = LinearClassifier(encoder, 3)
+    classifier.build((None, 2, 2, 3))
+    kernel = np.zeros((12, 3))
+    kernel[:3] = 20 * np.eye(3)  # as sure as can be
+    classifier.dense.set_weights([kernel, np.zeros(3)])
+    labels = np.arange(12) % 3
+    x = np.eye(12)[labels]
+    accuracies = top_accuracies(classifier, x, labels)
+    assert accuracies["top_1_accuracy"] == 1
+    assert accuracies["expected_calibration_error"] < 1e-6
+    wrong = top_accuracies(classifier, x, (labels + 1) % 3)
+    assert wrong["expected_calibration_error"] > 1 - 1e-6
+
+
 @pytest.mark.slow
 def test_streamed_images_have_the_results_of_those_in_memory(
     encoder, tmp_path, monkeypatch
