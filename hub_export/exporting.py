@@ -23,6 +23,7 @@ from hub_export.saved_model import write_saved_model
 from hub_export.tracing import check_encoder, training_of
 from hub_export.upload import write_upload
 from supcon_tf.config.last_lines import print_last_lines
+from supcon_tf.config.waiting_line import waiting_line
 
 # The tolerances are relative to the largest feature, as `compare` measures.
 # Float32 holds seven digits, and the layers of an encoder cost one or two. In
@@ -115,13 +116,15 @@ def prepare(
 
 def _written_and_compared(exported, draft):
     """Writes the SavedModel, reads it back, and returns facts for its card."""
-    facts = write_saved_model(
-        exported.encoder,
-        draft,
-        **exported.parts,
-        preprocessing=exported.preprocessing,
-    )
-    differences = _checked_differences(exported, draft.parent, facts)
+    with waiting_line("writing the SavedModel"):
+        facts = write_saved_model(
+            exported.encoder,
+            draft,
+            **exported.parts,
+            preprocessing=exported.preprocessing,
+        )
+    with waiting_line("reading it back in another process"):
+        differences = _checked_differences(exported, draft.parent, facts)
     return {
         **facts,
         **_sizes(draft),

@@ -16,6 +16,7 @@ from absl import flags
 import supcon_tf
 from supcon_tf.config.help_text import help_text, under_heading
 from supcon_tf.config.settings import check_setting, plain_type
+from supcon_tf.config.waiting_line import waiting_line
 from supcon_tf.errors import RunStoppedError
 
 _NONE = "none"
@@ -205,7 +206,8 @@ def _prepared_and_run(program, values, prepare, argv, takes_names):
             raise ValueError(
                 f"{program} takes flags alone. Received: {positional}"
             )
-        with _without_start_up_lines():
+        waiting = waiting_line(f"{program}: loading and checking")
+        with waiting, _without_start_up_lines():
             run = prepare(values, *([positional] if takes_names else []))
     except RunStoppedError as error:
         return _refused(program, error, status=1)

@@ -28,6 +28,7 @@ from supcon_tf.config.command_line import (
 from supcon_tf.config.last_lines import print_last_lines, shell_word
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1, AT_LEAST_1_OR_NONE, SEED
+from supcon_tf.config.waiting_line import waiting_line
 from supcon_tf.files import check_folder, only_writer, write_json, written_whole
 from supcon_tf.recipes import RECIPES
 
@@ -181,12 +182,13 @@ def _run(config, settings, workdir, encoder, train, test):
     features, tested = _features(config, workdir, encoder, train, test)
     views = features.reshape(-1, features.shape[-1])
     names = list(train.class_names)
-    classifier, _ = probe_representations(
-        encoder,
-        views,
-        np.repeat(train.labels, features.shape[1]),
-        class_names=names,
-    )
+    with waiting_line("linear classifier"):
+        classifier, _ = probe_representations(
+            encoder,
+            views,
+            np.repeat(train.labels, features.shape[1]),
+            class_names=names,
+        )
     classifier.image_size = (config.image_size,) * 2
     classifier.resizing = RESIZINGS[0]
     head = train_similarity_head(
@@ -284,6 +286,8 @@ def _print_last_lines(results, workdir):
         following=[
             f"supcon-predict --workdir={where} PHOTO",
             f"supcon-search --encoder={where} --images=FOLDER PHOTO",
+            f"supcon-evaluate --encoder={where} --output="
+            f"{shell_word(workdir / 'page')} --page",
         ],
     )
 

@@ -122,7 +122,10 @@ def search(asked, listing, queries, *, index_path, config):
         dtype=config.index_dtype,
         rebuild=config.rebuild,
     )
-    print_left_out(list(left_out), dict(enumerate(left_out.values())))
+    places = {name: i for i, name in enumerate(listing.names)}
+    print_left_out(
+        listing.names, {places[name]: why for name, why in left_out.items()}
+    )
     print(f"{len(index.names)} photographs, {num_new} newly encoded")
     searched, recall = index, None
     if config.approximate:

@@ -195,7 +195,8 @@ def train_similarity_head(
       encoder: the Keras model whose features they are. The head's name then
         tells so, and `save_similarity_head` and the commands insist on it.
       seed: int, of weights, dropout and order.
-      verbose: as in `keras.Model.fit`.
+      verbose: as in `keras.Model.fit`. With 0, the default, a terminal shows
+        a progress bar after two seconds.
 
     Returns:
       A Keras model of plain layers, `[B, R]` -> `[B, units[1]]` of unit length.
@@ -224,13 +225,25 @@ def train_similarity_head(
     )
     model = SupConModel(head, None)
     model.compile(keras.optimizers.Adam(learning_rate), SupConLoss(temperature))
-    model.fit(
-        features,
-        labels,
-        epochs=epochs,
-        batch_size=min(batch_size, len(labels)),
-        verbose=verbose,
-    )
+    with tqdm(
+        total=epochs,
+        desc="similarity head",
+        unit="epoch",
+        disable=True if verbose else None,
+        delay=2,
+    ) as bar:
+        model.fit(
+            features,
+            labels,
+            epochs=epochs,
+            batch_size=min(batch_size, len(labels)),
+            verbose=verbose,
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_end=lambda epoch, logs: bar.update()
+                )
+            ],
+        )
     if not all(np.isfinite(weight).all() for weight in head.get_weights()):
         raise ValueError(
             "`learning_rate` must be low enough for the training to converge. "
