@@ -42,6 +42,9 @@ def evaluate(config):
           three are None if no two test images are of one class.
         alignment, uniformity, effective_rank, num_features: of the test
           representations.
+        similarity_head: None, or the same scores as `retrieval` of what the
+          similarity_head.keras of a workdir makes of the representations. Page,
+          projector and figures then show its output.
         transfer: None, or a dict of `dataset`, `linear_probe`, `knn`,
           `retrieval`.
         open_set: None, or a dict of `auroc`, `fpr_at_95_tpr`, `neighbors` and

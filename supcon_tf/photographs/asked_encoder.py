@@ -102,9 +102,8 @@ def asked_encoder(
       (32, 32)
     """
     told_size = told_resizing = head = None
-    workdir = pathlib.Path(where or "").expanduser()
-    is_workdir = bool(where) and (workdir / "encoder.keras").is_file()
-    if is_workdir:
+    workdir = _workdir(where)
+    if workdir is not None:
         told_size, told_resizing = told_by_workdir(workdir)
     size = image_size or told_size
     is_told = size or own_image_size(where, safe_mode)
@@ -117,8 +116,8 @@ def asked_encoder(
             "any size, in pixels: best that of its training. "
             f"Received: image_size=None, {name}={str(where)!r}"
         )
-    if is_workdir and with_head and (workdir / HEAD_FILE).is_file():
-        head = load_similarity_head(workdir / HEAD_FILE, encoder)
+    if with_head:
+        head = head_beside(where, encoder)
     return AskedEncoder(encoder, size, told_resizing or RESIZINGS[0], head)
 
 
@@ -143,6 +142,35 @@ def told_by_workdir(workdir):
     if not path.is_file():
         return None, None
     return read_json(PretrainConfig, path).image_size, _told_resizing(workdir)
+
+
+def head_beside(where, encoder):
+    """Reads the similarity head of a workdir, if it has one.
+
+    Args:
+      where: what the encoder was loaded from, as in `asked_encoder`.
+      encoder: the encoder.
+
+    Returns:
+      A Keras model, `[B, R]` -> `[B, D]`, or None.
+
+    Raises:
+      ValueError: as in `load_similarity_head`.
+
+    Example:
+      >>> head_beside("supcon_tf:cifar10_resnet18_w025", encoder) is None
+      True
+    """
+    workdir = _workdir(where)
+    if workdir is None or not (workdir / HEAD_FILE).is_file():
+        return None
+    return load_similarity_head(workdir / HEAD_FILE, encoder)
+
+
+def _workdir(where):
+    """The path of a folder with an encoder.keras; None for anything else."""
+    path = pathlib.Path(where or "").expanduser()
+    return path if where and (path / "encoder.keras").is_file() else None
 
 
 def load_similarity_head(path, encoder):

@@ -30,6 +30,7 @@ from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1, AT_LEAST_1_OR_NONE, SEED
 from supcon_tf.config.waiting_line import waiting_line
 from supcon_tf.files import check_folder, only_writer, write_json, written_whole
+from supcon_tf.photographs.predict import KNOWN_FILE
 from supcon_tf.recipes import RECIPES
 
 _RECIPE = RECIPES["photos"]
@@ -162,10 +163,8 @@ def _check_new(workdir, settings):
 
 def _run(config, settings, workdir, encoder, train, test):
     from supcon_tf.data.held_out import record_of
-    from supcon_tf.evaluation.linear.fitting import probe_representations
     from supcon_tf.evaluation.retrieval import retrieval_scores
     from supcon_tf.metrics.accuracy import top_1_accuracy
-    from supcon_tf.photographs.asked_encoder import RESIZINGS
     from supcon_tf.photographs.similarity_head import (
         save_similarity_head,
         train_similarity_head,
@@ -180,17 +179,8 @@ def _run(config, settings, workdir, encoder, train, test):
     write_config(settings, workdir)
     write_held_out(record_of(test), workdir)
     features, tested = _features(config, workdir, encoder, train, test)
-    views = features.reshape(-1, features.shape[-1])
-    names = list(train.class_names)
-    with waiting_line("linear classifier"):
-        classifier, _ = probe_representations(
-            encoder,
-            views,
-            np.repeat(train.labels, features.shape[1]),
-            class_names=names,
-        )
-    classifier.image_size = (config.image_size,) * 2
-    classifier.resizing = RESIZINGS[0]
+    classifier = _classifier(config, encoder, features, train)
+    _known(classifier, features, train).save(workdir / KNOWN_FILE)
     head = train_similarity_head(
         features, train.labels, encoder=encoder, seed=config.seed
     )
@@ -206,7 +196,7 @@ def _run(config, settings, workdir, encoder, train, test):
         "similarity_head": retrieval_scores(vectors, test.labels),
         "num_train_images": len(train),
         "num_test_images": len(test),
-        "class_names": names,
+        "class_names": list(train.class_names),
         "seconds": round(time.perf_counter() - start, 2),
         "config": dataclasses.asdict(config),
     }
@@ -215,6 +205,35 @@ def _run(config, settings, workdir, encoder, train, test):
     write_encoder(encoder, workdir)
     _print_last_lines(results, workdir)
     return results
+
+
+def _classifier(config, encoder, features, train):
+    """A linear classifier of all views, which knows the images it takes."""
+    from supcon_tf.evaluation.linear.fitting import probe_representations
+    from supcon_tf.photographs.asked_encoder import RESIZINGS
+
+    with waiting_line("linear classifier"):
+        classifier, _ = probe_representations(
+            encoder,
+            features.reshape(-1, features.shape[-1]),
+            np.repeat(train.labels, features.shape[1]),
+            class_names=list(train.class_names),
+        )
+    classifier.image_size = (config.image_size,) * 2
+    classifier.resizing = RESIZINGS[0]
+    return classifier
+
+
+def _known(classifier, features, train):
+    """What tells none of the classes: the centres of the photographs."""
+    from supcon_tf.photographs.asked_classifier import asked_classifier
+    from supcon_tf.photographs.unknown import known_photographs
+
+    return known_photographs(
+        features[:, 0],
+        train.labels,
+        fingerprint=asked_classifier(classifier).asked.fingerprint,
+    )
 
 
 def _features(config, workdir, encoder, train, test):

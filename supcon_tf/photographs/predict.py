@@ -4,12 +4,13 @@ r"""Classifies photographs, and says which are of none of the classes.
     supcon-predict --workdir=W a.jpg FOLDER --top=3 --csv=F.csv --json=F.json
     supcon-predict --workdir=W FOLDER --keep=0.99
 
-W is a folder in which supcon-linear-eval has written classifier.keras, which
-says how large its images are and how they are cut: photographs are treated in
-the same way. "None of these" is a photograph that is farther from its nearest
-training images than 95 % (--keep) of the held-out training images are. The
-first call encodes the training images for that, once, and keeps their vectors
-in W/known_photographs.npz; --nounknown does without.
+W is a folder in which supcon-photos or supcon-linear-eval has written
+classifier.keras, which says how large its images are and how they are cut:
+photographs are treated in the same way. "None of these" is a photograph that is
+farther from its nearest training images than 95 % (--keep) of the held-out
+training images are. supcon-photos keeps their vectors for that, in
+W/known_photographs.npz; elsewhere the first call encodes them, once.
+--nounknown does without.
 """
 
 import csv
@@ -48,7 +49,8 @@ class PredictConfig(AskingConfig):
 
     workdir: str | None = setting(
         None,
-        "Folder that supcon-linear-eval wrote classifier.keras to.",
+        "Folder with the classifier.keras of supcon-photos or "
+        "supcon-linear-eval.",
         matters=True,
     )
     top: int = setting(
@@ -151,8 +153,9 @@ def prepare(config, names):
     workdir = pathlib.Path(config.workdir or "").expanduser()
     if not config.workdir or not (workdir / "classifier.keras").is_file():
         raise ValueError(
-            "`workdir` must hold classifier.keras, which supcon-linear-eval "
-            f"writes. Received: workdir={config.workdir!r}"
+            "`workdir` must hold classifier.keras, which supcon-photos and "
+            "supcon-linear-eval write. Received: "
+            f"workdir={config.workdir!r}"
         )
     from supcon_tf.photographs.asked_classifier import asked_classifier
     from supcon_tf.photographs.vectors import print_left_out

@@ -14,6 +14,7 @@ from supcon_tf.evaluation.measures import measure
 from supcon_tf.evaluation.report import figures
 from supcon_tf.evaluation.report.files import FILES, draw_evaluation, titles_of
 from supcon_tf.evaluation.report.table import evaluation_table
+from supcon_tf.evaluation.retrieval import retrieval_scores
 from supcon_tf.evaluation.robustness.published import (
     PUBLISHED,
     published_corruptions,
@@ -24,6 +25,7 @@ from supcon_tf.evaluation.robustness.results import (
 )
 from supcon_tf.files import as_json, check_folder, only_writer, write_json
 from supcon_tf.frameworks.extras import check_extra
+from supcon_tf.photographs.asked_encoder import head_beside
 from supcon_tf.runs.evaluation_images import (
     copies_for,
     image_size_for,
@@ -46,12 +48,7 @@ def prepare(config):
     output = _checked_output(config)
     kinds = _checked_kinds(config)
     encoders = {
-        name: frozen_encoder(
-            getattr(config, name),
-            image_size=image_size_for(config, getattr(config, name)),
-            safe_mode=config.safe_mode,
-            name=name,
-        )
+        name: _loaded(config, name)
         for name in ("encoder", "baseline")
         if name == "encoder" or config.baseline is not None
     }
@@ -59,7 +56,7 @@ def prepare(config):
     copies = copies_for(
         config,
         train,
-        [size for _, size in encoders.values()],
+        [size for _, size, _ in encoders.values()],
         has_corruptions=bool(kinds),
     )
 
@@ -72,11 +69,10 @@ def prepare(config):
                 print(line, flush=True)
             results = {"encoder": None, "baseline": None}
             representations, wrong = {}, dict.fromkeys(results)
-            for name, (encoder, size) in encoders.items():
+            for name, loaded in encoders.items():
                 results[name], representations[name], wrong[name] = _measured(
                     name,
-                    encoder,
-                    size,
+                    loaded,
                     measured,
                     transfer,
                     unknown,
@@ -97,13 +93,27 @@ def prepare(config):
     return run
 
 
-def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
+def _loaded(config, name):
+    """An encoder, its image size, and its similarity head or None."""
+    where = getattr(config, name)
+    encoder, size = frozen_encoder(
+        where,
+        image_size=image_size_for(config, where),
+        safe_mode=config.safe_mode,
+        name=name,
+    )
+    return encoder, size, head_beside(where, encoder)
+
+
+def _measured(name, loaded, parts, transfer, unknown, kinds, config):
     """Measures one encoder, and returns its answers on the test images, too.
 
-    The latter are representations `[n, R]`, labels `[n]` and, if they are to
-    be shown, the probabilities `[n, C]` of the linear probe. The last of the
-    three is which corrupted images are wrong, as from `wrong_answers`, or None.
+    The latter are representations `[n, R]`, which a similarity head turns into
+    its own, labels `[n]` and, if they are to be shown, the probabilities
+    `[n, C]` of the linear probe. The last of the three is which corrupted
+    images are wrong, as from `wrong_answers`, or None.
     """
+    encoder, size, head = loaded
     arguments = {
         "image_size": size,
         "l2": config.l2,
@@ -118,6 +128,7 @@ def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
     results |= {
         "where": getattr(config, name),
         "image_size": list(size),
+        "similarity_head": None,
         "transfer": None,
         "corruption": None,
     }
@@ -146,6 +157,9 @@ def _measured(name, encoder, size, parts, transfer, unknown, kinds, config):
     scores = None
     if config.page or config.projector:
         scores = ops.convert_to_numpy(classifier.dense(x))
+    if head is not None:
+        x = head.predict(x, verbose=0)
+        results["similarity_head"] = retrieval_scores(x, labels)
     return results, (x, labels, scores), wrong
 
 

@@ -1,13 +1,16 @@
 """supcon-photos: from a folder to what can be asked."""
 
 import json
+import shutil
 
 import keras
+import numpy as np
 import pytest
 from red_and_blue import write_red_and_blue
 from tiny_encoder import tiny
 
 from supcon_tf.photographs import first_answer, predict, search
+from supcon_tf.photographs.unknown import load_known
 
 SIZE = 16
 
@@ -60,6 +63,27 @@ def test_it_writes_what_can_be_asked(workdir, folder, capsys):
     asked = [f"--encoder={workdir}", f"--images={folder}", str(photo)]
     assert search.main([*asked, "--top=2"]) == 0
     assert "red/0.png" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_none_of_these_needs_the_photographs_no_more(
+    workdir, folder, tmp_path, capsys
+):
+    photo = str(folder / "red" / "0.png")
+    kept = load_known(workdir / predict.KNOWN_FILE)
+    copy = tmp_path / "copy"
+    shutil.copytree(workdir, copy)
+    asked = [f"--workdir={copy}", photo]
+    assert predict.main(asked) == 0
+    assert "Encoding" not in capsys.readouterr().out
+    # What the command would have computed is the same.
+    (copy / predict.KNOWN_FILE).unlink()
+    assert predict.main(asked) == 0
+    assert "Encoding" in capsys.readouterr().out
+    made = load_known(copy / predict.KNOWN_FILE)
+    assert made.fingerprint == kept.fingerprint
+    np.testing.assert_allclose(made.vectors, kept.vectors, atol=1e-6)
+    np.testing.assert_allclose(made.held_out, kept.held_out, atol=1e-6)
 
 
 @pytest.mark.slow

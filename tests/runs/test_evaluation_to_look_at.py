@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 
 import keras
@@ -11,7 +12,12 @@ from PIL import Image
 
 from supcon_tf import evaluate, load_dataset
 from supcon_tf.config import EvaluateConfig
-from supcon_tf.evaluation import linear_probe
+from supcon_tf.evaluation import linear_probe, retrieval_scores
+from supcon_tf.photographs.page.content import nearest_images
+from supcon_tf.photographs.similarity_head import (
+    new_similarity_head,
+    save_similarity_head,
+)
 
 FEW = {"max_samples": 300, "max_test_images": 60, "neighbors": (1,)}
 
@@ -93,6 +99,48 @@ def test_the_page_has_the_numbers_and_predictions_of_both_encoders(
     }
     written = json.loads((tmp_path / "evaluation.json").read_text())
     assert written == results
+
+
+@pytest.mark.slow
+def test_a_workdir_with_a_similarity_head_shows_what_a_search_finds(
+    workdir, tmp_path, capsys
+):
+    new = tmp_path / "with a head"
+    new.mkdir()
+    shutil.copy(workdir / "encoder.keras", new)
+    encoder = keras.saving.load_model(new / "encoder.keras")
+    head = new_similarity_head(6, units=(8, 4), dropout=0.5, encoder=encoder)
+    save_similarity_head(head, new, encoder)
+    results = evaluate.evaluate(
+        EvaluateConfig(
+            encoder=str(new),
+            baseline=str(new / "encoder.keras"),
+            output=str(tmp_path / "page"),
+            page=True,
+            **FEW,
+        )
+    )
+    _, test = load_dataset("digits")
+    chosen = np.sort(np.random.default_rng(0).permutation(len(test))[:60])
+    features = encoder.predict(test.images[chosen] / 255, verbose=0)
+    own, labels = head.predict(features, verbose=0), test.labels[chosen]
+    found, plain = results["encoder"], results["baseline"]
+    assert found["similarity_head"] == retrieval_scores(own, labels)
+    assert found["similarity_head"] != found["retrieval"]
+    assert plain["similarity_head"] is None
+    same = ("linear_probe", "knn", "retrieval", "alignment", "num_features")
+    assert all(found[key] == plain[key] for key in same)
+    shown, of_encoder = facts_of(tmp_path / "page" / "page.html")["models"]
+    for vectors, model in ((own, shown), (features, of_encoder)):
+        neighbors, _ = nearest_images(vectors)
+        assert model["neighbors"] == neighbors.tolist()
+    value = found["similarity_head"]["map_at_r"]
+    (line,) = (
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("similarity head, MAP@R")
+    )
+    assert line.split()[-2:] == [f"{value:.4f}", "-"]
 
 
 @pytest.mark.slow

@@ -51,6 +51,11 @@ def _measures(models):
     yield "images, pixels", size
     yield "features", [m["num_features"] for m in models]
     yield from _accuracies("", models)
+    heads = [m.get("similarity_head") for m in models]
+    if any(heads):
+        values = [head or dict.fromkeys(SCORES) for head in heads]
+        for key, name in SCORES.items():
+            yield f"similarity head, {name}", _decimals(values, key)
     if models[0]["transfer"]:
         transfers = [m["transfer"] for m in models]
         yield from _accuracies(f"{transfers[0]['dataset']}: ", transfers)

@@ -72,6 +72,7 @@ def number_rows(models, labels):
     rows = [
         *_accuracies(models, labels),
         *_retrieval(models),
+        *_similarity_head(models),
         (
             "alignment",
             [f"{m['alignment']:.3f}" for m in models],
@@ -162,6 +163,25 @@ def _retrieval(models):
     )
     return [
         (name, _percents(retrieval, key), _MEANINGS[key] + alone)
+        for key, name in SCORES.items()
+    ]
+
+
+def _similarity_head(models):
+    """Rows of the scores of retrieval by similarity heads, if there are any."""
+    heads = [model.get("similarity_head") for model in models]
+    if not any(head and head["queries"] for head in heads):
+        return []
+    return [
+        (
+            f"similarity head, {name}",
+            [
+                "-" if head is None else f"{100 * head[key]:.1f} %"
+                for head in heads
+            ],
+            f"{name} by the output of the similarity head, as supcon-search "
+            "and this page's map, neighbours and similarities use it.",
+        )
         for key, name in SCORES.items()
     ]
 

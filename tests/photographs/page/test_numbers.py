@@ -54,6 +54,16 @@ def test_each_row_has_the_value_of_each_encoder_and_a_sentence():
     assert "1 images are alone" in rows[3][2]
 
 
+def test_a_similarity_head_has_rows_beside_an_encoder_without():
+    head = {**MEASURED, "similarity_head": MEASURED["retrieval"]}
+    rows = number_rows([head, {**MEASURED, "similarity_head": None}], LABELS)
+    found = {name: values for name, values, _ in rows}
+    assert found["similarity head, MAP@R"] == ["25.0 %", "-"]
+    alone = {**MEASURED["retrieval"], "queries": 0, "map_at_r": None}
+    rows = number_rows([{**MEASURED, "similarity_head": alone}], LABELS)
+    assert not [name for name, *_ in rows if "head" in name]
+
+
 def test_what_was_not_measured_has_no_row():
     probe = {"top_1_accuracy": 0.5, "top_5_accuracy": None}
     retrieval = {**MEASURED["retrieval"], "queries": 0}
