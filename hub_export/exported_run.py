@@ -8,6 +8,7 @@ import numpy as np
 
 from hub_export.tracing import own_shape
 from supcon_tf.config import PretrainConfig
+from supcon_tf.config.pretrain import start_of
 from supcon_tf.config.settings import read_json
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
 from supcon_tf.photographs.asked_encoder import (
@@ -17,6 +18,16 @@ from supcon_tf.photographs.asked_encoder import (
 )
 from supcon_tf.training.linear_results import read_linear_results
 from supcon_tf.training.objectives import PROJECTION_HEAD_FILES
+
+# What the settings of supcon-photos tell of its encoder: the others are those
+# of a training that was not.
+_OF_UNTRAINED = (
+    "dataset",
+    "initial_encoder",
+    "image_size",
+    "max_samples",
+    "seed",
+)
 
 
 class ExportedRun:
@@ -33,8 +44,12 @@ class ExportedRun:
       parts: dict of `projection_head` and `classifier`. One that was not read
         is None.
       config: the settings of config.json as a dict, or None without that file.
-      evaluation: the dict of linear_eval.json, or None without that file.
-      class_names: the names in linear_eval.json as a tuple, or None.
+        Of a folder of supcon-photos, which trains no encoder, it holds few of
+        them, and `is_trained`, which is False.
+      evaluation: the dict of linear_eval.json or, without that file, of
+        first_answer.json; None without either.
+      class_names: the names in that file, else those of the classifier that is
+        exported, as a tuple, or None.
       preprocessing: dict of the (height, width) and the name of the resizing of
         the images in evaluation, `image_size` and `resizing`; or None if the
         size is not known.
@@ -64,6 +79,13 @@ class ExportedRun:
             self.evaluation = read_linear_results(
                 folder / "linear_eval.json", required=("num_test_images",)
             )
+        first = folder / "first_answer.json"
+        if self.config is not None and first.is_file():
+            kept = {name: self.config[name] for name in _OF_UNTRAINED}
+            self.config = {**kept, "is_trained": False}
+            self.evaluation = self.evaluation or read_linear_results(
+                first, required=("num_test_images",), program="supcon-photos"
+            )
         self.parts = {"projection_head": None, "classifier": None}
         if include_projection:
             usual, *others = (folder / name for name in PROJECTION_HEAD_FILES)
@@ -85,10 +107,12 @@ class ExportedRun:
             self.parts["classifier"] = self._model(
                 folder / "classifier.keras",
                 "include_classifier",
-                "which supcon-linear-eval writes",
+                "which supcon-photos and supcon-linear-eval write",
                 safe_mode,
             )
-        names = (self.evaluation or {}).get("class_names")
+        names = (self.evaluation or {}).get("class_names") or getattr(
+            self.parts["classifier"], "class_names", None
+        )
         self.class_names = tuple(names) if names else None
         self.preprocessing = _preprocessing(self.encoder, folder)
         self.name = self._name()
@@ -115,7 +139,11 @@ class ExportedRun:
 
     def _name(self):
         config = self.config or {}
-        parts = [config.get("dataset"), config.get("encoder")]
+        network, start = config.get("encoder"), start_of(config)
+        if start is not None:
+            path = start.partition("://")[2] or pathlib.PurePath(start).stem
+            network = path.rpartition(":")[2]
+        parts = [config.get("dataset"), network]
         if None in parts:
             parts = [self.encoder.name]
         if config.get("width", 1.0) != 1.0:

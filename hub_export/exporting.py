@@ -202,7 +202,15 @@ def _print_last_lines(facts):
         written=written,
         following=["in Python:"],
     )
-    print(f"""
-  import tensorflow_hub as hub
-  encoder = hub.load({str(path)!r})
-  features = encoder(images)""")
+    lines = [
+        "import tensorflow_hub as hub",
+        f"encoder = hub.load({str(path)!r})",
+        "features = encoder(images)",
+    ]
+    if facts["preprocessing"] is not None and "classifier" in parts:
+        lines[:1] = ["import tensorflow as tf", lines[0]]
+        lines[-1:] = [
+            'images = encoder.preprocess(tf.io.read_file("photo.jpg"))',
+            "scores = encoder.classifier(images)",
+        ]
+    print("\n" + "\n".join(f"  {line}" for line in lines))

@@ -101,7 +101,6 @@ def outputs(facts, unit_length):
     if "classifier" in callables and facts["class_names"]:
         names = f"names of the {len(facts['class_names'])} classes, in order"
         rows.append(("encoder.classifier.class_names()", names))
-    lines = [f"| `{call}` | {result} |" for call, result in rows]
     if facts.get("preprocessing") is not None:
         height, width = facts["preprocessing"]["image_size"]
         rows += [
@@ -112,6 +111,7 @@ def outputs(facts, unit_length):
             ),
             ("encoder.image_size()", f"`[{height}, {width}]`"),
         ]
+    lines = [f"| `{call}` | {result} |" for call, result in rows]
     table = "\n".join(["| call | result |", "|---|---|", *lines])
     return (
         f"{table}\n\n{unit_length} All numbers are float32. Each call on "

@@ -44,6 +44,8 @@ def front_matter(model_name, *, license, config, evaluation):
       The lines, as YAML, each with its end.
     """
     tags = ["image-feature-extraction", "contrastive-learning", "saved-model"]
+    if not provenance.is_trained(config):
+        tags.remove("contrastive-learning")
     tags += [
         value
         for value in (

@@ -14,6 +14,11 @@ from supcon_tf.training.unused_settings import unused_settings
 NOT_RECORDED = "not recorded"
 
 
+def is_trained(config):
+    """Whether the run trained the encoder: supcon-photos takes it as it is."""
+    return config.get("is_trained", True)
+
+
 def architecture(config):
     """Returns the name of the network, or None."""
     return None if config.get("initial_encoder") else config.get("encoder")
@@ -27,6 +32,9 @@ def dataset(config):
 
 def description(config, features):
     """Tells in one sentence what the encoder is, and how it was trained."""
+    if not is_trained(config):
+        start = initial_encoder(config)
+        return f"Image encoder `{start}`: RGB images to {features} features"
     network = architecture(config) or ""
     if network and config.get("width", 1) != 1:
         network += f", width {config['width']:g}"
@@ -46,6 +54,11 @@ def initialization(config):
     """Tells what the training started from."""
     seed = f"Seed: {config.get('seed', NOT_RECORDED)}."
     where = initial_encoder(config)
+    if not is_trained(config):
+        return (
+            f"The weights are those of `{where}`, an encoder already trained. "
+            "Nothing of it was trained further."
+        )
     if where is not None:
         return f"Trained from `{where}`, an encoder already trained. {seed}"
     if "initial_encoder" not in config:
@@ -60,6 +73,11 @@ def initial_encoder(config):
 
 def objective(config, callables):
     """Tells the loss, the temperature and the projection head."""
+    if not is_trained(config):
+        return (
+            "How it was trained is told by whoever it is from. No projection "
+            "head is in this SavedModel."
+        )
     name = config.get("objective")
     if name is None:
         sentences = [f"The objective is {NOT_RECORDED}."]
@@ -111,6 +129,8 @@ def unit_length(config):
 
 def settings(config):
     """Lists the settings that had an effect on the training, as JSON."""
+    if not is_trained(config):
+        return "`supcon-photos` trains nothing of an encoder."
     if not config:
         return f"The settings of the training are {NOT_RECORDED}."
     unused = unused_settings(config)

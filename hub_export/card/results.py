@@ -7,7 +7,11 @@ there is no such file.
 
 import re
 
-from hub_export.card.provenance import NOT_RECORDED, initial_encoder
+from hub_export.card.provenance import (
+    NOT_RECORDED,
+    initial_encoder,
+    is_trained,
+)
 from supcon_tf.training.objectives import OBJECTIVES
 
 _MOST_NAMES = 100  # classes that are listed, since more would hide the rest
@@ -31,6 +35,11 @@ def training_data(config, evaluation, class_names):
         if count is None:
             sentences = [f"Images of `{name}`; their number is {NOT_RECORDED}."]
     sentences.append(_classes(class_names))
+    if not is_trained(config):
+        sentences.insert(0, "Those of the classifier, not of the encoder:")
+        count = evaluation.get("config", {}).get("num_views", NOT_RECORDED)
+        sentences.append(f"Views of each image that were encoded: {count}.")
+        return " ".join(sentences)
     row = OBJECTIVES.get(config.get("objective"))
     if row and not row.uses_labels:
         sentences.append("The labels were not used in pretraining.")
@@ -86,6 +95,8 @@ def summary(config, evaluation):
     if evaluation.get("classifier_top_1_accuracy") is not None:
         text = "top-1, the classifier that was trained with the encoder"
         rows.insert(2, (text, "classifier_top_1_accuracy"))
+    if _is_first_answer(evaluation):
+        rows = rows[:1]
     lines = [f"| {text} | {_accuracy(evaluation, key)} |" for text, key in rows]
     count = f"{evaluation['num_test_images']:,} {_kind(config)} images"
     table = "\n".join([f"| accuracy on {count} | |", "|---|---|", *lines])
@@ -98,7 +109,8 @@ def limitations(config):
     if size is None:
         seen = f"The size of the images it was trained on is {NOT_RECORDED}."
     else:
-        seen = f"It was trained on {size} x {size} pixels."
+        what = "It" if is_trained(config) else "The classifier"
+        seen = f"{what} was trained on {size} x {size} pixels."
     return (
         f"{seen} How good the features are at other sizes, and for other kinds "
         "of images and classes than those it was trained on, was not tested."
@@ -116,9 +128,20 @@ def _accuracy(evaluation, key):
     return "not measured" if value is None else f"{value:.4f}"
 
 
+def _is_first_answer(evaluation):
+    """Whether supcon-photos has measured it, and not supcon-linear-eval."""
+    return "num_views" in evaluation.get("config", {})
+
+
 def _method(evaluation):
     """Tells how the linear classifier was made."""
     config = evaluation.get("config", {})
+    if _is_first_answer(evaluation):
+        return (
+            "The classifier is that of `supcon-photos`, with the encoder "
+            "frozen: logistic regression on the features of "
+            f"{config['num_views']} views of each training image."
+        )
     method = config.get("method")
     if method is None:
         return (

@@ -13,13 +13,14 @@ _COUNTS = ("num_train_images", "num_test_images")
 _CHOICES = ("l2", "learning_rate")
 
 
-def read_linear_results(path, *, required=()):
+def read_linear_results(path, *, required=(), program="supcon-linear-eval"):
     """Reads what supcon-linear-eval wrote.
 
     Args:
       path: `pathlib.Path` of linear_eval.json.
       required: names of the results that must be there. Older versions wrote
         fewer.
+      program: the command that wrote them.
 
     Returns:
       A dict, as `linear_eval` returns it.
@@ -43,7 +44,7 @@ def read_linear_results(path, *, required=()):
         _check(results)
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} must hold the results that supcon-linear-eval writes; "
+            f"{path} must hold the results that {program} writes; "
             f"delete it to have it made anew. Received: {error}"
         ) from error
     return results

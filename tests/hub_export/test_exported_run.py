@@ -96,9 +96,47 @@ def test_class_names_are_those_of_the_evaluation(workdir):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["config.json", "linear_eval.json"])
+def test_a_first_answer_tells_its_evaluation_and_no_training(workdir):
+    settings = {"dataset": "folder", "encoder": "c", "image_size": 8}
+    start = "/home/jane/lite0.keras"
+    write(workdir, "config.json", **settings, initial_encoder=start)
+    results = {"class_names": ["cat", "dog"], "num_test_images": 2}
+    write(workdir, "first_answer.json", **results)
+    run = read(workdir)
+    assert run.config["is_trained"] is False
+    assert not {"objective", "loss", "epochs", "encoder"} & run.config.keys()
+    assert (run.evaluation, run.class_names) == (results, ("cat", "dog"))
+    assert run.name == "folder_lite0"
+
+
+@pytest.mark.slow
+def test_class_names_of_the_classifier_need_no_evaluation(workdir):
+    assert read(workdir, classifier=True).class_names == ("cat", "dog")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        ("keras:EfficientNetB0", "folder_EfficientNetB0"),
+        ("https://tfhub.dev/a/b/1", "folder_tfhub-dev-a-b-1"),
+    ],
+)
+def test_the_name_is_that_of_the_encoder_that_was_trained_further(
+    start, name, workdir
+):
+    settings = {"dataset": "folder", "encoder": "resnet18", "image_size": 8}
+    write(workdir, "config.json", **settings, initial_encoder=start)
+    assert read(workdir).name == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["config.json", "linear_eval.json", "first_answer.json"]
+)
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000])
 def test_damaged_json_is_refused_in_one_line(name, text, workdir):
+    write(workdir, "config.json", dataset="a", encoder="c", image_size=8)
     (workdir / name).write_text(text)
     with pytest.raises(ValueError, match=f"{name} must hold"):
         read(workdir)

@@ -380,7 +380,7 @@ def test_command_runs_as_a_program(workdir, tmp_path):
     command = [sys.executable, "-m", "hub_export.export"]
     command += [f"--workdir={workdir}", f"--output={tmp_path / 'out'}"]
     for code, stream, text in (
-        (0, "stdout", f'hub.load("{tmp_path / "out"}")'),
+        (0, "stdout", f"hub.load({str(tmp_path / 'out')!r})"),
         (2, "stderr", "supcon-hub-export: error: `output` must be"),
     ):
         done = subprocess.run(command, capture_output=True, text=True)

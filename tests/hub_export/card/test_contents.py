@@ -41,6 +41,15 @@ def test_only_the_calls_that_are_there_are_told():
     assert "\n\nS. All numbers are float32." in text
 
 
+def test_what_prepares_a_photograph_is_among_the_calls():
+    text = told(contents.outputs, "S.")
+    assert (
+        "| `encoder.preprocess(photographs)` | images `[B, 32, 32, 3]`" in text
+    )
+    assert "| `encoder.image_size()` | `[32, 32]` |" in text
+    assert "preprocess" not in told(contents.outputs, "S.", preprocessing=None)
+
+
 def test_a_classifier_without_names_promises_none():
     text = told(contents.outputs, "S.", class_names=None)
     assert "encoder.classifier(images)" in text

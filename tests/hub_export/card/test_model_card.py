@@ -72,6 +72,35 @@ def section(card, heading):
     return re.split(r"\n#+ ", after)[0].strip()
 
 
+def test_the_card_of_a_first_answer_tells_of_no_training():
+    config = {
+        "dataset": "folder",
+        "initial_encoder": "/home/jane/lite0.keras",
+        "image_size": 160,
+        "max_samples": None,
+        "seed": 0,
+        "is_trained": False,
+    }
+    evaluation = {
+        "top_1_accuracy": 0.89,
+        "num_train_images": 600,
+        "num_test_images": 300,
+        "config": {"num_views": 5},
+    }
+    card = bare_card(
+        config=config, evaluation=evaluation, for_hugging_face=True
+    )
+    text = text_of(card)
+    for words in ("contrast", "jane", "Trained from", "linear-eval", "epoch"):
+        assert words not in text, words
+    assert "Image encoder `lite0.keras`: RGB images" in text
+    assert "Nothing of it was trained further" in text
+    assert "linear classifier on the features | 0.8900 |" in text
+    assert "untrained" not in text and "top-5" not in text
+    assert "600 training images of a folder" in text
+    assert "of 5 views of each training image" in text
+
+
 def test_it_has_all_headings_in_their_order():
     found = [line for line in headings(whole_card()) if line in HEADINGS]
     assert found == HEADINGS
