@@ -6,10 +6,11 @@ r"""Computes a vector for each photograph of a folder.
     supcon-embed --encoder=supcon_tf:cifar10_resnet18_w025 --images=FOLDER \
         --output=vectors.parquet
 
-W is a folder that supcon-pretrain wrote. It tells the image size; its
-similarity_head.keras is used if it is there. The file has the vectors, the
-paths below FOLDER, the classes (the names of FOLDER's sub-folders, else empty)
-and the encoder's fingerprint, which tells its vectors from those of others.
+W is a folder that supcon-photos or supcon-pretrain wrote. It tells the image
+size; its similarity_head.keras is used if it is there. The file has the
+vectors, the paths below FOLDER, the classes (the names of FOLDER's sub-folders,
+else empty) and the encoder's fingerprint, which tells its vectors from those of
+others.
 """
 
 import csv
@@ -159,6 +160,7 @@ def prepare(config):
     output = _checked_output(config)
     listing = list_photographs(config.images)
     from supcon_tf.photographs.asked_encoder import asked_encoder
+    from supcon_tf.photographs.index import NoPhotographsError
     from supcon_tf.photographs.vectors import print_left_out, vectors_of
 
     asked = asked_encoder(
@@ -185,6 +187,8 @@ def prepare(config):
         paths = [listing.names[i] for i in kept]
         labels = [listing.labels[i] for i in kept]
         print_left_out(listing.files, left_out)
+        if not paths:
+            raise NoPhotographsError(len(listing.files))
         output.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(output) as path:
             _WRITERS[output.suffix](path, vectors, paths, labels, facts)

@@ -24,7 +24,17 @@ _CHUNK = 512  # photographs between two looks at the clock
 
 
 class NoPhotographsError(RunStoppedError, ValueError):
-    """No file of a folder can be read as a photograph."""
+    """No file of a folder can be read as a photograph.
+
+    Args:
+      num_files: int, how many files there are.
+    """
+
+    def __init__(self, num_files):
+        super().__init__(
+            "`images` must hold photographs that can be read. "
+            f"Received: {num_files} files, none of which can"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -313,10 +323,7 @@ def _write(path, parts, places, stamps, fingerprint):
     """Writes the rows of the parts in the order of the folder; the index."""
     names = [name for name in stamps if name in places]
     if not names:
-        raise NoPhotographsError(
-            "`images` must hold photographs that can be read. "
-            f"Received: {len(stamps)} files, none of which can"
-        )
+        raise NoPhotographsError(len(stamps))
     wanted = np.array([places[name] for name in names])
     width = max(part.shape[1] for part in parts)
     vectors = np.empty((len(names), width), parts[0].dtype)

@@ -7,10 +7,11 @@ r"""Finds the photographs of a folder that are most similar to others.
         QUERY.jpg --index=/tmp/mine.npy
 
 Prints their names and cosine similarities, 1 for a picture that is the same. W
-is a folder that supcon-pretrain wrote; its similarity_head.keras is used if it
-is there. The vectors are kept in FOLDER/.supcon_index.npy, beside the
-photographs, so that every later search is quick; --index=FILE keeps them
-elsewhere. Only photographs that are new or changed are encoded.
+is a folder that supcon-photos or supcon-pretrain wrote; its
+similarity_head.keras is used if it is there. The vectors are kept in
+FOLDER/.supcon_index.npy, beside the photographs, so that every later search is
+quick; --index=FILE keeps them elsewhere. Only photographs that are new or
+changed are encoded.
 
 --approximate compares a query with a part of them, by an index of Faiss that is
 kept beside the vectors: for a million photographs and many queries.

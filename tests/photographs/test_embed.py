@@ -80,6 +80,19 @@ def test_wrong_input_is_one_line_and_an_old_file_stays(
     assert np.load(output)["vectors"].shape == (12, 5)
 
 
+def test_a_folder_of_damaged_photographs_gives_no_file(
+    encoder_file, tmp_path, capsys
+):
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / "photos" / name).write_bytes(b"\xff\xd8\xff damaged")
+    output = tmp_path / "new" / "vectors.npz"
+    assert run(encoder_file, tmp_path / "photos", output) == 1
+    err = capsys.readouterr().err
+    assert "2 files, none of which can" in err and err.count("\n") == 1
+    assert not output.parent.exists()
+
+
 def test_python_refuses_what_it_cannot_embed(
     photographs, color_encoder, any_size_encoder
 ):
