@@ -32,11 +32,12 @@ const supconPage = (() => {
     return element("img", { src, alt: names[i], parent });
   }
 
-  // Lines on an image: its file, its class, what the encoders say.
+  // Lines on an image: its file, its class, what the encoders say. On a narrow
+  // card the folders would hide the file's name: they are in its title.
   function describe(i, parent, only) {
-    const line = (text, className) =>
-      element("span", { text, className, title: text, parent });
-    line(names[i], "file");
+    const line = (text, className, title = text) =>
+      element("span", { text, className, title, parent });
+    line(parent === tip ? names[i] : names[i].split("/").pop(), "file", names[i]);
     line(classes[labels[i]]);
     models.forEach((model, k) => {
       if (!model.predictions || (only !== undefined && only !== k)) return;

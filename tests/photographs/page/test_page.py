@@ -113,6 +113,9 @@ def test_a_click_on_a_mark_shows_its_nearest_neighbours(page, html):
         ".models[0].neighbors[9]"
     )
     assert rest[:12] == neighbors
+    file = 'document.querySelector("#neighbors .file")'
+    assert page.run(f"{file}.title") == NAMES[9]
+    assert page.run(f"{file}.innerText") == "9.jpg"
     ringed = 'Bokeh.documents[0].get_model_by_name("rings1").data.x.length'
     assert page.run(ringed) == 13
 

@@ -38,6 +38,18 @@ def test_it_names_each_photograph_and_no_name_becomes_html(results, tmp_path):
     assert not re.search(r"(src|href)=\"(?!data:)", text)
 
 
+def test_a_caption_is_the_files_name_and_its_title_has_the_folders(
+    results, tmp_path
+):
+    (tmp_path / "sea" / "2024").mkdir(parents=True)
+    (tmp_path / NAME).rename(tmp_path / "sea" / "2024" / "a.png")
+    (found,) = results["queries"][0]["results"]
+    found["path"] = "sea/2024/a.png"
+    write_search_page(tmp_path / "found.html", results)
+    text = (tmp_path / "found.html").read_text()
+    assert '<span class="file" title="sea/2024/a.png">a.png</span>' in text
+
+
 def test_a_photograph_that_is_gone_leaves_no_page(results, tmp_path):
     (tmp_path / NAME).unlink()
     path = tmp_path / "found.html"
