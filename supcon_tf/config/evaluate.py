@@ -139,11 +139,12 @@ class EvaluateConfig(Checked):
         "k-NN: k, one or several to choose from, as far as there are images.",
         (lambda value: value and min(value) >= 1, "one or more ints >= 1"),
     )
-    validation_fraction: float = _measures(
-        0.1,
+    validation_fraction: float | None = _measures(
+        None,
         "Part of the training images, class by class, that is held out to "
-        "choose k and l2.",
-        (lambda value: 0 < value < 1, "in (0, 1)"),
+        "choose k and l2; by default 0.1, or an image a class where that is "
+        "more.",
+        (lambda value: value is None or 0 < value < 1, "in (0, 1) or none"),
     )
     corruptions: tuple[str, ...] | None = _measures(
         None,

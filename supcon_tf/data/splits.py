@@ -9,6 +9,8 @@ from supcon_tf.data.streamed_images import StreamedImages
 
 # The share that is held out of a data set without test images.
 TEST_FRACTION = 0.2
+# The share that is held out to choose a setting, where there are images enough.
+CHOICE_FRACTION = 0.1
 
 
 def split(source, fraction, *, seed):
@@ -20,7 +22,8 @@ def split(source, fraction, *, seed):
     Args:
       source: `LabelledImages`, with two or more images of each class, or
         `StreamedImages`.
-      fraction: float in (0, 1), the share of the second part.
+      fraction: float in (0, 1), the share of the second part. None takes 0.1,
+        or more where that is not one image a class.
       seed: integer. The same seed gives the same split. A stream ignores it.
 
     Returns:
@@ -37,6 +40,7 @@ def split(source, fraction, *, seed):
     """
     if isinstance(source, StreamedImages):
         size = len(source)
+        fraction = _share(fraction, size, source.class_names)
         first_size = size - _second_size(size, fraction, source.class_names)
         return source.part(0, first_size), source.part(first_size, size)
     first, second = split_labels(
@@ -50,7 +54,7 @@ def split_labels(labels, fraction, *, class_names, seed):
 
     Args:
       labels: `[n]` integers, two or more of each class.
-      fraction: float in (0, 1), the share of the second part.
+      fraction: as in `split`.
       class_names: names of the classes.
       seed: integer. The same seed gives the same split.
 
@@ -75,6 +79,7 @@ def split_labels(labels, fraction, *, class_names, seed):
             "remove it. Received: one image of class "
             f"{', '.join(map(repr, single))}"
         )
+    fraction = _share(fraction, len(labels), class_names)
     _second_size(len(labels), fraction, class_names)
     first, second = train_test_split(
         np.arange(len(labels)),
@@ -83,6 +88,13 @@ def split_labels(labels, fraction, *, class_names, seed):
         stratify=labels,
     )
     return np.sort(first), np.sort(second)
+
+
+def _share(fraction, size, class_names):
+    """The share that is asked for, or one that holds an image a class."""
+    if fraction is not None:
+        return fraction
+    return max(CHOICE_FRACTION, len(class_names) / max(size, 1))
 
 
 def _second_size(size, fraction, class_names):

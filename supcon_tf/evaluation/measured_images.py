@@ -38,7 +38,7 @@ def parts_of(
         perhaps `held_out` and `max_pixels`, as for `load_dataset`. `()`, the
         default, if none was.
       validation_fraction: float in (0, 1), the share of the training images
-        that will be held out to choose k.
+        that will be held out to choose k, or None, as in `split`.
       neighbors: ints >= 1, the k to choose from.
       seed: integer that decides which images are drawn and held out.
 

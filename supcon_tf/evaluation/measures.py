@@ -40,7 +40,8 @@ def measure(
       l2: as in `fit_linear_classifier`.
       neighbors: ints >= 1, the k to choose from, as in `choose_neighbors`.
       validation_fraction: float in (0, 1), the part of the training images
-        that is held out to choose k and l2; 0.1 by default.
+        that is held out to choose k and l2; 0.1 by default. None is as in
+        `split`.
       seed: integer that decides which part is held out, 0 by default.
       title: string before the progress bars, `"encode"` by default.
       unknown: images of other classes, of the same kind. None, the default,

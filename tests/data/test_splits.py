@@ -41,6 +41,20 @@ def test_all_classes_of_one_image_are_named():
         split(source, 0.2, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("each", "held_out"), [(2, 10), (3, 10), (7, 10), (20, 20), (30, 30)]
+)
+def test_by_default_each_class_has_an_image_in_the_part_of_a_tenth(
+    each, held_out
+):
+    labels = np.repeat(np.arange(10), each)
+    source = LabelledImages(np.zeros((len(labels), 1)), labels, "0123456789")
+    first, second = split(source, None, seed=0)
+    assert len(second) == held_out
+    assert len(first) + len(second) == len(labels)
+    assert set(second.labels) == set(first.labels) == set(range(10))
+
+
 @pytest.mark.parametrize("fraction", [0.001, 0.999])
 def test_each_part_must_have_an_image_a_class(fraction):
     source = LabelledImages(np.zeros((20, 1)), np.arange(20) % 10, "0123456789")

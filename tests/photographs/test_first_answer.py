@@ -9,6 +9,7 @@ import pytest
 from red_and_blue import write_red_and_blue
 from tiny_encoder import tiny
 
+from supcon_tf import evaluate
 from supcon_tf.photographs import first_answer, predict, search
 from supcon_tf.photographs.unknown import load_known
 
@@ -84,6 +85,22 @@ def test_none_of_these_needs_the_photographs_no_more(
     assert made.fingerprint == kept.fingerprint
     np.testing.assert_allclose(made.vectors, kept.vectors, atol=1e-6)
     np.testing.assert_allclose(made.held_out, kept.held_out, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_command_that_comes_next_takes_a_dozen_photographs(
+    encoder_file, tmp_path, capsys
+):
+    write_red_and_blue(tmp_path / "dozen", 6, 20, 24)
+    workdir = tmp_path / "W"
+    flags = [f"--data_dir={tmp_path / 'dozen'}", f"--image_size={SIZE}"]
+    flags += [f"--initial_encoder={encoder_file}", "--num_views=2"]
+    assert first_answer.main([*flags, f"--workdir={workdir}"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    words = last.rpartition("supcon-evaluate ")[2].split()
+    assert words[-1] == "--page"
+    assert evaluate.main(words) == 0
+    assert (workdir / "page" / "page.html").is_file()
 
 
 @pytest.mark.slow

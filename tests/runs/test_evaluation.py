@@ -333,7 +333,10 @@ def test_the_same_seed_gives_the_same_results(workdir, tmp_path):
         ),
         (("--severities=a",), "`severities` must be comma-separated numbers"),
         (("--max_samples=1438",), "`max_samples` must be from 1 to"),
-        (("--max_samples=30",), "`validation_fraction` must leave 10 images"),
+        (
+            ("--max_samples=30", "--validation_fraction=0.1"),
+            "`validation_fraction` must leave 10 images",
+        ),
         (("--neighbors=2000",), "training images that are not held out, 1293"),
         (("--max_test_images=1",), "test images of two or more classes"),
         (
