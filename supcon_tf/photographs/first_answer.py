@@ -176,6 +176,11 @@ def _run(config, settings, workdir, encoder, train, test):
     )
 
     start = time.perf_counter()
+    print(
+        f"{len(train)} photographs of {len(train.class_names)} classes to "
+        f"learn from, {len(test)} to test on",
+        flush=True,
+    )
     write_config(settings, workdir)
     write_held_out(record_of(test), workdir)
     features, tested = _features(config, workdir, encoder, train, test)

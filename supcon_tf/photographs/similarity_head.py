@@ -4,6 +4,7 @@ The encoder stays as it is and sees each photograph a few times, once and for
 all. The head is then trained by contrast in seconds.
 """
 
+import contextlib
 import pathlib
 
 import keras
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from supcon_tf import augmentations
 from supcon_tf.augmentations.encoded_image import DecodedImage
+from supcon_tf.config.waiting_line import waiting_line
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.pipelines import parallel_calls, prefetched
 from supcon_tf.data.sources import (
@@ -101,13 +103,18 @@ def augmented_features(
     )
     encode = encode_function(encoder, batch_size=num_views * batch_size)
     features = []
-    with tqdm(
-        total=len(source), desc="views", unit="img", disable=None, delay=2
-    ) as bar:
+    with (
+        tqdm(
+            total=len(source), desc="views", unit="img", disable=None, delay=2
+        ) as bar,
+        contextlib.ExitStack() as until_the_first,
+    ):
+        until_the_first.enter_context(waiting_line("views"))
         for batch in views:
             count = len(batch)
             found = encode(tf.reshape(batch, [-1, *size, batch.shape[-1]]))
             features.append(found.reshape(count, num_views, -1))
+            until_the_first.close()
             bar.update(count)
     if left_out:
         raise ValueError(

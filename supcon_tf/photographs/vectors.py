@@ -1,11 +1,13 @@
 """Computes the vectors of photographs: read, brought to one size, encoded."""
 
+import contextlib
 import os
 
 import numpy as np
 from tqdm import tqdm
 
 from supcon_tf.augmentations.encoded_image import DecodedImage
+from supcon_tf.config.waiting_line import waiting_line
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.photograph_files import decode_photograph
 from supcon_tf.evaluation.encode import (
@@ -58,9 +60,13 @@ def vectors_of(
     )
     encode = encode_function(asked.encoder, batch_size=batch_size)
     vectors, kept = [np.zeros((0, asked.num_features), np.float32)], []
-    with tqdm(
-        total=len(files), desc=title, unit="img", disable=None, delay=2
-    ) as bar:
+    with (
+        tqdm(
+            total=len(files), desc=title, unit="img", disable=None, delay=2
+        ) as bar,
+        contextlib.ExitStack() as until_the_first,
+    ):
+        until_the_first.enter_context(waiting_line(title))
         for images, positions in batches:
             features = encode(images)
             if asked.head is not None:
@@ -73,6 +79,7 @@ def vectors_of(
                     "The encoder must return finite representations. "
                     f"Received: {asked.encoder.name!r}, which does not"
                 )
+            until_the_first.close()
             bar.update(len(positions))
     return np.concatenate(vectors), np.array(kept, int), left_out
 
