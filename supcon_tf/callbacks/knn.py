@@ -1,11 +1,11 @@
 """KNNCallback: k-NN accuracy and retrieval of the encoder as it trains."""
 
-import warnings
 from typing import Any
 
 import keras
 import numpy as np
 
+from supcon_tf.data.shared_images import warn_of_shared_images
 from supcon_tf.data.views import image_batches
 from supcon_tf.distribution import keras_steps
 from supcon_tf.encoders.encoder_check import check_encoder
@@ -86,7 +86,9 @@ class KNNCallback(keras.callbacks.Callback):
         if num_images is not None:
             check_neighbors(neighbors, num_images)
         _num_images("validation_data", validation_data)
-        _warn_of_shared_images(train_data, validation_data)
+        warn_of_shared_images(
+            train_data, validation_data, name="validation_data", stacklevel=2
+        )
         self.train_data = train_data
         self.validation_data = validation_data
         self.neighbors = neighbors
@@ -148,33 +150,6 @@ class KNNCallback(keras.callbacks.Callback):
             self._encoder, data, batch_size=self.batch_size
         )
         return representations, labels
-
-
-def _warn_of_shared_images(train, validation):
-    """Warns of validation images, in memory, that are training images, too."""
-    sets = []
-    for data in (train, validation):
-        images = getattr(data, "images", ())
-        if isinstance(data, (tuple, list)):
-            images = data[0]
-        sets.append([hash(_bytes_of(image)) for image in images])
-    known = set(sets[0])
-    shared = sum(image in known for image in sets[1])
-    if shared:
-        warnings.warn(
-            f"{shared} of {len(sets[1])} images of `validation_data` are in "
-            "`train_data`, too: each of them finds itself, and its label is "
-            "right. Hold images out",
-            stacklevel=3,
-        )
-
-
-def _bytes_of(image):
-    """The same bytes for an image of uint8 and for the floats made of it."""
-    pixels = np.asarray(image)
-    if np.issubdtype(pixels.dtype, np.floating):
-        pixels = np.round(255 * pixels.astype(np.float32)).astype(np.uint8)
-    return pixels.tobytes()
 
 
 def _returns_rows(encoder):

@@ -5,6 +5,7 @@ import functools
 from tqdm import tqdm
 
 from supcon_tf import metrics
+from supcon_tf.data.shared_images import warn_of_shared_images
 from supcon_tf.evaluation.encode import encode_with_progress
 from supcon_tf.evaluation.linear.fitting import probe_representations
 from supcon_tf.evaluation.neighbors import choose_neighbors, knn_accuracies
@@ -35,7 +36,8 @@ def measure(
       encoder: Keras model, float32 RGB images in [0, 1] -> representations
         `[B, R]`.
       train: `LabelledImages` or `StreamedImages`, with class names.
-      test: test images of the same kind.
+      test: test images of the same kind. There is a warning if, in memory,
+        some are training images, too.
       image_size: as in `image_size_of`.
       l2: as in `fit_linear_classifier`.
       neighbors: ints >= 1, the k to choose from, as in `choose_neighbors`.
@@ -80,6 +82,7 @@ def measure(
             encoder, images, image_size=image_size, title=f"{title}, {what}"
         )
 
+    warn_of_shared_images(train, test, name="test", stacklevel=2)
     x_train, y_train = encoded(train, "training images")
     x_test, y_test = encoded(test, "test images")
     open_set = {}

@@ -13,6 +13,7 @@ from supcon_tf.config.last_lines import print_last_lines, shell_word
 from supcon_tf.config.settings import named, read_json
 from supcon_tf.data.datasets import load_dataset
 from supcon_tf.data.labelled_images import LabelledImages
+from supcon_tf.data.shared_images import warn_of_shared_images
 from supcon_tf.distribution.strategies import make_strategy
 from supcon_tf.encoders.saved import find_encoder, load_keras_file
 from supcon_tf.evaluation import (
@@ -55,6 +56,7 @@ def prepare(config, workdir):
         seed=pretraining.seed,
         held_out=read_held_out(workdir),
     )
+    warn_of_shared_images(train, test, name="test", stacklevel=2)
     copies = copies_of(with_cache_of(pretraining, config), workdir, train)
     own = _own_classifier(workdir, strategy, config.safe_mode)
     train_classifier = _classifier_trainer(config, pretraining, train)

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from supcon_tf import metrics
+from supcon_tf.data.shared_images import warn_of_shared_images
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.linear.fitting import fit_linear_classifier
 from supcon_tf.metrics.accuracy import num_answers
@@ -38,7 +39,8 @@ def linear_probe(
         `tf.data.Dataset` of single `(image, label)` pairs. The images are
         uint8 (0 to 255) or float (0 to 1).
       test: test images, in the same form, whose accuracy is printed. None, the
-        default, tests nothing.
+        default, tests nothing. There is a warning if, in memory, some are
+        training images, too.
       class_names: names of the classes. None, the default, takes those of
         `train`, if it has any.
       l2: float > 0, the weight of `|kernel|^2 / 2` against the summed
@@ -75,6 +77,7 @@ def linear_probe(
     )
     if test is not None and verbose:
         accuracies = classification_accuracy(classifier, test)
+        warn_of_shared_images(train, test, name="test", stacklevel=2)
         text = f"top-1 {accuracies['top_1_accuracy']:.4f}"
         if accuracies["top_5_accuracy"] is not None:
             text += f", top-5 {accuracies['top_5_accuracy']:.4f}"
