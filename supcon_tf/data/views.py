@@ -177,7 +177,9 @@ def view_batches(
         dataset = dataset.batch(rows, drop_remainder=True).repeat()
     if source.labels is None:
         dataset = dataset.map(lambda images, label: images)
-    return _finished(dataset, augmentation, size // batch_size)
+    dataset = _finished(dataset, augmentation, size // batch_size)
+    dataset.labels = source.labels  # `fit` warns of some
+    return dataset
 
 
 def numbered_batches(
@@ -247,6 +249,7 @@ def numbered_batches(
     dataset = dataset.map(numbered).rebatch(rows, drop_remainder=True).repeat()
     dataset = prefetched(dataset)
     dataset.steps_per_epoch = size // batch_size
+    dataset.labels = source.labels
     mark_as_checked(dataset)
     return dataset
 

@@ -99,7 +99,11 @@ class CheckedInputs:
 
     def train_on_batch(self, *args, **kwargs):
         """As in Keras, after a check of images and labels."""
-        self._check_batch(_named("train_on_batch", args, kwargs))
+        given = _named("train_on_batch", args, kwargs)
+        x, y = given.get("x"), given.get("y")
+        self._check_batch(given)
+        shape = _shape(keras.tree.flatten(x)[0])
+        self._warn_before_fit(x, y, shape[0] if shape else None)
         return super().train_on_batch(*args, **kwargs)
 
     def test_on_batch(self, *args, **kwargs):
@@ -245,7 +249,8 @@ class CheckedInputs:
             size = min(size, given.get("batch_size") or 32)
         _check_shared(size, count)
         if then is not None:
-            then(images, labels, size)
+            # Our own batches know the labels of all images.
+            then(images, getattr(x, "labels", labels), size)
         return x
 
     def _checked_each(self, batches):

@@ -186,6 +186,63 @@ def test_a_fit_that_cannot_train_says_so_once(x, y, options, what):
     assert len(told) == 1 and what in told[0]
 
 
+def fitted_views(labels, num_views, **options):
+    batches = supcon_tf.view_batches(
+        (X[:, 0], labels),
+        "crop_flip",
+        num_views=num_views,
+        batch_size=4,
+        image_size=4,
+        seed=0,
+    )
+    compiled(**options).fit(batches, steps_per_epoch=1, verbose=0)
+
+
+@pytest.mark.slow
+def test_batches_of_views_tell_what_is_known_of_all_labels():
+    """A Dataset's labels are read in the graph; view_batches knows them."""
+    for labels in (np.arange(8), np.eye(8)):
+        with pytest.warns(UserWarning, match="labels that all differ and 1 v"):
+            fitted_views(labels, 1)
+    with pytest.warns(UserWarning, match="images that are all unlabeled"):
+        fitted_views(np.full(8, -1), 1, loss=SupConLoss(unlabeled_label=-1))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        fitted_views(np.arange(8), 2)
+        # The first four labels differ, and trained well with one view.
+        fitted_views(Y, 1)
+    assert not [w for w in seen if "trains nothing" in str(w.message)]
+
+
+@pytest.mark.slow
+def test_batches_of_numbered_images_tell_what_is_known_of_all_labels():
+    made = {"num_views": 1, "image_size": 4, "seed": 0}
+    for labels, is_told in ((np.arange(8), True), (Y, False)):
+        for data in (
+            supcon_tf.DeviceViews("crop_flip", **made).batches(
+                X[:, 0], labels, batch_size=4
+            ),
+            supcon_tf.numbered_batches((X[:, 0], labels), batch_size=4, seed=0),
+        ):
+            views = supcon_tf.DeviceViews("crop_flip", **made)
+            model = compiled(views=views)
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                model.fit(data, steps_per_epoch=1, verbose=0)
+            told = [w for w in seen if "trains nothing" in str(w.message)]
+            assert len(told) == is_told
+
+
+@pytest.mark.slow
+def test_a_single_batch_that_trains_nothing_says_so():
+    model = compiled()
+    for x, y in ((ONE_VIEW, None), (ONE_VIEW, np.arange(8)), (X[:1], Y[:1])):
+        with pytest.warns(UserWarning, match="trains nothing") as caught:
+            model.train_on_batch(x, y)
+        assert __file__ in {w.filename for w in caught}
+    model.train_on_batch(tuple(X[:, v] for v in range(2)), None)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "y", "options"),
