@@ -3,6 +3,7 @@
 import difflib
 import math
 import numbers
+import types
 
 
 class RunStoppedError(Exception):
@@ -102,7 +103,7 @@ def check_number(name, value, *, above=None, at_least=None, below=math.inf):
     raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
 
 
-def refuse_endless(batches, name, steps):
+def refuse_endless(batches, name, steps, *, passes=1):
     """Refuses batches that never end, unless the number of steps is given.
 
     Args:
@@ -110,14 +111,23 @@ def refuse_endless(batches, name, steps):
         `tf.data.Dataset`. Arrays end.
       name: of the argument that says how many steps an epoch has.
       steps: what was given for it, or None.
+      passes: int, how often they are to be passed through. A generator can be
+        so once: Keras would take its first two batches for all of them.
 
     Raises:
-      ValueError: if `batches` are endless and `steps` is None, or if these
-        are no int >= 1, with which Keras would not end either.
+      ValueError: if `batches` are endless, or a generator for several passes,
+        and `steps` is None; or if these are no int >= 1, with which Keras would
+        not end either.
     """
     if steps is not None:
         check_int(name, steps, 1)
         return
+    if isinstance(batches, types.GeneratorType) and passes > 1:
+        raise ValueError(
+            f"`{name}` must be given with a generator that has to last for "
+            f"{passes} passes, as nothing else ends one: number of images // "
+            f"batch_size. Received: {name}=None, and a generator"
+        )
     if not _is_endless(batches):
         return
     own = getattr(batches, "steps_per_epoch", None)
@@ -135,6 +145,12 @@ def _is_endless(batches):
     cardinality = getattr(batches, "cardinality", None)
     if callable(cardinality):
         return int(cardinality()) == -1  # tf.data.INFINITE_CARDINALITY
-    if hasattr(batches, "on_epoch_end"):
+    if not hasattr(batches, "on_epoch_end"):
+        return False
+    try:
         return getattr(batches, "num_batches", 0) is None
-    return False
+    except NotImplementedError:
+        raise ValueError(
+            "A PyDataset must have `__len__`, the number of its batches. "
+            f"Received: {type(batches).__name__} without it"
+        ) from None

@@ -5,6 +5,7 @@ import inspect
 import itertools
 import numbers
 import types
+import warnings
 
 import keras
 import numpy as np
@@ -29,6 +30,9 @@ from supcon_tf.frameworks.backends import (
     is_tensorflow,
 )
 from supcon_tf.labels import known_values
+
+# A generator that has given so many batches may be one that never ends.
+_MANY = 1000
 
 _ADVICE = (
     "An encoder that takes other floats goes into encoders.from_keras, which "
@@ -74,7 +78,10 @@ class CheckedInputs:
             given["x"] = given["x"].from_epoch(epoch)
             given["shuffle"] = False  # they come shuffled
         given["x"] = self._checked(
-            given, "steps_per_epoch", then=self._warn_before_fit
+            given,
+            "steps_per_epoch",
+            passes=len(_epochs(given)),
+            then=self._warn_before_fit,
         )
         if given.get("validation_data") is not None:
             given["validation_data"] = self._checked_validation(given)
@@ -210,20 +217,29 @@ class CheckedInputs:
             x = self._checked(validation, "validation_steps")
             return keras.utils.pack_x_y_sample_weight(x, y, weights)
         validation = {"x": data, "validation_steps": steps}
-        data = self._checked(validation, "validation_steps")
+        often = given.get("validation_freq") or 1
+        passes = sum(
+            (epoch + 1) % often == 0
+            if isinstance(often, int)
+            else epoch + 1 in often
+            for epoch in _epochs(given)
+        )
+        data = self._checked(validation, "validation_steps", passes=passes)
         given["validation_steps"] = validation["validation_steps"]
         return data
 
-    def _checked(self, given, steps_name, *, has_labels=True, then=None):
+    def _checked(
+        self, given, steps_name, *, has_labels=True, passes=1, then=None
+    ):
         """`x` of a method's arguments, checked; a generator starts anew.
 
         `then` is called with images, labels and the batch size, where there is
-        something to know of them.
+        something to know of them. `passes` is how often `x` is passed through.
         """
         x, y = given.get("x"), given.get("y")
         if isinstance(x, NumberedImages) and given.get(steps_name) is None:
             given[steps_name] = x.steps_per_epoch
-        refuse_endless(x, steps_name, given.get(steps_name))
+        refuse_endless(x, steps_name, given.get(steps_name), passes=passes)
         batch, x = _first_batch(x, self._has_values_to_check)
         if batch is None:
             images, labels = x, y
@@ -238,7 +254,8 @@ class CheckedInputs:
             )
         self._check_batch({"x": images, "y": labels}, has_labels=has_labels)
         if isinstance(x, types.GeneratorType):
-            x = self._checked_each(x)
+            has_end = given.get(steps_name) is not None
+            x = self._checked_each(x, None if has_end else steps_name)
         if then is not None:
             self._check_numbered(images, are_arrays=batch is None)
         shapes = [_shape(leaf) for leaf in keras.tree.flatten(images)]
@@ -253,9 +270,19 @@ class CheckedInputs:
             then(images, getattr(x, "labels", labels), size)
         return x
 
-    def _checked_each(self, batches):
-        """Yields the batches of a generator, and checks the images of each."""
-        for batch in batches:
+    def _checked_each(self, batches, missing=None):
+        """Yields the batches of a generator, and checks the images of each.
+
+        `missing` is the name of the argument that would end it, if it is not
+        given. Whether a generator ends cannot be known.
+        """
+        for number, batch in enumerate(batches):
+            if number == _MANY and missing is not None:
+                warnings.warn(
+                    f"The generator has given {_MANY:,} batches and goes on: "
+                    f"`{missing}` would end one that never ends",
+                    stacklevel=2,
+                )
             images = batch[0] if isinstance(batch, tuple) else batch
             try:
                 self._check_images(images)
@@ -366,6 +393,11 @@ def _check_shared(batch_size, images):
         )
 
 
+def _epochs(given):
+    """The epochs that a `fit` of these arguments runs, a range."""
+    return range(given.get("initial_epoch") or 0, given.get("epochs") or 1)
+
+
 def _named(method, args, kwargs):
     """The arguments of a method of Keras by name, those that were given."""
     bound = _SIGNATURES[method].bind_partial(None, *args, **kwargs)
@@ -400,6 +432,11 @@ def _first_batch(x, has_values_to_check):
         first = next(x, None)
         if first is None:
             return None, x
+        if not isinstance(first, tuple):
+            raise ValueError(
+                "A generator must yield tuples, (images, labels) or (images,). "
+                f"Received: {type(first).__name__}"
+            )
         return first, (batch for batch in itertools.chain([first], x))
     return None, x
 

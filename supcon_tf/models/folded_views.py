@@ -67,6 +67,12 @@ class FoldedViews:
         if not isinstance(images, (list, tuple)) or _is_shape(images):
             return images
         are_shapes = all(_is_shape(x) for x in images)
+        if not are_shapes and not all(hasattr(x, "shape") for x in images):
+            raise ValueError(
+                "A list of views must hold V arrays; batches (x, y) come from "
+                "a tf.data.Dataset, a PyDataset or a generator. Received: a "
+                f"{type(images).__name__} of {type(images[0]).__name__}"
+            )
         shapes = [tuple(x if are_shapes else x.shape) for x in images]
         own = self._input_shape()
         if len(set(shapes)) != 1 or (own and len(shapes[0]) != len(own)):

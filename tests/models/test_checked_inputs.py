@@ -140,6 +140,71 @@ def test_batches_without_end_need_the_number_of_steps(make, number):
         assert f"{name}={steps} is one pass" in str(error.value)
 
 
+def generated(count=3):
+    for _ in range(count):
+        yield X[:4], Y[:4]
+
+
+def test_a_generator_is_refused_for_more_passes_than_one():
+    """Keras took its first two batches for all from the second epoch on."""
+    model = compiled()
+    for options, name in (
+        ({"x": generated()}, "steps_per_epoch"),
+        ({"x": X, "y": Y, "validation_data": generated()}, "validation_steps"),
+    ):
+        with pytest.raises(ValueError, match="must be given with a gen") as e:
+            model.fit(epochs=2, **options)
+        assert f"`{name}`" in str(e.value) and "\n" not in str(e.value)
+
+
+@pytest.mark.slow
+def test_a_generator_is_taken_once_or_by_steps(recwarn):
+    model = compiled()
+    model.fit(generated(), verbose=0)
+    model.fit(generated(4), epochs=2, steps_per_epoch=2, verbose=0)
+    model.fit(generated(), initial_epoch=4, epochs=5, verbose=0)
+    validation = {"validation_data": generated(), "verbose": 0}
+    model.fit(X, Y, epochs=2, validation_freq=2, **validation)
+    validation["validation_data"] = generated()
+    model.fit(X, Y, epochs=3, validation_freq=[2], **validation)
+    assert model.predict(generated(), verbose=0).shape == (12, 2, 6)
+    assert not [w for w in recwarn if "goes on" in str(w.message)]
+
+
+def test_a_generator_that_goes_on_is_told_how_it_would_end():
+    model = SupConModel(small_encoder())
+    batches = model._checked_each(generated(1001), "steps")
+    with pytest.warns(UserWarning, match="`steps` would end one that never"):
+        assert len(list(batches)) == 1001
+
+
+class WithoutLength(keras.utils.PyDataset):
+    def __getitem__(self, index):
+        return X[:4], Y[:4]
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (lambda: WithoutLength(), "PyDataset must have `__len__`"),
+        (lambda: [(X, Y), (X, Y)], "list of views must hold V arrays"),
+        (lambda: (X[:4] for _ in range(2)), "must yield tuples"),
+    ],
+    ids=["no length", "a list of batches", "images alone"],
+)
+def test_what_yields_no_batches_is_refused_in_one_line(x, message):
+    model = compiled()
+    for door in (
+        lambda: model.fit(x()),
+        lambda: model.evaluate(x()),
+        lambda: model.predict(x()),
+        lambda: model.fit(X, Y, validation_data=x()),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            door()
+        assert "\n" not in str(error.value) and len(str(error.value)) < 200
+
+
 @pytest.mark.slow
 def test_with_a_number_of_steps_they_are_taken():
     model = compiled()
