@@ -6,7 +6,7 @@ ever, a device never end, and a link may lead to somebody's other photographs.
 
 import os
 
-from supcon_tf.data.file_kinds import special_kind
+from supcon_tf.data.file_kinds import is_named_as_image, special_kind
 from supcon_tf.data.left_out import LeftOut
 from supcon_tf.data.photograph_files import printable
 
@@ -21,7 +21,8 @@ def files_below(folder):
     """Lists the regular files below a folder, in all its folders.
 
     Hidden files and folders, and those that systems make, such as Thumbs.db and
-    __MACOSX, are passed over. A link to a file inside of the folder is such a
+    __MACOSX, are passed over; those that are images by their names, or hold
+    such, are left out. A link to a file inside of the folder is such a
     file; any other link is left out and not followed.
 
     Args:
@@ -63,6 +64,7 @@ def files_below(folder):
         for entry in entries:
             path = f"{inside}/{entry.name}" if inside else entry.name
             if entry.name.startswith(".") or entry.name.lower() in _OF_SYSTEMS:
+                left_out += _hidden(entry, path)
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
@@ -72,6 +74,26 @@ def files_below(folder):
             else:
                 left_out.append(LeftOut(printable(path), reason))
     return sorted(files), sorted(folders), left_out
+
+
+def _hidden(entry, path):
+    """A `LeftOut` in a list for a hidden image or a folder that holds images.
+
+    The list is empty for anything else, such as the ._ files of macOS.
+    """
+    if not entry.is_dir(follow_symlinks=False):
+        is_image = entry.is_file(follow_symlinks=False) and _is_image(path)
+        return [LeftOut(printable(path), "hidden file")] if is_image else []
+    for inside, _, names in os.walk(entry.path):
+        if any(_is_image(os.path.join(inside, name)) for name in names):
+            return [LeftOut(f"{printable(path)}/", "hidden folder of images")]
+    return []
+
+
+def _is_image(path):
+    """Whether a file is named as an image, and by a person."""
+    is_of_macos = os.path.basename(path).startswith("._")
+    return is_named_as_image(path) and not is_of_macos
 
 
 def _why_not(entry, root):

@@ -186,7 +186,8 @@ def read_image_folder(folder, *, max_pixels=None):
 def find_images(folder, *, max_pixels=None):
     """Finds the images of a folder for a training.
 
-    What is left out and what is equal is logged. More than 1 % of damaged
+    What is left out, what is equal and what is odd about the classes is logged.
+    More than 1 % of damaged
     images are refused.
 
     Args:
@@ -215,6 +216,8 @@ def find_images(folder, *, max_pixels=None):
             printable(found.folder),
             "\n".join(left_out_lines(found.left_out, names=10)),
         )
+    for note in notes_on_classes(found):
+        logging.warning("%s: %s", printable(found.folder), note)
     equal = found.equal_files()
     if equal:
         logging.warning(
@@ -223,6 +226,43 @@ def find_images(folder, *, max_pixels=None):
             "\n".join(equal_lines(equal, names=10)),
         )
     return found
+
+
+def notes_on_classes(found):
+    """Sentences on classes without a test, and on names that are nearly equal.
+
+    Args:
+      found: `ImageFolder`.
+
+    Returns:
+      List of str.
+
+    Example:
+      >>> notes_on_classes(
+      ...     ImageFolder("photos", ("Cat", "cat "), (), None, None, ())
+      ... )
+      ["Classes whose names differ by case or spaces alone: 'Cat' and 'cat '."]
+    """
+    notes = []
+    if found.test is not None:
+        tested = {file.label for file in found.test}
+        untested = [
+            name
+            for label, name in enumerate(found.class_names)
+            if label not in tested
+        ]
+        if untested:
+            notes.append(f"No image to test on: {', '.join(untested)}.")
+    alike = {}
+    for name in found.class_names:
+        alike.setdefault("".join(name.casefold().split()), []).append(name)
+    notes += [
+        "Classes whose names differ by case or spaces alone: "
+        f"{' and '.join(map(repr, names))}."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+    return notes
 
 
 def refuse_damaged(found):

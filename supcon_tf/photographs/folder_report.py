@@ -5,7 +5,7 @@ import statistics
 import unicodedata
 
 from supcon_tf.data.equal_files import EqualFiles, equal_lines
-from supcon_tf.data.image_folder import MAX_DAMAGED
+from supcon_tf.data.image_folder import MAX_DAMAGED, notes_on_classes
 from supcon_tf.data.left_out import count_of, left_out_lines
 from supcon_tf.data.photograph_files import printable
 
@@ -193,16 +193,14 @@ def _notes(report, found):
             "remove them, or a training refuses the folder."
         )
     single = [row["name"] for row in classes if row["train"] == 1]
-    if report["test_folder"] is not None:
-        untested = [row["name"] for row in classes if not row["test"]]
-        if untested:
-            notes.append(f"No image to test on: {', '.join(untested)}.")
-    elif single:
+    notes += notes_on_classes(found)
+    has_test = report["test_folder"] is not None
+    if not has_test and single:
         notes.append(
             f"A single image: {', '.join(single)}. Add images or remove the "
             "class: one is held out to test on, and one must be left to train."
         )
-    else:
+    elif not has_test:
         notes.append(
             f"{report['folder']} has no test/: a fifth of each class is held "
             "out."

@@ -7,7 +7,13 @@ from absl import logging
 
 from supcon_tf.data.file_kinds import FORMATS, is_named_as_image
 from supcon_tf.data.folder_files import files_below
-from supcon_tf.data.folder_layout import TEST_NAMES, TRAIN_NAMES
+from supcon_tf.data.folder_layout import (
+    TEST_NAMES,
+    TRAIN_NAMES,
+    LayoutError,
+    class_name,
+    lay_out,
+)
 from supcon_tf.data.left_out import LeftOut, left_out_lines
 from supcon_tf.data.photograph_files import PhotographError, look_at_photograph
 
@@ -38,7 +44,8 @@ def list_photographs(folder, argument="images"):
     """Lists the image files below a folder.
 
     The class of a photograph is the first folder on its way, where those of the
-    parts of a data set, such as `train` and `valid`, do not count. A file that
+    parts of a data set, such as `train` and `valid`, do not count, unless they
+    are a class among others. A file that
     is not named as an image is one if its content is. Hidden files and folders,
     and those of systems, such as `__MACOSX`, are passed over. What else is no
     photograph is logged with the reason, and so are pipes, devices and links
@@ -66,7 +73,7 @@ def list_photographs(folder, argument="images"):
             f"`{argument}` must be a folder of photographs. "
             f"Received: {argument}={str(folder or '')!r}"
         )
-    files, _, left_out = files_below(str(root))
+    files, folders, left_out = files_below(str(root))
     names = []
     for name in files:
         if is_named_as_image(name):  # it is looked at when it is read
@@ -93,7 +100,8 @@ def list_photographs(folder, argument="images"):
             printable(root),
             "\n".join(left_out_lines(left_out, names=10)),
         )
-    return Listing(root, names, [_label(name) for name in names])
+    classes = _classes_named_as_parts(names, folders)
+    return Listing(root, names, [_label(name, classes) for name in names])
 
 
 def printable(name):
@@ -112,9 +120,23 @@ def printable(name):
     return str(name).encode("utf-8", "backslashreplace").decode()
 
 
-def _label(name):
+def _classes_named_as_parts(names, folders):
+    """Folders such as `train` that are a class among others, as in a training.
+
+    Photographs lie directly in them.
+    """
+    try:
+        layout = lay_out(names, folders)
+    except LayoutError:
+        return set()
+    if layout.train_folder is not None:
+        return set()
+    return {name.partition("/")[0] for name in names if name.count("/") == 1}
+
+
+def _label(name, classes):
     """The class of a photograph by its path, or an empty string."""
     folders = name.split("/")[:-1]
-    if folders and folders[0].lower() in _PARTS:
+    if folders and folders[0].lower() in _PARTS and folders[0] not in classes:
         folders = folders[1:]
-    return folders[0] if folders else ""
+    return class_name(folders[0]) if folders else ""

@@ -23,10 +23,27 @@ def test_files_of_all_folders_are_listed_in_order(tmp_path):
 def test_what_systems_write_is_passed_over(tmp_path):
     make(
         tmp_path,
-        *(".DS_Store", "a/._1.jpg", ".git/x", "__MACOSX/a/1.jpg", "Thumbs.db"),
-        *("a/thumbs.db", "Desktop.ini", "@eaDir/1.jpg", "Icon\r"),
+        *(".DS_Store", "a/._1.jpg", ".git/x", "__MACOSX/a/._1.jpg"),
+        *("Thumbs.db", "a/thumbs.db", "Desktop.ini", "Icon\r"),
     )
     assert files_below(str(tmp_path)) == ([], ["a"], [])
+
+
+def test_hidden_images_and_folders_of_images_are_named(tmp_path):
+    """A class called .net was passed over without a word."""
+    make(
+        tmp_path,
+        *(".net/1.jpg", ".net/2.jpg", "a/.1.JPG", "@eaDir/b/1.png"),
+        *("Desktop.ini/1.jpg", "a/.1.txt"),
+    )
+    files, folders, left_out = files_below(str(tmp_path))
+    assert (files, folders) == ([], ["a"])
+    assert {file.path: file.reason for file in left_out} == {
+        "a/.1.JPG": "hidden file",
+        **dict.fromkeys(
+            (".net/", "@eaDir/", "Desktop.ini/"), "hidden folder of images"
+        ),
+    }
 
 
 def test_nothing_but_files_of_the_folder_is_opened(tmp_path):

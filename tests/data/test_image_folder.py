@@ -161,6 +161,17 @@ def test_equal_files_are_named(tmp_path, logged):
     assert f"1  {COPY}: train/heron/001.png = train/heron" in logged.text
 
 
+def test_classes_without_a_test_and_names_nearly_equal_are_told(
+    tmp_path, logged
+):
+    """A test of one class alone gave an accuracy without a word."""
+    for name in ("train/cat", "train/heron", "train/Cat ", "test/cat"):
+        write_images(tmp_path / name, 2)
+    find_images(tmp_path)
+    assert "No image to test on: Cat , heron." in logged.text
+    assert "differ by case or spaces alone: 'Cat ' and 'cat'." in logged.text
+
+
 def test_max_pixels_leaves_larger_images_out(tmp_path):
     write_images(tmp_path / "cat", 3, size=(9, 7))
     write_images(tmp_path / "dog", 3, size=(9, 7))

@@ -28,6 +28,15 @@ def test_the_first_folder_on_the_way_is_the_class(tmp_path):
     assert listing.files[0] == tmp_path / "0.png"
 
 
+def test_a_class_may_be_called_train_and_have_an_accent(tmp_path):
+    """Its photographs had no class, and one class was two."""
+    touch(tmp_path, "train/1.jpg", "boat/2.jpg", "e\u0301/3.jpg", "\xe9/4.jpg")
+    listing = list_photographs(tmp_path)
+    assert sorted(listing.labels) == ["boat", "train", "\xe9", "\xe9"]
+    touch(tmp_path, "test/boat/1.jpg")  # then these are parts
+    assert list_photographs(tmp_path).labels.count("boat") == 2
+
+
 def test_what_is_no_photograph_of_the_folder_is_passed_over(tmp_path):
     root = tmp_path / "photos"
     touch(
