@@ -28,6 +28,11 @@ from supcon_tf.errors import check_int
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DAMAGED = "damaged image"
+# A file of these kinds is searched byte by byte, or read as a whole, before its
+# size in pixels is known. One of 100 million pixels at the highest quality has
+# fewer bytes than this.
+_READ_WHOLE = ("JPEG", "GIF", "WebP")
+_MANY_BYTES = 180_000_000
 
 
 class PhotographError(ValueError):
@@ -244,6 +249,8 @@ def _opened(file, max_pixels):
         kind = kind_of(head, name)
         if kind not in READERS:
             raise _no_photograph(kind, name)
+        if kind in _READ_WHOLE:
+            _check_bytes(stream.seek(0, os.SEEK_END), max_pixels, name)
         with _telling_what_is_wrong(name):
             if kind == "WebP":  # its reader takes memory for the pixels
                 _check_size(*webp_size(head), max_pixels, name)
@@ -318,6 +325,12 @@ def _no_photograph(kind, name):
     elif kind in ("HEIC photograph", "AVIF image") or "JPEG " in kind:
         return PhotographError(name, f"{kind}, to be converted to JPEG")
     return PhotographError(name, kind)
+
+
+def _check_bytes(count, max_pixels, name):
+    limit = max(_MANY_BYTES, 2 * max_pixels)
+    if count > limit:
+        raise PhotographError(name, f"more than {limit:,} bytes", f"{count:,}")
 
 
 def _check_size(width, height, max_pixels, name):

@@ -224,6 +224,21 @@ def test_the_size_is_checked_before_anything_is_decoded(monkeypatch):
         assert not error.value.is_damaged
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "WebP"])
+def test_a_file_that_is_far_too_long_is_not_searched(tmp_path, kind):
+    """Pillow searched zeros for minutes, or took twice as much memory."""
+    path = tmp_path / "long.jpg"
+    path.write_bytes(contents(Image.fromarray(PIXELS), kind)[:100])
+    os.truncate(path, 3_000_000_000)  # it takes no room on the disk
+    for look in (look_at_photograph, check_photograph, decode_photograph):
+        with pytest.raises(PhotographError, match="3,000,000,000") as error:
+            look(path)
+        assert error.value.reason == "more than 180,000,000 bytes"
+        assert not error.value.is_damaged
+    with pytest.raises(PhotographError, match="more than 400,000,000 bytes"):
+        look_at_photograph(path, max_pixels=200_000_000)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WebP"])
 def test_max_pixels_is_the_number_that_is_still_read(kind):
     file = contents(Image.fromarray(PIXELS), kind)
