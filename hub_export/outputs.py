@@ -16,6 +16,7 @@ from supcon_tf.files import (
     abandoned_folders,
     check_folder,
     folder_aside,
+    read_text,
     write_json,
 )
 
@@ -175,7 +176,7 @@ def _unfinished_places(path):
 def _record_in(folder):
     """The record of `move_into_place`, empty where nothing is to be undone."""
     path = folder / _RECORD
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return json.loads(read_text(path)) if path.exists() else {}
 
 
 def _digest(path):

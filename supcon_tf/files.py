@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 
 from absl import logging
 
@@ -17,6 +18,10 @@ try:
     import fcntl
 except ImportError:  # Windows: no lock
     fcntl = None
+
+
+# No text that we write has so many.
+_MANY_BYTES = 1 << 28
 
 
 class FolderInUseError(RunStoppedError):
@@ -95,6 +100,60 @@ def written_whole(path):
         ) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def opened(path):
+    """Opens a file of ours to read its bytes, if it is a regular file.
+
+    A pipe would be waited for, and a device never end.
+
+    Args:
+      path: str or `pathlib.Path`.
+
+    Returns:
+      A binary file, to be closed.
+
+    Raises:
+      OSError: if there is no such file, or it is none that is regular.
+
+    Example:
+      >>> os.mkfifo("history.csv")
+      >>> opened("history.csv")
+      Traceback (most recent call last):
+        ...
+      OSError: [Errno 22] no regular file: 'history.csv'
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return open(descriptor, "rb")
+
+
+def read_text(path):
+    """Reads the text of a file of ours.
+
+    Args:
+      path: str or `pathlib.Path`.
+
+    Returns:
+      str, with the line ends of the file.
+
+    Raises:
+      OSError: as in `opened`, or if it is longer than any of ours.
+      ValueError: if it is no UTF-8.
+
+    Example:
+      >>> _ = pathlib.Path("config.json").write_text("{}")
+      >>> read_text("config.json")
+      '{}'
+    """
+    with opened(path) as file:
+        content = file.read(_MANY_BYTES + 1)
+    if len(content) > _MANY_BYTES:
+        raise OSError(errno.EFBIG, f"over {_MANY_BYTES:,} bytes", str(path))
+    return content.decode("utf-8")
 
 
 def as_json(value):

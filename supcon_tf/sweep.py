@@ -37,7 +37,7 @@ from supcon_tf.config.command_line import (
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import named
 from supcon_tf.errors import check_int
-from supcon_tf.files import check_folder
+from supcon_tf.files import check_folder, read_text
 from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.recipes import RECIPES
 from supcon_tf.studies import STUDIES, plan
@@ -136,7 +136,10 @@ def _checked_output(output, about):
     check_folder(output, "output")
     path = output / "study.json"
     if path.exists():
-        before = path.read_text(encoding="utf-8")
+        try:
+            before = read_text(path)
+        except (OSError, ValueError) as error:
+            before = str(error)
         if before != study_text(about):
             raise ValueError(
                 f"`output` must be a folder of its own for each study; {path} "

@@ -12,6 +12,8 @@ from supcon_tf.files import (
     check_folder,
     folder_aside,
     only_writer,
+    opened,
+    read_text,
     written_whole,
 )
 
@@ -203,3 +205,29 @@ def test_a_writer_waits_for_another_where_it_is_told_to(tmp_path):
         order.append("first")
     thread.join(10)
     assert order == ["first", "second"]
+
+
+def test_nothing_but_a_regular_file_of_a_sane_length_is_read(tmp_path):
+    """A pipe named config.json was waited for; a device ate the memory."""
+    text = tmp_path / "text"
+    text.write_bytes("Tür\r\n".encode())
+    assert read_text(text) == read_text(str(text)) == "Tür\r\n"
+    with opened(text) as file:
+        assert file.read(1) == b"T"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "long").touch()
+    os.truncate(tmp_path / "long", 1 << 40)  # it takes no room on the disk
+    for name, number in (
+        ("pipe", errno.EINVAL),
+        ("device", errno.EINVAL),
+        ("long", errno.EFBIG),
+        ("none", errno.ENOENT),
+        (".", errno.EINVAL),
+    ):
+        with pytest.raises(OSError) as error:
+            read_text(tmp_path / name)
+        assert error.value.errno == number
+    text.write_bytes(b"\xff")
+    with pytest.raises(ValueError, match="utf-8"):
+        read_text(text)

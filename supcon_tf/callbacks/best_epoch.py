@@ -8,7 +8,7 @@ import numpy as np
 from supcon_tf.errors import check_int
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.neighbors import knn_accuracy
-from supcon_tf.files import written_whole
+from supcon_tf.files import opened, written_whole
 from supcon_tf.metrics.accuracy import top_1_accuracy
 
 
@@ -118,7 +118,7 @@ def held_out_accuracy(fitted, held_out, *, batch_size=64, image_size=None):
 def _read(path):
     """The epoch, the value and the weights in the file."""
     try:
-        with np.load(path) as file:
+        with opened(path) as archive, np.load(archive) as file:
             weights = [file[f"weight_{i}"] for i in range(len(file.files) - 2)]
             return int(file["epoch"]), float(file["value"]), weights
     except Exception as error:  # zipfile, NumPy and zlib raise many kinds

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from supcon_tf.errors import check_int
-from supcon_tf.files import written_whole
+from supcon_tf.files import opened, written_whole
 
 
 class EpochCheckpoint(keras.callbacks.Callback):
@@ -191,7 +191,7 @@ def _newest_first(folder):
 
 def _read_whole(path):
     """The finished epochs and the values in a file; raises one of _DAMAGE."""
-    with zipfile.ZipFile(path) as archive:
+    with opened(path) as file, zipfile.ZipFile(file) as archive:
         name = archive.testzip()  # NumPy may stop before the end of an array
         if name is not None:
             raise zipfile.BadZipFile(f"bad CRC of {name}")

@@ -1,13 +1,14 @@
 """Callbacks that record a training, or stop one that has diverged."""
 
 import csv
+import io
 import math
 import pathlib
 
 import keras
 
 from supcon_tf.errors import RunStoppedError
-from supcon_tf.files import written_whole
+from supcon_tf.files import read_text, written_whole
 
 
 class EpochHistory(keras.callbacks.Callback):
@@ -37,8 +38,7 @@ class EpochHistory(keras.callbacks.Callback):
         self.path = pathlib.Path(path)
         self.rows = []
         if self.path.exists():
-            with open(self.path, newline="") as file:
-                self.rows = list(csv.DictReader(file))
+            self.rows = _read_rows(self.path)
         if not all(row.get("epoch", "").isdigit() for row in self.rows):
             raise ValueError(
                 f"{self.path} must be a history with a column `epoch`; delete "
@@ -82,3 +82,11 @@ class StopIfDiverged(keras.callbacks.Callback):
                 f"The loss must stay finite; a lower learning rate or a longer "
                 f"warm-up helps. Received: {loss} in epoch {epoch + 1}"
             )
+
+
+def _read_rows(path):
+    """The rows of the file; one that is no table has a row that is none."""
+    try:
+        return list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+    except (OSError, ValueError, csv.Error):
+        return [{}]

@@ -7,7 +7,7 @@ import types
 import typing
 
 from supcon_tf.errors import nearest
-from supcon_tf.files import as_json
+from supcon_tf.files import as_json, read_text
 
 
 def setting(
@@ -119,7 +119,7 @@ def read_json(config_class, path, *, required=()):
     """
     names = {field.name for field in dataclasses.fields(config_class)}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_text(path))
         # An older version had fewer settings. It did what are defaults now.
         if not isinstance(values, dict) or not values.keys() >= set(required):
             raise ValueError(f"not the fields {sorted(required)}")

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from supcon_tf.errors import check_int
-from supcon_tf.files import written_whole
+from supcon_tf.files import opened, written_whole
 from supcon_tf.photographs.index import (
     PhotographIndex,
     read_facts,
@@ -137,7 +137,7 @@ def read_lists(path, *, is_mapped=True):
 
     path = pathlib.Path(path)
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             facts = read_facts(file, _MAGIC)
             file.seek(facts["num_bytes"])
             keys = np.lib.format.read_array(file, allow_pickle=False)

@@ -29,7 +29,13 @@ from supcon_tf.config.last_lines import print_last_lines, shell_word
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1, AT_LEAST_1_OR_NONE, SEED
 from supcon_tf.config.waiting_line import waiting_line
-from supcon_tf.files import check_folder, only_writer, write_json, written_whole
+from supcon_tf.files import (
+    check_folder,
+    only_writer,
+    opened,
+    write_json,
+    written_whole,
+)
 from supcon_tf.photographs.predict import KNOWN_FILE
 from supcon_tf.recipes import RECIPES
 
@@ -259,7 +265,7 @@ def _features(config, workdir, encoder, train, test):
     path = workdir / _FEATURES
     if path.exists():
         try:
-            with np.load(path) as file:
+            with opened(path) as archive, np.load(archive) as file:
                 if str(file["key"]) == key:
                     return file["train"], file["test"]
         except Exception:  # a damaged cache is computed again

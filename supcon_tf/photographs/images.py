@@ -26,7 +26,7 @@ from supcon_tf.config.last_lines import shell_word
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.data.image_folder import read_image_folder
-from supcon_tf.files import check_folder, only_writer, written_whole
+from supcon_tf.files import check_folder, only_writer, read_text, written_whole
 from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.folder_report import NAMES, report_of, table_of
 
@@ -109,7 +109,7 @@ def _check_output(name, path, folder):
     if not path.exists():
         return
     try:
-        is_ours = "equal_files" in json.loads(path.read_text("utf-8"))
+        is_ours = "equal_files" in json.loads(read_text(path))
     except (OSError, ValueError, TypeError, RecursionError):
         is_ours = False
     if not is_ours:

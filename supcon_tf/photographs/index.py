@@ -14,7 +14,7 @@ import numpy as np
 
 from supcon_tf.errors import RunStoppedError, check_int
 from supcon_tf.evaluation.representations import of_unit_length
-from supcon_tf.files import written_whole
+from supcon_tf.files import opened, written_whole
 
 DTYPES = ("float32", "float16")
 _MAGIC = b"supcon_tf index 1"
@@ -160,7 +160,7 @@ def read_index(path):
     """
     path = pathlib.Path(path)
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             facts = read_facts(file, _MAGIC)
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
         if len(facts["names"]) != len(vectors):

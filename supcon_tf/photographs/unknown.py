@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from supcon_tf.errors import check_int, check_number
-from supcon_tf.files import written_whole
+from supcon_tf.files import opened, written_whole
 from supcon_tf.photographs.index import PhotographIndex, unit_vectors
 
 NEIGHBORS = 5
@@ -104,7 +104,10 @@ def load_known(path):
       0.5
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with (
+            opened(path) as archive,
+            np.load(archive, allow_pickle=False) as file,
+        ):
             facts = json.loads(str(file["facts"]))
             return KnownPhotographs(file["vectors"], file["held_out"], **facts)
     except Exception as error:  # zip, NumPy and JSON raise their own

@@ -6,7 +6,7 @@ import numpy as np
 
 from supcon_tf.evaluation.encode import encode_all
 from supcon_tf.evaluation.linear.fitting import probe_representations
-from supcon_tf.files import write_json
+from supcon_tf.files import read_text, write_json
 from supcon_tf.metrics.accuracy import top_1_accuracy
 
 _FILE = "first_probe.json"
@@ -32,7 +32,7 @@ def first_probe(encoder, fitted, held_out, workdir, *, batch_size, image_size):
     """
     path = workdir / _FILE
     try:
-        return json.loads(path.read_text())["top_1_accuracy"]
+        return json.loads(read_text(path))["top_1_accuracy"]
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not measured yet, or not whole
     sizes = {"batch_size": batch_size, "image_size": image_size}

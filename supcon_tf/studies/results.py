@@ -1,10 +1,11 @@
 """Keeps the results of a study: a row for each run, as CSV and as a table."""
 
 import csv
+import io
 import json
 import statistics
 
-from supcon_tf.files import written_whole
+from supcon_tf.files import read_text, written_whole
 
 _ACCURACIES = (
     "top_1_accuracy",
@@ -89,8 +90,10 @@ def read_rows(path, varied):
     if not path.exists():
         return {}
     columns = columns_of(varied)
-    with open(path, newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file))
+    try:
+        lines = list(csv.reader(io.StringIO(read_text(path), newline="")))
+    except (OSError, ValueError, csv.Error) as error:
+        lines = [[str(error)]]
     if lines[:1] != [columns] or {len(line) for line in lines} != {
         len(columns)
     }:

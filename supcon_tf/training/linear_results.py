@@ -3,6 +3,8 @@
 import json
 import math
 
+from supcon_tf.files import read_text
+
 _YARDSTICKS = (
     "top_5_accuracy",
     "classifier_top_1_accuracy",
@@ -36,7 +38,7 @@ def read_linear_results(path, *, required=(), program="supcon-linear-eval"):
       {'top_1_accuracy': 0.75}
     """
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = json.loads(read_text(path))
         if not isinstance(results, dict):
             raise ValueError(f"a {type(results).__name__}, no object")
         if missing := set(required) - results.keys():

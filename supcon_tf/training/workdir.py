@@ -9,7 +9,7 @@ from supcon_tf.callbacks.history import EpochHistory
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.encoders.saved import load_encoder
-from supcon_tf.files import check_folder, write_json, written_whole
+from supcon_tf.files import check_folder, read_text, write_json, written_whole
 from supcon_tf.frameworks.backends import tf
 from supcon_tf.frameworks.extras import has_extra, how_to_get
 from supcon_tf.training.build import build_encoder
@@ -79,7 +79,7 @@ def encoder_of_run(workdir, config, strategy, *, safe_mode=True):
     with strategy.scope():
         encoder = load_encoder(workdir, safe_mode=safe_mode)
     record = path.with_name(_RECORD)
-    if record.exists() and record.read_text() != _record_of(path):
+    if record.exists() and not _is_recorded(path, record):
         raise ValueError(
             f"{path} must be what the run of this folder wrote; delete "
             f"{record} to take it nevertheless. Received: another file than "
@@ -125,6 +125,14 @@ def _record_of(path):
     return f"{digest}  encoder.keras\n"
 
 
+def _is_recorded(path, record):
+    """Whether a file, which may be anything, says what `_record_of` does."""
+    try:
+        return read_text(record) == _record_of(path)
+    except (OSError, ValueError):
+        return False
+
+
 def write_config(config, workdir):
     """Writes config.json.
 
@@ -163,7 +171,7 @@ def read_held_out(workdir):
     if not path.exists():
         return None
     try:
-        held_out = json.loads(path.read_text(encoding="utf-8"))
+        held_out = json.loads(read_text(path))
         if not held_out or not all(map(_is_sum, held_out.values())):
             raise ValueError("no names with SHA-256 sums")
     except (OSError, ValueError, AttributeError, RecursionError) as error:

@@ -1,4 +1,5 @@
 import csv
+import os
 
 import keras
 import numpy as np
@@ -38,6 +39,21 @@ def test_a_file_that_is_no_history_is_named(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_history_that_cannot_be_read_is_named(tmp_path):
+    """Binary content and a folder ended in tracebacks, a pipe never."""
+    for number, make in enumerate(
+        (
+            lambda path: path.write_bytes(b"\xff\xfe\x00"),
+            lambda path: path.mkdir(),
+            os.mkfifo,
+        )
+    ):
+        path = tmp_path / f"{number}.csv"
+        make(path)
+        with pytest.raises(ValueError, match="must be a history with"):
+            EpochHistory(path)
+
+
 def test_a_diverged_fit_stops_and_keeps_the_last_good_epoch(tmp_path):
     class Diverge(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import keras
@@ -270,3 +271,20 @@ def test_an_encoder_of_another_run_is_not_taken_for_the_runs_own(
     err = refused(tmp_path, capsys)
     assert "must be what the run of this folder wrote" in err
     assert "delete" in err
+
+
+@pytest.mark.parametrize("name", ["config.json", "encoder.sha256"])
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, os.mkdir, lambda path: path.write_bytes(b"\xff")],
+    ids=["a pipe", "a folder", "no text"],
+)
+def test_files_of_a_workdir_that_are_none_are_one_line(
+    workdir, tmp_path, capsys, name, make
+):
+    """A pipe was waited for; the others ended in tracebacks."""
+    for other in ("config.json", "encoder.keras", "encoder.sha256"):
+        if other != name:
+            shutil.copy(workdir / other, tmp_path)
+    make(tmp_path / name)
+    assert f"{name}" in refused(tmp_path, capsys)

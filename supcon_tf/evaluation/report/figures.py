@@ -1,6 +1,7 @@
 """Draws the figures of an evaluation and of a training run as PNG files."""
 
 import csv
+import io
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from supcon_tf.evaluation.representations import (
     of_unit_length,
     pair_similarities,
 )
+from supcon_tf.files import read_text
 
 _MARKERS = "os^"  # with ten colours, each of 30 classes has its own pair
 _MAX_NAMED = 20
@@ -235,8 +237,8 @@ def read_history(history):
       ([0.0], {'loss': [2.5]})
     """
     try:
-        with open(history, newline="") as file:
-            rows = list(csv.DictReader(file))
+        text = io.StringIO(read_text(history), newline="")
+        rows = list(csv.DictReader(text))
         columns = {
             # A cell is empty if its value was not yet logged in that epoch.
             name: [
@@ -248,7 +250,7 @@ def read_history(history):
         epochs = columns.pop("epoch")
         if not columns:
             raise LookupError("no column beside it")
-    except (OSError, LookupError, TypeError, ValueError) as error:
+    except (OSError, LookupError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(
             f"{history} must be the history.csv of a run, with a column "
             f"`epoch`. Received: {type(error).__name__}: {error}"
