@@ -32,16 +32,17 @@ class NoSpaceError(RunStoppedError, OSError):
     """The disk is full, or the user has reached the quota."""
 
 
-def check_folder(path, name):
+def check_folder(path, name, files=()):
     """Refuses a path at which no folder can be made or written to.
 
     Args:
       path: `pathlib.Path` of the folder.
       name: name of the argument, for the message.
+      files: names of the files that will be written there.
 
     Raises:
       ValueError: if the path, or the nearest folder above it that exists, is a
-        file or cannot be written to.
+        file or cannot be written to; or if a folder is where a file goes.
 
     Example:
       >>> check_folder(pathlib.Path("new/run"), "workdir")
@@ -52,6 +53,12 @@ def check_folder(path, name):
             f"`{name}` must be a folder that can be written to. "
             f"Received: {name}={str(path)!r}, where {existing} cannot"
         )
+    for file in files:
+        if (path / file).is_dir():
+            raise ValueError(
+                f"`{name}` must have no folder where a file is to be written: "
+                f"move it away. Received: the folder {path / file}"
+            )
 
 
 @contextlib.contextmanager
@@ -125,8 +132,11 @@ def opened(path):
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise OSError(errno.EINVAL, "no regular file", str(path))
     return open(descriptor, "rb")
 
@@ -160,7 +170,9 @@ def as_json(value):
     r"""A value as indented JSON that people can read, with a line end.
 
     Args:
-      value: what JSON can hold. Names keep their letters, in any script.
+      value: what JSON can hold. Names keep their letters, in any script, and
+        those of files their bytes that are not UTF-8, as `os.fsdecode` gives
+        them: as escapes, which `json.loads` reads.
 
     Returns:
       A string.
@@ -169,7 +181,8 @@ def as_json(value):
       >>> as_json({"class": "Tür"})
       '{\n  "class": "Tür"\n}\n'
     """
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return re.sub(r"[\ud800-\udfff]", lambda x: f"\\u{ord(x[0]):04x}", text)
 
 
 def write_json(path, value):

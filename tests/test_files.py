@@ -1,4 +1,5 @@
 import errno
+import json
 import multiprocessing
 import os
 import threading
@@ -9,6 +10,7 @@ from supcon_tf.files import (
     FolderInUseError,
     NoSpaceError,
     abandoned_folders,
+    as_json,
     check_folder,
     folder_aside,
     only_writer,
@@ -223,7 +225,7 @@ def test_nothing_but_a_regular_file_of_a_sane_length_is_read(tmp_path):
         ("device", errno.EINVAL),
         ("long", errno.EFBIG),
         ("none", errno.ENOENT),
-        (".", errno.EINVAL),
+        (".", errno.EISDIR),
     ):
         with pytest.raises(OSError) as error:
             read_text(tmp_path / name)
@@ -231,3 +233,17 @@ def test_nothing_but_a_regular_file_of_a_sane_length_is_read(tmp_path):
     text.write_bytes(b"\xff")
     with pytest.raises(ValueError, match="utf-8"):
         read_text(text)
+
+
+def test_json_keeps_letters_and_escapes_what_is_no_letter():
+    """supcon-search wrote "T\\u00fcr"; bytes of a name are no UTF-8."""
+    text = as_json({"Tür": "caf\udce9.jpg"})
+    assert "Tür" in text and text.encode()
+    assert json.loads(text) == {"Tür": "caf\udce9.jpg"}
+
+
+def test_a_folder_where_a_file_goes_is_refused_beforehand(tmp_path):
+    (tmp_path / "results.json").mkdir()
+    check_folder(tmp_path, "output", ["other.json"])
+    with pytest.raises(ValueError, match=r"move it away.*results\.json"):
+        check_folder(tmp_path, "output", ["other.json", "results.json"])

@@ -26,7 +26,7 @@ from supcon_tf.config.last_lines import shell_word
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
 from supcon_tf.data.image_folder import read_image_folder
-from supcon_tf.files import check_folder, only_writer, read_text, written_whole
+from supcon_tf.files import check_folder, only_writer, read_text, write_json
 from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.folder_report import NAMES, report_of, table_of
 
@@ -80,8 +80,7 @@ def prepare(folder, config):
             written += [str(outputs["figures"] / name) for name in names]
         if "json" in outputs:
             outputs["json"].parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(outputs["json"]) as path:
-                path.write_text(_json(report), encoding="utf-8")
+            write_json(outputs["json"], report)
             written.append(str(outputs["json"]))
         for name in written:
             print(f"Wrote {name}")
@@ -117,10 +116,6 @@ def _check_output(name, path, folder):
             f"`{name}` must be a new file, or an earlier one of supcon-images. "
             f"Received: {name}={str(path)!r}"
         )
-
-
-def _json(report):
-    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
 def _prepare_command(values, names):

@@ -18,7 +18,6 @@ kept beside the vectors: for a million photographs and many queries.
 """
 
 import dataclasses
-import json
 import pathlib
 import sys
 
@@ -28,7 +27,8 @@ from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.config.settings import setting
 from supcon_tf.config.training import AT_LEAST_1
 from supcon_tf.data.photograph_files import decode_photograph
-from supcon_tf.files import check_folder, written_whole
+from supcon_tf.files import check_folder
+from supcon_tf.files import write_json as write_whole_json
 from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.embed import ANY_ENCODER, AskingConfig
 from supcon_tf.photographs.listing import list_photographs, printable
@@ -323,8 +323,7 @@ def write_json(path, results):
       results: what JSON can hold.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as aside:
-        aside.write_text(json.dumps(results, indent=2) + "\n")
+    write_whole_json(path, results)
     print(f"Wrote {path}")
 
 

@@ -280,7 +280,7 @@ def _checked_output(config):
             f"Received: output={config.output!r}"
         )
     output = pathlib.Path(config.output).expanduser()
-    check_folder(output, "output")
+    check_folder(output, "output", (_RESULTS, _UNFINISHED, *FILES))
     is_finished = (output / _RESULTS).exists() and not _is_begun(output)
     if is_finished and not config.overwrite:
         raise ValueError(

@@ -37,7 +37,7 @@ def prepare(config, workdir):
     strategy = make_strategy(config.strategy, one_machine=True)
     find_encoder(workdir)
     workdir = pathlib.Path(workdir).expanduser()
-    check_folder(workdir, "workdir")
+    check_folder(workdir, "workdir", ("classifier.keras", "linear_eval.json"))
     pretraining = read_json(
         PretrainConfig,
         workdir / "config.json",

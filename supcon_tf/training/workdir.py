@@ -13,7 +13,11 @@ from supcon_tf.files import check_folder, read_text, write_json, written_whole
 from supcon_tf.frameworks.backends import tf
 from supcon_tf.frameworks.extras import has_extra, how_to_get
 from supcon_tf.training.build import build_encoder
-from supcon_tf.training.objectives import OBJECTIVES
+from supcon_tf.training.objectives import (
+    CLASSIFIER_FILES,
+    OBJECTIVES,
+    PROJECTION_HEAD_FILES,
+)
 
 
 def look_at(workdir, config):
@@ -30,7 +34,18 @@ def look_at(workdir, config):
     Raises:
       ValueError: if it cannot be written to, or is that of another run.
     """
-    check_folder(workdir, "workdir")
+    check_folder(
+        workdir,
+        "workdir",
+        (
+            "config.json",
+            "encoder.keras",
+            _RECORD,
+            _HELD_OUT,
+            *PROJECTION_HEAD_FILES,
+            *CLASSIFIER_FILES,
+        ),
+    )
     before = _previous_config(workdir, config)
     EpochHistory(workdir / "history.csv")  # refuses what is none
     has_encoder = (workdir / "encoder.keras").exists()

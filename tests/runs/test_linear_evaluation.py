@@ -288,3 +288,13 @@ def test_files_of_a_workdir_that_are_none_are_one_line(
             shutil.copy(workdir / other, tmp_path)
     make(tmp_path / name)
     assert f"{name}" in refused(tmp_path, capsys)
+
+
+def test_a_folder_where_a_result_goes_is_refused_before_the_fit(
+    workdir, tmp_path, capsys
+):
+    """It was found after the fit, in a traceback."""
+    for other in ("config.json", "encoder.keras"):
+        shutil.copy(workdir / other, tmp_path)
+    (tmp_path / "linear_eval.json").mkdir()
+    assert "move it away" in refused(tmp_path, capsys)
