@@ -167,7 +167,7 @@ def run_command(
 
     Returns:
       The exit status: 128 + the number of the signal that stopped it, 130 for
-      Ctrl-C and 143 for SIGTERM.
+      Ctrl-C, 143 for SIGTERM, and 129 where its terminal was closed.
     """
     is_program = argv is None
     argv = sys.argv[1:] if is_program else list(argv)
@@ -185,14 +185,15 @@ def run_command(
                 program, values, prepare, argv, takes_names
             )
     except _StoppedBySignal as stopped:
-        print(
-            f"{program}: stopped. The same command goes on, or starts anew "
-            "where nothing was kept.",
-            file=sys.stderr,
-        )
-        if is_program:  # threads of TensorFlow would wait for their work
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(
+                f"{program}: stopped. The same command goes on, or starts anew "
+                "where nothing was kept.",
+                file=sys.stderr,
+            )
             sys.stdout.flush()
             sys.stderr.flush()
+        if is_program:  # threads of TensorFlow would wait for their work
             os._exit(stopped.status)
         return stopped.status
 
@@ -251,7 +252,11 @@ def _stopped_by_signals(is_program):
             signal.signal(other, signal.SIG_IGN)
         raise _StoppedBySignal(number)
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    before = {
+        number: signal.signal(number, stop)
+        for number in _SIGNALS
+        if signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
+    }
     with contextlib.ExitStack() as stack:
         if is_program:
             stack.enter_context(_ends_after(_SECONDS_TO_CLEAR))
@@ -289,7 +294,12 @@ def _ends_after(seconds):
         os.close(writing)
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    # A terminal that is closed; Windows has none.
+    *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else ()),
+)
 _SECONDS_TO_CLEAR = 10
 
 

@@ -137,8 +137,9 @@ def _retrieval_and_geometry(step, x, y):
     rank = step("effective rank", lambda: effective_rank(x))
     return {
         "retrieval": retrieval,
-        "alignment": float(alignment),
-        "uniformity": float(uniformity),
+        # They are float32: 0.3, say, would be 0.30000001192092896.
+        "alignment": round(float(alignment), 7),
+        "uniformity": round(float(uniformity), 7),
         "effective_rank": rank,
         "num_features": x.shape[1],
     }

@@ -112,8 +112,8 @@ class AskedClassifier:
                         NONE_OF_THESE if is_known is False else names[order[0]]
                     ),
                     classes=names[order].tolist(),
-                    scores=row[order].tolist(),
-                    distance=distance,
+                    scores=_plain(row[order]).tolist(),
+                    distance=None if known is None else float(_plain(distance)),
                     is_known=is_known,
                 )
             )
@@ -172,3 +172,8 @@ def asked_classifier(where, *, image_size=None, safe_mode=True):
     return AskedClassifier(
         classifier, AskedEncoder(classifier.encoder, size, resizing)
     )
+
+
+def _plain(values):
+    """Floats as a file shows them: 0.3 rather than 0.30000001192092896."""
+    return np.round(np.float64(values), 7)

@@ -185,7 +185,9 @@ sys.exit(run_command("program", "usage", flags.FlagValues(), lambda _: run))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 def test_a_signal_ends_a_command_in_one_line_without_half_a_file(
     number, tmp_path
 ):
@@ -204,7 +206,9 @@ def test_a_signal_ends_a_command_in_one_line_without_half_a_file(
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 def test_a_signal_that_compiled_code_reports_as_its_own_error_is_one_line(
     number, capsys
 ):
@@ -220,6 +224,25 @@ def test_a_signal_that_compiled_code_reports_as_its_own_error_is_one_line(
     assert status == 128 + number
     err = capsys.readouterr().err
     assert err.startswith("program: stopped.") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_was_ignored_stays_ignored(number, capsys):
+    """nohup has it so, and a shell for what runs in the background."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        values = flags.FlagValues()
+        status = run_command(
+            "program",
+            "usage",
+            values,
+            lambda _: lambda: os.kill(os.getpid(), number),
+            [],
+        )
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert status == 0 and not capsys.readouterr().err
 
 
 def test_an_error_of_ours_keeps_its_traceback():

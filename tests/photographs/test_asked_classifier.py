@@ -3,6 +3,7 @@
 import json
 
 import keras
+import numpy as np
 import pytest
 
 from supcon_tf import LinearClassifier
@@ -52,3 +53,14 @@ def test_what_is_no_classifier_is_one_line(color_encoder, tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             asked_classifier(where)
+
+
+def test_scores_are_written_as_people_do(any_size_encoder, tmp_path):
+    """A score of 0.3 was 0.30000001192092896 in a file."""
+    path = saved(tmp_path / "c.keras", any_size_encoder, image_size=(40, 40))
+    photo = tmp_path / "photo.png"
+    keras.utils.save_img(photo, np.full((40, 40, 3), 200.0), scale=False)
+    ((prediction,), _) = asked_classifier(path).predict([photo])
+    assert len(prediction.scores) == 2
+    for score in prediction.scores:
+        assert score == round(score, 7) and len(str(score)) <= 9
