@@ -61,6 +61,24 @@ def check_folder(path, name, files=()):
             )
 
 
+def lasting_path(path):
+    """A path that is the same from every folder, for a file of settings.
+
+    Args:
+      path: str or `pathlib.Path`. `~` is one's home.
+
+    Returns:
+      An absolute `pathlib.Path`. Links stay as they are named, unless `..`
+      follows one.
+
+    Example:
+      >>> lasting_path("/runs/../photos") == pathlib.Path("/photos").resolve()
+      True
+    """
+    path = pathlib.Path(path).expanduser()
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 @contextlib.contextmanager
 def written_whole(path):
     """Yields a path to write to, and renames it to `path` when the block ends.

@@ -13,6 +13,7 @@ from supcon_tf.files import (
     as_json,
     check_folder,
     folder_aside,
+    lasting_path,
     only_writer,
     opened,
     read_text,
@@ -247,3 +248,19 @@ def test_a_folder_where_a_file_goes_is_refused_beforehand(tmp_path):
     check_folder(tmp_path, "output", ["other.json"])
     with pytest.raises(ValueError, match=r"move it away.*results\.json"):
         check_folder(tmp_path, "output", ["other.json", "results.json"])
+
+
+def test_a_lasting_path_is_the_same_from_every_folder(tmp_path, monkeypatch):
+    """A run from ../encoder.keras was another one in the next folder."""
+    for name in ("a", "b", "far/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/deep")
+    found = set()
+    for folder in ("a", "b"):
+        monkeypatch.chdir(tmp_path / folder)
+        found.add(lasting_path("../e.keras"))
+    assert found == {tmp_path.resolve() / "e.keras"}
+    monkeypatch.chdir(tmp_path)
+    assert lasting_path("./e.keras") == tmp_path / "e.keras"
+    assert lasting_path("link/x") == tmp_path / "link" / "x"
+    assert lasting_path("link/../x") == tmp_path.resolve() / "far" / "x"

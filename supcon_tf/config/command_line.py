@@ -213,12 +213,24 @@ def _prepared_and_run(program, values, prepare, argv, takes_names):
     except RunStoppedError as error:
         return _refused(program, error, status=1)
     except (ValueError, OSError, flags.Error) as error:
-        return _refused(program, error, status=2)
+        told = error
+        if _is_nowhere():
+            told = "the current folder has been removed: `cd` to another"
+        return _refused(program, told, status=2)
     try:
         run()
     except RunStoppedError as error:
         return _refused(program, error, status=1)
     return 0
+
+
+def _is_nowhere():
+    """Whether the current folder is gone, so that no relative path is one."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 class _StoppedBySignal(BaseException):

@@ -31,6 +31,7 @@ from supcon_tf.config.training import AT_LEAST_1, AT_LEAST_1_OR_NONE, SEED
 from supcon_tf.config.waiting_line import waiting_line
 from supcon_tf.files import (
     check_folder,
+    lasting_path,
     only_writer,
     opened,
     write_json,
@@ -141,8 +142,8 @@ def _settings(config):
     path = pathlib.Path(start).expanduser()
     return dataclasses.replace(
         _RECIPE,
-        data_dir=str(pathlib.Path(config.data_dir).expanduser().absolute()),
-        initial_encoder=str(path.absolute()) if path.exists() else start,
+        data_dir=str(lasting_path(config.data_dir)),
+        initial_encoder=str(lasting_path(path)) if path.exists() else start,
         image_size=config.image_size,
         max_samples=config.max_samples,
         max_pixels=config.max_pixels,

@@ -30,9 +30,7 @@ from supcon_tf.distribution.workers import (
     reporting_stopped_workers,
     share_weights,
 )
-from supcon_tf.files import (
-    only_writer,
-)
+from supcon_tf.files import lasting_path, only_writer
 from supcon_tf.frameworks.backends import is_tensorflow
 from supcon_tf.frameworks.extras import has_extra
 from supcon_tf.runs.first_probe import first_probe
@@ -74,11 +72,11 @@ def prepare(config, workdir):
         path = pathlib.Path(config.initial_encoder).expanduser()
         if path.exists():
             config = dataclasses.replace(
-                config, initial_encoder=str(path.absolute())
+                config, initial_encoder=str(lasting_path(path))
             )
     if config.data_dir is not None:
-        path = pathlib.Path(config.data_dir).expanduser()
-        config = dataclasses.replace(config, data_dir=str(path.absolute()))
+        path = lasting_path(config.data_dir)
+        config = dataclasses.replace(config, data_dir=str(path))
     config = with_absolute_cache(config)
     strategy = make_strategy(config.strategy)  # first of all of TensorFlow
     num_replicas = strategy.num_replicas_in_sync

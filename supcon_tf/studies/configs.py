@@ -6,6 +6,7 @@ import pathlib
 
 from supcon_tf.config.command_line import given_settings
 from supcon_tf.config.settings import named
+from supcon_tf.files import lasting_path
 from supcon_tf.studies.grids import recipe_of
 from supcon_tf.training.unused_settings import unused_settings, with_flags
 
@@ -43,7 +44,7 @@ def configs_of(recipe, runs, values):
             path = pathlib.Path(config.initial_encoder).expanduser()
             if path.exists():
                 config = dataclasses.replace(
-                    config, initial_encoder=str(path.absolute())
+                    config, initial_encoder=str(lasting_path(path))
                 )
         configs.append(config)
     return configs

@@ -11,7 +11,7 @@ from supcon_tf.augmentations.presets import crop_area, evaluation_padding
 from supcon_tf.config.settings import named
 from supcon_tf.data.image_cache import are_large, with_small_copies
 from supcon_tf.data.photograph_files import printable
-from supcon_tf.files import check_folder
+from supcon_tf.files import check_folder, lasting_path
 from supcon_tf.frameworks.backends import check_tensorflow, is_tensorflow
 
 _AUTO = "auto"
@@ -121,7 +121,7 @@ def with_absolute_cache(config):
     """
     if config.image_cache in (None, _AUTO):
         return config
-    path = pathlib.Path(config.image_cache).expanduser().absolute()
+    path = lasting_path(config.image_cache)
     return dataclasses.replace(config, image_cache=str(path))
 
 

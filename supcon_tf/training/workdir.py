@@ -9,7 +9,13 @@ from supcon_tf.callbacks.history import EpochHistory
 from supcon_tf.config.pretrain import MAY_CHANGE
 from supcon_tf.config.settings import read_json, to_json
 from supcon_tf.encoders.saved import load_encoder
-from supcon_tf.files import check_folder, read_text, write_json, written_whole
+from supcon_tf.files import (
+    check_folder,
+    lasting_path,
+    read_text,
+    write_json,
+    written_whole,
+)
 from supcon_tf.frameworks.backends import tf
 from supcon_tf.frameworks.extras import has_extra, how_to_get
 from supcon_tf.training.build import build_encoder
@@ -276,6 +282,12 @@ def _previous_config(workdir, config):
     before = read_json(
         type(config), path, required=("dataset", "encoder", "image_size")
     )
+    if before.initial_encoder is not None and config.initial_encoder == str(
+        lasting_path(before.initial_encoder)
+    ):  # it may be recorded with `..` in it
+        before = dataclasses.replace(
+            before, initial_encoder=config.initial_encoder
+        )
     for field in dataclasses.fields(config):
         old, new = getattr(before, field.name), getattr(config, field.name)
         if old == new or field.name in MAY_CHANGE:

@@ -245,6 +245,19 @@ def test_a_signal_that_was_ignored_stays_ignored(number, capsys):
     assert status == 0 and not capsys.readouterr().err
 
 
+def test_a_current_folder_that_is_gone_is_named(tmp_path, monkeypatch, capsys):
+    """The line was: [Errno 2] No such file or directory."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    values = flags.FlagValues()
+    status = run_command("program", "", values, lambda _: os.getcwd(), [])
+    monkeypatch.chdir(tmp_path)
+    assert status == 2
+    assert "current folder has been removed" in capsys.readouterr().err
+
+
 def test_an_error_of_ours_keeps_its_traceback():
     def run():
         raise SystemError("ours")
