@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import itertools
 import numbers
+import os
 import types
 import warnings
 
@@ -161,6 +162,7 @@ class CheckedInputs:
     def _check_known_images(self, images):
         """As `_check_images`, for a call: inside of a graph it does nothing."""
         if not is_in_graph():
+            self._refuse_names(images)
             self._check_images(images)
 
     def _refuse_names(self, images):
@@ -181,11 +183,13 @@ class CheckedInputs:
                 f"Received: {type(images).__name__}"
             )
         for x in leaves:
-            if _dtype(x).startswith(("str", "bytes", "object")):
+            is_name = isinstance(x, (str, bytes, os.PathLike))
+            if is_name or _dtype(x).startswith(("str", "bytes", "object")):
+                what = type(x).__name__ if is_name else f"dtype={_dtype(x)}"
                 raise ValueError(
                     "Images must be pixels: view_batches(LabelledImages(paths, "
                     "labels, class_names, read=tf.io.read_file), ...) reads "
-                    f"files. Received: dtype={_dtype(x)}"
+                    f"files. Received: {what}"
                 )
 
     def _check_form(self, shapes):

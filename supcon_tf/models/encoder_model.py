@@ -145,6 +145,7 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
         Returns:
           `[B, R]` floats, of unit length if `normalize_representation`.
         """
+        self._refuse_names(images)
         images = ops.convert_to_tensor(images)
         self._check_single(images.shape)
         self._check_known_images(images)

@@ -1,5 +1,6 @@
 """What fit, evaluate and predict refuse or warn of before the first step."""
 
+import pathlib
 import warnings
 
 import keras
@@ -360,6 +361,25 @@ def test_paths_and_labelled_images_are_no_pixels():
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(x, Y)
+
+
+def test_paths_are_no_pixels_in_any_form_or_method():
+    """Keras printed all of them, or TensorFlow its cast of a string."""
+    pets = supcon_tf.LabelledImages(X[:, 0], Y, tuple("abcd"))
+    model = compiled()
+    classifier = supcon_tf.LinearClassifier(small_encoder(), 2)
+    classifier.compile("sgd", "sparse_categorical_crossentropy")
+    doors = [model.predict, model.encode, classifier.predict]
+    for x in (NAMES, NAMES.tolist(), "a.png", pathlib.Path("a.png")):
+        for door in doors:
+            with pytest.raises(ValueError, match="must be pixels") as error:
+                door(x)
+            assert len(str(error.value)) < 180
+    classifier(X[:, 0])
+    with pytest.raises(ValueError, match="must be pixels"):
+        classifier(NAMES)
+    with pytest.raises(ValueError, match="Received: LabelledImages"):
+        model.encode(pets)
 
 
 def test_predict_says_that_it_gives_projections():
