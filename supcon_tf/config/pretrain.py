@@ -256,7 +256,7 @@ class PretrainConfig(ContrastConfig, TrainingConfig):
         POSITIVE,
     )
     contrast_weight: float = _objective(
-        1.0,
+        0.3,
         "With supcon_cross_entropy: weight of the contrastive loss, beside 1 "
         "for cross-entropy.",
         POSITIVE,

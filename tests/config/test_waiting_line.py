@@ -6,13 +6,21 @@ import time
 from supcon_tf.config.waiting_line import waiting_line
 
 
+def read_until(reading, terminal, last):
+    """What a terminal was sent, which may come in pieces, up to a last word."""
+    os.write(terminal, last.encode())
+    text = ""
+    while not text.endswith(last):
+        text += os.read(reading, 10_000).decode()
+    return text
+
+
 def shown_by(seconds, *, delay):
     """What a terminal gets from a step that takes so long."""
     reading, terminal = os.openpty()
     with waiting_line("loading", descriptor=terminal, delay=delay):
         time.sleep(seconds)
-    os.write(terminal, b"end")
-    text = os.read(reading, 10_000).decode()
+    text = read_until(reading, terminal, "end")
     os.close(terminal)
     os.close(reading)
     return text
@@ -42,5 +50,5 @@ def test_an_error_ends_the_line():
             time.sleep(0.1)
             raise ValueError
     except ValueError:
-        os.write(terminal, b"refused")
-    assert os.read(reading, 10_000).endswith(b" \rrefused")
+        shown = read_until(reading, terminal, "refused")
+    assert shown.endswith(" \rrefused")

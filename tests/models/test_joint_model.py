@@ -121,13 +121,15 @@ def test_labels_of_both_forms_and_weights_reach_both_losses():
     x, labels = images(6, 2, 4, 4, 3), np.arange(6) % 4
     weights = np.array([0, 1, 2, 0.5, 1, 1], "float32")
     penalty = keras.regularizers.L2(0.1)
-    model = compiled(small_encoder(kernel_regularizer=penalty))
+    model = compiled(
+        small_encoder(kernel_regularizer=penalty), contrast_weight=0.75
+    )
     outputs = model(x)
     parts = losses()
     one_hot = np.repeat(np.eye(4)[labels][:, None], 2, axis=1)
     cross_entropy = np.mean(parts["logits"].call(one_hot, outputs["logits"]), 1)
     contrast = parts["projections"].call(labels, outputs["projections"])
-    expected = np.mean(weights * (cross_entropy + contrast)) + float(
+    expected = np.mean(weights * (cross_entropy + 0.75 * contrast)) + float(
         sum(model.losses)
     )
     for given in (labels, np.eye(4, dtype="float32")[labels]):

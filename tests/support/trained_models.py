@@ -61,7 +61,7 @@ MODELS = {
         encoder(), head(), learn_temperature=True
     ),
     "classification": lambda: ClassificationModel(encoder(), 3),
-    "joint": lambda: JointModel(encoder(), head(), 3),
+    "joint": lambda: JointModel(encoder(), head(), 3, contrast_weight=1.0),
 }
 
 
