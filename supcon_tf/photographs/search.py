@@ -139,22 +139,6 @@ def search(asked, listing, queries, *, index_path, config):
         recall = searched.facts["recall_at_10"]
     labels = dict(zip(listing.names, listing.labels, strict=True))
     rows, similarities = searched.search(vectors, config.top)
-    found = []
-    for query, row, row_similarities in zip(
-        queries, rows, similarities, strict=True
-    ):
-        results = []
-        for place, similarity in zip(row, row_similarities, strict=True):
-            name = index.names[place]
-            results.append(
-                {
-                    "path": name,
-                    "label": labels.get(name, ""),
-                    "similarity": round(float(similarity), 6),
-                    "note": _note(query, listing.folder / name, similarity),
-                }
-            )
-        found.append({"query": str(query), "results": results})
     return {
         "encoder": config.encoder,
         "fingerprint": asked.fingerprint,
@@ -164,8 +148,32 @@ def search(asked, listing, queries, *, index_path, config):
         "newly_encoded": num_new,
         "recall_at_10": recall,
         "left_out": left_out,
-        "queries": found,
+        "queries": [
+            {
+                "query": str(query),
+                "results": _found(query, listing.folder, labels, *nearest),
+            }
+            for query, *nearest in zip(
+                queries,
+                [[index.names[i] for i in row] for row in rows],
+                similarities,
+                strict=True,
+            )
+        ],
     }
+
+
+def _found(query, folder, labels, names, similarities):
+    """What is told of the photographs that are most similar to a query."""
+    return [
+        {
+            "path": name,
+            "label": labels.get(name, ""),
+            "similarity": round(float(similarity), 6),
+            "note": _note(query, folder / name, similarity),
+        }
+        for name, similarity in zip(names, similarities, strict=True)
+    ]
 
 
 def _note(query, path, similarity):

@@ -88,15 +88,20 @@ def prepare(config, workdir):
             "chosen": chosen,
             "config": dataclasses.asdict(config),
         }
-        # Results without their classifier would be those of another one.
-        (workdir / "linear_eval.json").unlink(missing_ok=True)
-        with written_whole(workdir / "classifier.keras") as path:
-            classifier.save(path)
-        text = write_json(workdir / "linear_eval.json", results)
+        text = _write(workdir, classifier, results)
         _print_last_lines(results, workdir)
         return json.loads(text)
 
     return run
+
+
+def _write(workdir, classifier, results):
+    """Writes the classifier, then its results; returns these as JSON."""
+    # Results without their classifier would be those of another one.
+    (workdir / "linear_eval.json").unlink(missing_ok=True)
+    with written_whole(workdir / "classifier.keras") as path:
+        classifier.save(path)
+    return write_json(workdir / "linear_eval.json", results)
 
 
 def _print_last_lines(results, workdir):
