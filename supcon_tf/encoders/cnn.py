@@ -15,6 +15,7 @@ from supcon_tf.encoders.normalization import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     check_normalization,
+    normalized,
 )
 
 _PATCH_FILTERS = 24  # twice the 2 * 2 * 3 numbers of a patch
@@ -68,12 +69,7 @@ def cnn(
     _check(input_shape, width)
     check_normalization(mean, std)
     images = keras.Input(input_shape, name="images")
-    x = layers.Normalization(
-        mean=mean,
-        variance=[s**2 for s in std],
-        dtype="float32",  # the input range needs more than bfloat16's 8 bits
-        name="normalization",
-    )(images)
+    x = normalized(images, mean, std)
     x = layers.Conv2D(_PATCH_FILTERS, 2, activation="relu", name="patches")(x)
     for number, most in enumerate(_FILTERS, 1):
         for part in (1, 2):

@@ -17,6 +17,7 @@ from supcon_tf.encoders.normalization import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     check_normalization,
+    normalized,
 )
 from supcon_tf.encoders.variants import variant_of
 
@@ -108,12 +109,7 @@ def resnet(
     filters = [int(64 * 2**group * width) for group in range(4)]
 
     images = keras.Input(input_shape, name="images")
-    x = layers.Normalization(
-        mean=mean,
-        variance=[s**2 for s in std],
-        dtype="float32",  # the input range needs more than bfloat16's 8 bits
-        name="normalization",
-    )(images)
+    x = normalized(images, mean, std)
     if stem == "imagenet":
         x = _padded_conv(conv, x, filters[0], 7, 2, "stem_conv")
         x = batch_norm(name="stem_bn")(x)

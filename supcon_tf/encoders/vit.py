@@ -17,6 +17,7 @@ from supcon_tf.encoders.normalization import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     check_normalization,
+    normalized,
 )
 from supcon_tf.encoders.variants import variant_of
 from supcon_tf.errors import check_int
@@ -99,12 +100,7 @@ def vit(
     _check(input_shape, sizes, mean, std, dropout)
     norm = functools.partial(layers.LayerNormalization, epsilon=1e-6)
     images = keras.Input(input_shape, name="images")
-    x = layers.Normalization(
-        mean=mean,
-        variance=[s**2 for s in std],
-        dtype="float32",  # the input range needs more than bfloat16's 8 bits
-        name="normalization",
-    )(images)
+    x = normalized(images, mean, std)
     x = _patch_tokens(x, patch_size, hidden_size)  # [B, N, D]
     # The class token and the positions depend on no image, so they are learned
     # as linear maps of the number 1.

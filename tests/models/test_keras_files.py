@@ -6,15 +6,19 @@ from small_models import images, small_encoder
 import supcon_tf
 
 
-@pytest.mark.parametrize("suffix", ["h5", "hdf5", "H5"])
-def test_a_format_that_nobody_could_load_is_refused(tmp_path, suffix):
-    path = tmp_path / f"model.{suffix}"
-    for model in (
+def one_of_each():
+    return (
         supcon_tf.SupConModel(small_encoder()),
         supcon_tf.ClassificationModel(small_encoder(), 2),
         supcon_tf.JointModel(small_encoder(), None, 2),
         supcon_tf.LinearClassifier(small_encoder(), 2),
-    ):
+    )
+
+
+@pytest.mark.parametrize("suffix", ["h5", "hdf5", "H5"])
+def test_a_format_that_nobody_could_load_is_refused(tmp_path, suffix):
+    path = tmp_path / f"model.{suffix}"
+    for model in one_of_each():
         with pytest.raises(ValueError, match=r"must end with \.keras"):
             model.save(path)
         with pytest.raises(ValueError, match=r"model\.keras' would do"):
@@ -41,12 +45,7 @@ def test_a_path_that_would_do_is_named_for_every_other_ending(name, instead):
 def test_the_function_that_saves_refuses_hdf5_too(tmp_path):
     """It wrote a file without a word, which no function could load."""
     path = tmp_path / "model.h5"
-    for model in (
-        supcon_tf.SupConModel(small_encoder()),
-        supcon_tf.ClassificationModel(small_encoder(), 2),
-        supcon_tf.JointModel(small_encoder(), None, 2),
-        supcon_tf.LinearClassifier(small_encoder(), 2),
-    ):
+    for model in one_of_each():
         with pytest.raises(ValueError, match=r"must end with \.keras"):
             keras.saving.save_model(model, path)
         assert len(model.layers) >= 1
