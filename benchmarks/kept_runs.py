@@ -65,6 +65,9 @@ class KeptRuns:
             that is kept beside it.
           is_stale: function of the dict of a kept run that tells whether it is
             to be run again. The old one is kept until the new one is finished.
+
+        Raises:
+          SystemExit: if a run failed, after the others have ended and are kept.
         """
         missing = {
             name: call
@@ -76,11 +79,18 @@ class KeptRuns:
                 pool.submit(self._in_process, name, *call[:2]): name
                 for name, call in missing.items()
             }
+            failed = []
             for future in concurrent.futures.as_completed(futures):
                 name = futures[future]
+                if error := future.exception():
+                    print(error, file=sys.stderr, flush=True)
+                    failed.append(name)
+                    continue
                 self.runs[name] = {**missing[name][2], **future.result()}
                 print(name, future.result(), flush=True)
                 write_report(self._path, self.results)
+        if failed:
+            sys.exit(f"benchmarks: error: {len(failed)} runs failed: {failed}")
 
     def _in_process(self, name, module, arguments):
         threads = "1" if self._jobs > 1 else "0"  # 0: as many as cores

@@ -226,25 +226,15 @@ def train(
     from supcon_tf.evaluation.encode import encode_all
     from supcon_tf.evaluation.retrieval import retrieval_scores
     from supcon_tf.pretrain import pretrain
-    from supcon_tf.recipes import RECIPES
     from supcon_tf.training.objectives import OBJECTIVES as ROWS
 
-    options = {}
-    if contrast_weight is not None:
-        options["contrast_weight"] = contrast_weight
     config = dataclasses.replace(
-        RECIPES["cifar10_cpu"],
-        **OBJECTIVES[objective],
-        **options,
-        augmentation="simclr",
-        crop_area=None,
+        config_of(objective, contrast_weight),
         data_dir=data_dir,
-        max_samples=MAX_SAMPLES,
         validation_fraction=HELD_OUT if is_held_out else None,
         epochs=epochs,
         base_learning_rate=learning_rate,
         seed=seed,
-        strategy="one_device",
     )
     train_images, test_images = datasets.load_dataset(
         config.dataset,
@@ -273,6 +263,34 @@ def train(
         "map_at_r": retrieval_scores(features, labels)["map_at_r"],
         "seconds": seconds,
     }
+
+
+def config_of(objective, contrast_weight=None):
+    """The settings of an objective's runs, but for those that differ.
+
+    Args:
+      objective: key of `OBJECTIVES`.
+      contrast_weight: float for `JOINT`, else None.
+
+    Returns:
+      `PretrainConfig`.
+    """
+    from supcon_tf.recipes import RECIPES
+
+    is_alone = objective == "cross_entropy"
+    recipe = "cross_entropy_cifar10_cpu" if is_alone else "cifar10_cpu"
+    options = {}
+    if contrast_weight is not None:
+        options["contrast_weight"] = contrast_weight
+    return dataclasses.replace(
+        RECIPES[recipe],
+        **OBJECTIVES[objective],
+        **options,
+        augmentation="simclr",
+        crop_area=None,
+        max_samples=MAX_SAMPLES,
+        strategy="one_device",
+    )
 
 
 def _weight_of(objective, weight):

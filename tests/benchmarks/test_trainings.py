@@ -13,6 +13,7 @@ from benchmarks import (
     objectives,
     scarce_labels,
 )
+from supcon_tf.training.unused_settings import refuse_unused_settings
 
 
 @pytest.fixture
@@ -67,6 +68,26 @@ def test_what_is_finished_is_not_run_again(trained, tmp_path):
     objectives.main([f"--json={path}"])
     assert len(trained) == 1
     assert run in json.loads(path.read_text())["runs"]
+
+
+def test_what_ends_is_kept_though_another_run_fails(monkeypatch, tmp_path):
+    def train(self, name, module, arguments):
+        if arguments["seed"] == 1:
+            raise SystemExit(f"{name} ended with status 1")
+        return {"top_1_accuracy": 0.5}
+
+    monkeypatch.setattr(kept_runs.KeptRuns, "_in_process", train)
+    path = tmp_path / "runs.json"
+    calls = {str(i): ("module", {"seed": i}, {"seed": i}) for i in range(4)}
+    with pytest.raises(SystemExit, match=r"1 runs failed: \['1'\]"):
+        kept_runs.KeptRuns(path, 1).keep(calls)
+    assert sorted(json.loads(path.read_text())["runs"]) == ["0", "2", "3"]
+
+
+@pytest.mark.parametrize("objective", objectives.OBJECTIVES)
+def test_no_objective_has_a_setting_without_effect(objective):
+    weight = 0.3 if objective == objectives.JOINT else None
+    refuse_unused_settings(objectives.config_of(objective, weight))
 
 
 def test_fine_tuning_has_every_number_of_images_and_seed(
