@@ -19,8 +19,7 @@ from supcon_tf.photographs.asked_encoder import (
 from supcon_tf.training.linear_results import read_linear_results
 from supcon_tf.training.objectives import PROJECTION_HEAD_FILES
 
-# What the settings of supcon-photos tell of its encoder: the others are those
-# of a training that was not.
+# supcon-photos trains no encoder, so that these settings alone tell of it.
 _OF_UNTRAINED = (
     "dataset",
     "initial_encoder",
@@ -44,8 +43,8 @@ class ExportedRun:
       parts: dict of `projection_head` and `classifier`. One that was not read
         is None.
       config: the settings of config.json as a dict, or None without that file.
-        Of a folder of supcon-photos, which trains no encoder, it holds few of
-        them, and `is_trained`, which is False.
+        It holds few of them for a folder of supcon-photos, which trains no
+        encoder, and `is_trained`, which is then False.
       evaluation: the dict of linear_eval.json or, without that file, of
         first_answer.json; None without either.
       class_names: the names in that file, else those of the classifier that is

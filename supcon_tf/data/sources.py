@@ -266,7 +266,7 @@ def raising_range_errors(batches):
         `with_checked_range`.
 
     Yields:
-      What is in it.
+      Each of the batches.
 
     Raises:
       ValueError: if an image leaves its range.

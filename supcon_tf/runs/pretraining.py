@@ -33,7 +33,7 @@ from supcon_tf.distribution.workers import (
 from supcon_tf.files import lasting_path, only_writer
 from supcon_tf.frameworks.backends import is_tensorflow
 from supcon_tf.frameworks.extras import has_extra
-from supcon_tf.runs.first_probe import first_probe
+from supcon_tf.runs.first_probe import first_probe, recorded_probe
 from supcon_tf.training.batches import (
     distributed,
     training_images,
@@ -206,8 +206,10 @@ class _Training:
         """What a trained encoder is worth before this training, or None."""
         if self.best is None or self.config.initial_encoder is None:
             return None
-        if self.first_epoch == 0:
-            print("First answer, from a linear probe ...", flush=True)
+        # Later on, the encoder is no longer the one that the run started from.
+        if self.first_epoch > 0:
+            return recorded_probe(self.workdir)
+        print("First answer, from a linear probe ...", flush=True)
         start = time.perf_counter()
         value = first_probe(
             self.model.representation_model(),
@@ -217,7 +219,7 @@ class _Training:
             batch_size=self.config.batch_size,
             image_size=self.config.image_size,
         )
-        if self.first_epoch == 0 and value is not None:
+        if value is not None:
             print(
                 f"top-1 {value:.4f} on {len(self.watched)} held-out training "
                 f"images after {time.perf_counter() - start:.0f} s; the epochs "

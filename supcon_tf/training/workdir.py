@@ -25,6 +25,8 @@ from supcon_tf.training.objectives import (
     PROJECTION_HEAD_FILES,
 )
 
+FIRST_PROBE = "first_probe.json"
+
 
 def look_at(workdir, config):
     """Tells what the folder holds; the chief asks.
@@ -48,6 +50,7 @@ def look_at(workdir, config):
             "encoder.keras",
             _RECORD,
             _HELD_OUT,
+            FIRST_PROBE,
             *PROJECTION_HEAD_FILES,
             *CLASSIFIER_FILES,
         ),

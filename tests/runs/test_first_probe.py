@@ -10,7 +10,7 @@ from PIL import Image
 
 from supcon_tf import pretrain
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.runs.first_probe import first_probe
+from supcon_tf.runs.first_probe import first_probe, recorded_probe
 
 SIZES = {"batch_size": 4, "image_size": 4}
 
@@ -41,14 +41,15 @@ def test_it_is_the_probe_s_accuracy_on_the_held_out_images(tmp_path):
     }
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"top_1_accuracy"'])
-def test_a_run_that_goes_on_reads_it_and_makes_a_torn_one_anew(text, tmp_path):
-    file = tmp_path / "first_probe.json"
-    file.write_text('{"top_1_accuracy": 0.25}')
-    assert first_probe(None, None, None, tmp_path, **SIZES) == 0.25
-    file.write_text(text)
-    parts = colors(30), colors(9)
-    assert first_probe(mean_color(), *parts, tmp_path, **SIZES) == 1
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"top_1_accuracy"', '{"top_1_accuracy": "0.5"}']
+)
+def test_what_was_recorded_is_read_and_a_torn_file_is_none(text, tmp_path):
+    assert recorded_probe(tmp_path) is None
+    first_probe(mean_color(), colors(30), colors(9), tmp_path, **SIZES)
+    assert recorded_probe(tmp_path) == 1
+    (tmp_path / "first_probe.json").write_text(text)
+    assert recorded_probe(tmp_path) is None
 
 
 def test_features_that_are_not_finite_have_no_accuracy(tmp_path):
@@ -92,4 +93,11 @@ def test_a_run_from_a_trained_encoder_begins_with_a_first_answer(
     first, _, rest = out.partition("held-out training images after ")
     assert "First answer, from a linear probe" in first
     assert "by a linear probe before the training\n" in rest
-    assert (tmp_path / "W" / "first_probe.json").is_file()
+    # A run that goes on has a trained encoder, of which a probe would tell no
+    # first answer.
+    for name in ("first_probe.json", "encoder.keras"):
+        (tmp_path / "W" / name).unlink()
+    assert pretrain.main(call) == 0
+    out = capsys.readouterr().out
+    assert "First answer" not in out and "before the training" not in out
+    assert not (tmp_path / "W" / "first_probe.json").exists()
