@@ -196,6 +196,17 @@ def in_safe_mode():
     return serialization_lib.in_safe_mode()
 
 
+def writes_hdf5():
+    """Whether configs are being made in the older format of Keras, for HDF5.
+
+    A model learns it in no other way: `keras.saving.save_model` asks it for
+    nothing before it has begun the file.
+    """
+    from keras.src.backend.common import global_state
+
+    return bool(global_state.get_global_attribute("use_legacy_config", False))
+
+
 class BuiltFromSpecs(keras.Model):
     """A model that `fit` builds from the shapes of the batches, not a batch.
 

@@ -5,7 +5,10 @@ from typing import Any
 
 import keras
 
-from supcon_tf.frameworks.keras_internals import for_any_backend
+from supcon_tf.frameworks.keras_internals import (
+    for_any_backend,
+    writes_hdf5,
+)
 
 
 class KerasFiles:
@@ -50,7 +53,7 @@ class KerasFiles:
         `keras.saving.save_model` has then begun the file, and asks nothing
         before.
         """
-        if _is_of_hdf5():
+        if writes_hdf5():
             raise ValueError(
                 f"{self._what_files()} Received: a path that ends with .h5 or "
                 ".hdf5, where a file without weights was begun"
@@ -66,9 +69,3 @@ class KerasFiles:
             "`filepath` must end with .keras: HDF5 holds no model of "
             f"{type(self).__name__} that could be loaded."
         )
-
-
-def _is_of_hdf5():
-    """Whether Keras makes configs of its older format, as for HDF5."""
-    layers = keras.Sequential([keras.layers.Flatten()]).get_config()["layers"]
-    return "module" not in layers[0]

@@ -164,6 +164,30 @@ def test_in_safe_mode_has_no_public_way():
     assert public(keras.saving, "safe") == []
 
 
+class Asked(keras.Sequential):
+    """Notes whether it is written as HDF5 when its config is made."""
+
+    answers = []  # noqa: RUF012
+
+    def get_config(self):
+        self.answers.append(keras_internals.writes_hdf5())
+        return super().get_config()
+
+
+def test_a_model_knows_that_it_is_written_as_hdf5(tmp_path):
+    model = Asked([keras.Input((2,)), keras.layers.Dense(1)])
+    for suffix, is_hdf5 in (("keras", False), ("h5", True)):
+        Asked.answers.clear()
+        keras.saving.save_model(model, tmp_path / f"model.{suffix}")
+        assert set(Asked.answers) == {is_hdf5}
+    assert not keras_internals.writes_hdf5()
+
+
+def test_writes_hdf5_has_no_public_way():
+    for words in ("legacy", "hdf5", "h5"):
+        assert public(keras.saving, words) == []
+
+
 class Built(keras_internals.BuiltFromSpecs):
     """A model that says for what shape it was built."""
 
