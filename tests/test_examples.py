@@ -14,6 +14,7 @@ SLOW = (
     "supcon_tf.callbacks.best_epoch",
     "supcon_tf.callbacks.knn",
     "supcon_tf.encoders.from_keras_hub",
+    "supcon_tf.data.image_batches",
     "supcon_tf.data.views",
     "supcon_tf.encoders.hub_encoder",
     "supcon_tf.encoders.saved",

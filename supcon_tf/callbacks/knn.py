@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.shared_images import warn_of_shared_images
-from supcon_tf.data.views import image_batches
 from supcon_tf.distribution import keras_steps
 from supcon_tf.encoders.encoder_check import check_encoder
 from supcon_tf.errors import check_int

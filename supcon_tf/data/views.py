@@ -1,11 +1,8 @@
-"""Makes batches of views for pretraining and of images for evaluation."""
+"""Makes endless batches of augmented views for training."""
 
-import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
-
-import keras
 
 from supcon_tf import augmentations
 from supcon_tf.augmentations.pixels import mark_as_checked
@@ -13,25 +10,21 @@ from supcon_tf.augmentations.small_views import (
     check_small_views,
     small_augmentation,
 )
+from supcon_tf.data.augmenting import (
+    augmentation_error,
+    checked_augmentation,
+    mapped,
+)
 from supcon_tf.data.orders import balanced_order, shuffled_order
 from supcon_tf.data.pipelines import parallel_calls, prefetched
-from supcon_tf.data.plain_batches import PlainBatches, padding_of
 from supcon_tf.data.sources import (
-    check_first_images,
     checked,
     chunks,
     image_reader,
     is_own_augmentation,
-    with_checked_range,
-    with_ids,
 )
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.frameworks.backends import (
-    check_tensorflow,
-    is_dataset,
-    is_tensorflow,
-    tf,
-)
+from supcon_tf.frameworks.backends import check_tensorflow, tf
 
 
 def view_batches(
@@ -123,7 +116,7 @@ def view_batches(
     check_tensorflow(
         "`view_batches`", "fit a model of DeviceViews to their `batches`"
     )
-    augmentation = _checked_augmentation(augmentation)
+    augmentation = checked_augmentation(augmentation)
     _check_numbers(num_views, batch_size, first_epoch, num_shards, shard)
     check_small_views(small_views, small_view_size, small_crop_area)
     _check_seed(seed)
@@ -160,20 +153,20 @@ def view_batches(
     if is_stream:
         _refuse_balance(samples_per_class)
         dataset = source.epochs(batch_size=batch_size, seed=seed, **own)
-        dataset = _mapped(dataset, views_of_record, augmentation, **parallel)
+        dataset = mapped(dataset, views_of_record, augmentation, **parallel)
         dataset = dataset.batch(rows, drop_remainder=True).repeat()
         return _finished(dataset, augmentation, size // batch_size)
     order = _order(source, batch_size, samples_per_class, seed)
     dataset = chunks(source, order, **own)
     if source.images.ndim > 1:
-        dataset = _mapped(dataset, views_of_chunk, augmentation, **parallel)
+        dataset = mapped(dataset, views_of_chunk, augmentation, **parallel)
         # The dataset never ends, and `repeat` says so. It also protects the
         # rebatch: a strategy undoes one at the end of a pipeline, as if it were
         # its own.
         dataset = dataset.rebatch(rows, drop_remainder=True).repeat()
     else:
         dataset = dataset.unbatch()
-        dataset = _mapped(dataset, views_of_one, augmentation, **parallel)
+        dataset = mapped(dataset, views_of_one, augmentation, **parallel)
         dataset = dataset.batch(rows, drop_remainder=True).repeat()
     if source.labels is None:
         dataset = dataset.map(lambda images, label: images)
@@ -254,161 +247,6 @@ def numbered_batches(
     return dataset
 
 
-def image_batches(source, *, image_size, batch_size=256, augmentation=None):
-    """One pass over labelled images in their order, all brought to one size.
-
-    Args:
-      source: as in `view_batches`, but with labels. A Dataset is streamed
-        rather than read into memory.
-      image_size: int or (height, width), in pixels. None keeps the size of the
-        images.
-      batch_size: int >= 1. The last batch may be smaller.
-      augmentation: function `(images [B, H, W, C], None, image_size) ->
-        [B, h, w, C]` without randomness, such as
-        `augmentations.resize_then_crop`. None stands for
-        `augmentations.center_crop`.
-
-    Returns:
-      A finite `tf.data.Dataset` of `([b, h, w, C] float32 in [0, 1],
-      [b] integers)`, or on other backends `PlainBatches` of such arrays.
-
-    Raises:
-      ValueError: if labels are not integers, a Dataset is infinite or of
-        batches, or image files have no image_size. Floats out of [0, 1] in a
-        Dataset are refused if they are among its first images; later ones raise
-        where they are read, see `raising_range_errors`.
-      NeedsTensorFlowError: on another backend, for files, a Dataset, or another
-        augmentation than `center_crop` and `resize_then_crop`.
-
-    Example:
-      >>> batches = image_batches(
-      ...     (images, labels), image_size=16, batch_size=5
-      ... )
-      >>> [batch.shape[0] for batch, _ in batches]
-      [5, 3]
-    """
-    augmentation = _checked_augmentation(
-        augmentation or augmentations.center_crop
-    )
-    if not is_tensorflow():
-        return _plain_batches(source, augmentation, image_size, batch_size)
-    if is_dataset(source):
-        source = with_ids(source)
-        check_first_images(source.map(lambda image, label: image), batch_size)
-        dataset = source.map(lambda x, label: (with_checked_range(x), label))
-        to_image = operator.itemgetter(None)
-        is_batched = source.element_spec[0].shape.is_fully_defined()
-    else:
-        source = checked(source)
-        dataset, is_batched = _in_order(source)
-        to_image = image_reader(source, augmentation)
-        if (
-            image_size is None
-            and not is_batched
-            and getattr(source, "decode", None) is None
-        ):
-            raise ValueError(
-                "`image_size` must be an int or (height, width) for image "
-                "files, which may differ in size. Received: image_size=None"
-            )
-
-    def of_batch(images, labels):
-        size = images.shape[1:3] if image_size is None else image_size
-        made = augmentation(images, None, size)
-        if getattr(getattr(made, "shape", None), "rank", 0) != 4:
-            raise _augmentation_error(
-                augmentation,
-                f"which returned {getattr(made, 'shape', made)}",
-            )
-        return made, labels
-
-    def of_one(image, label):
-        images, _ = of_batch(to_image(image), label)
-        return images[0], label
-
-    parallel = {"num_parallel_calls": parallel_calls()}
-    if is_batched:
-        dataset = dataset.batch(batch_size)
-        dataset = _mapped(dataset, of_batch, augmentation, **parallel)
-    else:
-        dataset = _mapped(dataset, of_one, augmentation, **parallel)
-        dataset = dataset.batch(batch_size)
-    return prefetched(dataset)
-
-
-def _plain_batches(source, augmentation, image_size, batch_size):
-    """Makes the batches of `image_batches` without TensorFlow."""
-    padding = padding_of(augmentation, augmentations.AUGMENTATIONS)
-    if padding == -1:
-        check_tensorflow(
-            "An `augmentation` of one's own in an evaluation",
-            "leave it out or give 'resize_then_crop'",
-            as_backend=True,
-        )
-    if (
-        is_dataset(source)
-        or isinstance(source, StreamedImages)
-        or getattr(source, "read", None) is not None
-    ):
-        check_tensorflow(
-            "A source of files or a tf.data.Dataset",
-            "give arrays, (images, labels)",
-            as_backend=True,
-        )
-    source = checked(source)
-    if source.labels is None:
-        raise ValueError(
-            "`labels` must be integers, [n]. Received: images without labels"
-        )
-    return PlainBatches(
-        source,
-        image_size=image_size,
-        batch_size=batch_size,
-        padding=padding,
-    )
-
-
-def _checked_augmentation(augmentation):
-    """The function of an augmentation, or of the name of one of ours."""
-    if isinstance(augmentation, str) and (
-        augmentation in augmentations.AUGMENTATIONS
-    ):
-        return augmentations.AUGMENTATIONS[augmentation]
-    if isinstance(augmentation, keras.layers.Layer):
-        raise _augmentation_error(augmentation, "which is a Keras layer")
-    try:
-        inspect.signature(augmentation).bind(None, None, None)
-    except (TypeError, ValueError):
-        raise _augmentation_error(augmentation, "which is none") from None
-    return augmentation
-
-
-def _augmentation_error(augmentation, what):
-    return ValueError(
-        "`augmentation` must be a function (images [B, H, W, C], seeds [B, 2], "
-        "image_size) -> [B, h, w, C], one of "
-        f"{sorted(augmentations.AUGMENTATIONS)}, or what "
-        "augmentations.from_keras makes of Keras layers. "
-        f"Received: augmentation={augmentation!r}, {what}"
-    )
-
-
-def _mapped(dataset, function, augmentation, **parallel):
-    """Maps a Dataset; what fails is told in one line, without the graph's."""
-    try:
-        return dataset.map(function, **parallel)
-    except Exception as error:  # TensorFlow has a class for each of Python's
-        lines = [x.strip() for x in str(error).splitlines() if x.strip()]
-        kind, _, text = (lines or [type(error).__name__])[-1].partition(": ")
-        if isinstance(error, ValueError) and len(lines) == 1:
-            raise
-        if kind == "ValueError":
-            raise ValueError(text) from error
-        raise _augmentation_error(
-            augmentation, f"which raised {kind}: {text}"
-        ) from error
-
-
 def _finished(dataset, augmentation, steps_per_epoch):
     """Prefetches, and sets the attributes that the models read."""
     dataset = prefetched(dataset, one_thread_each=True)
@@ -416,21 +254,6 @@ def _finished(dataset, augmentation, steps_per_epoch):
     if is_own_augmentation(augmentation):
         mark_as_checked(dataset)
     return dataset
-
-
-def _in_order(source):
-    """A Dataset of labelled images or strings, and whether it has images."""
-    if isinstance(source, StreamedImages):
-        return source.in_order().map(source.load), False
-    if source.labels is None:
-        raise ValueError(
-            "`labels` must be integers here. Received: labels=None"
-        )
-    with tf.device("CPU"):
-        dataset = tf.data.Dataset.from_tensor_slices(
-            (source.images, source.labels)
-        )
-    return dataset, source.images.ndim > 1
 
 
 def _order(source, batch_size, samples_per_class, seed):
@@ -531,7 +354,7 @@ def _view_maker(augmentation, num_views, image_size, seed, *, is_small=False):
             images = tf.repeat(images, num_views, axis=0)  # [B * V, H, W, C]
         augmented = augmentation(images, seeds, image_size)
         if getattr(getattr(augmented, "shape", None), "rank", 0) != 4:
-            raise _augmentation_error(
+            raise augmentation_error(
                 augmentation,
                 f"which returned {getattr(augmented, 'shape', augmented)}",
             )

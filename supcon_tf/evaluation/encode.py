@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.sources import raising_range_errors
-from supcon_tf.data.views import image_batches
 from supcon_tf.encoders.encoder_check import (
     check_encoder,
     check_representations,

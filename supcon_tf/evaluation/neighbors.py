@@ -7,8 +7,8 @@ from keras import ops
 from sklearn.preprocessing import normalize
 from tqdm import tqdm
 
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.splits import split_labels
-from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.most_similar import most_similar
 from supcon_tf.evaluation.representations import check_labelled
 

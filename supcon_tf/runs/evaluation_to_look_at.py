@@ -5,8 +5,8 @@ import pathlib
 
 import numpy as np
 
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.report.files import titles_of
 from supcon_tf.frameworks.backends import tf
 from supcon_tf.photographs.page import drawn_images, write_page

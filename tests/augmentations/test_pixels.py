@@ -9,7 +9,7 @@ from small_models import conv_encoder, images, small_encoder
 
 import supcon_tf
 from supcon_tf.augmentations.pixels import check_pixels, in_unit_range
-from supcon_tf.data.views import image_batches
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.evaluation.encode import encode_all
 
 X = images(12, 8, 8, 3)

@@ -8,9 +8,9 @@ from PIL import Image
 
 from supcon_tf import augmentations, load_dataset, view_batches
 from supcon_tf.data.equal_files import COPY, LEAK, WRONG_LABEL
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.image_folder import find_images, read_image_folder
 from supcon_tf.data.photograph_files import decode_photograph
-from supcon_tf.data.views import image_batches
 
 
 def write_images(folder, count, *, size=(9, 7), mode="RGB", suffix=".png"):

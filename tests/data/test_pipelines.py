@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from supcon_tf.data import pipelines, views
+from supcon_tf.data.image_batches import image_batches
 
 IMAGES = np.zeros((4, 8, 8, 3), np.uint8), np.arange(4) % 2
 NUMBERS = {"batch_size": 2, "seed": 0}
@@ -17,7 +18,7 @@ NUMBERS = {"batch_size": 2, "seed": 0}
             IMAGES, "crop_flip", num_views=2, image_size=8, **NUMBERS
         ),
         lambda: views.numbered_batches(IMAGES, **NUMBERS),
-        lambda: views.image_batches(IMAGES, image_size=8),
+        lambda: image_batches(IMAGES, image_size=8),
     ],
     ids=["views", "numbered", "images"],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from supcon_tf import LabelledImages, augmentations
-from supcon_tf.data import views
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.plain_batches import (
     PlainBatches,
     brought_to_size,
@@ -32,7 +32,7 @@ def test_they_are_those_of_tensorflow(dtype, shape, size, padding):
             images, seeds, size, padding=padding
         )
 
-    expected = views.image_batches(
+    expected = image_batches(
         source, image_size=size, batch_size=3, augmentation=augmentation
     )
     found = PlainBatches(source, image_size=size, batch_size=3, padding=padding)

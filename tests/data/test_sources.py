@@ -6,9 +6,10 @@ import tensorflow as tf
 
 from supcon_tf import augmentations
 from supcon_tf.augmentations import AUGMENTATIONS, EncodedImage
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.sources import checked, image_reader, with_ids
-from supcon_tf.data.views import image_batches, view_batches
+from supcon_tf.data.views import view_batches
 
 
 def test_a_dataset_of_many_sizes_is_read_into_memory():

@@ -7,8 +7,8 @@ import prepared_tfds
 import pytest
 
 from supcon_tf import augmentations, load_dataset, view_batches
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.encode import encode_all
 
 FILES = [10, 7, 12, 1, 20]  # 50 images

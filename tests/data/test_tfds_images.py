@@ -7,9 +7,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from supcon_tf import augmentations, load_dataset, view_batches
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.labelled_images import LabelledImages
 from supcon_tf.data.streamed_images import StreamedImages
-from supcon_tf.data.views import image_batches
 
 GREY = tfds.features.Image(shape=(6, 6, 1))
 

@@ -1,58 +1,23 @@
 import functools
 import itertools
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from labelled_sources import (
+    NUM_IMAGES,
+    SOURCES,
+    arrays,
+    as_dataset,
+    as_jpeg,
+    identity,
+    larger_arrays,
+)
 from often import often
 
 from supcon_tf import augmentations, view_batches
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.labelled_images import LabelledImages
-from supcon_tf.data.views import image_batches
-
-NUM_IMAGES = 23
-
-
-def arrays(size=4):
-    """Images that are told apart by their first pixel, i / 255."""
-    images = np.zeros((NUM_IMAGES, size, size, 3), np.uint8)
-    images[:] = np.arange(NUM_IMAGES)[:, None, None, None]
-    return images, np.arange(NUM_IMAGES) % 5
-
-
-def as_dataset(images, labels):
-    return tf.data.Dataset.from_tensor_slices((images, labels))
-
-
-def uneven_dataset(images, labels):
-    """The same pairs with shapes that are unknown beforehand."""
-    return tf.data.Dataset.from_generator(
-        lambda: zip(images, labels, strict=True),
-        output_signature=(
-            tf.TensorSpec([None, None, 3], tf.uint8),
-            tf.TensorSpec([], tf.int64),
-        ),
-    )
-
-
-def as_files(images, labels):
-    """The same pairs as strings that are still to be decoded."""
-    strings = np.array([str(image[0, 0, 0]) for image in images])
-
-    def decode(string):
-        value = tf.cast(tf.strings.to_number(string, tf.int32), tf.uint8)
-        return tf.fill([5, 3, 3], value)
-
-    return LabelledImages(strings, labels, (), decode)
-
-
-SOURCES = {
-    "arrays": lambda images, labels: (images, labels),
-    "dataset": as_dataset,
-    "uneven_dataset": uneven_dataset,
-    "files": as_files,
-}
 
 
 def batches(source, count, **kwargs):
@@ -69,11 +34,6 @@ def batches(source, count, **kwargs):
         (images.numpy(), labels.numpy())
         for images, labels in itertools.islice(views, count)
     ]
-
-
-def identity(views):
-    """Which image a view is of."""
-    return np.round(views[..., 0, 0, 0] * 255).astype(int)
 
 
 @pytest.mark.slow
@@ -165,19 +125,6 @@ def test_orders_do_not_come_back_after_256_epochs():
     for epoch in (256, 512):
         later, _ = batches(source, 1, first_epoch=epoch)[0]
         assert identity(first).tolist() != identity(later).tolist()
-
-
-def as_jpeg(images, labels):
-    """Contents of JPEG files, of images that are all of one colour."""
-    contents = [tf.io.encode_jpeg(x, quality=100).numpy() for x in images]
-    return LabelledImages(
-        np.array(contents, object), labels, (), read=tf.identity
-    )
-
-
-def larger_arrays():
-    images, labels = arrays(size=16)
-    return images * 10, labels  # 10 apart, as JPEG is not exact
 
 
 @pytest.mark.slow
@@ -444,55 +391,6 @@ def test_bad_input_is_refused(source, arguments, message):
     assert message in str(error.value)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", SOURCES)
-def test_image_batches_are_one_pass_in_order(kind):
-    images, labels = arrays()
-    passed = list(
-        image_batches(SOURCES[kind](images, labels), image_size=4, batch_size=9)
-    )
-    assert [len(x) for x, _ in passed] == [9, 9, 5]
-    x = np.concatenate([x for x, _ in passed])
-    np.testing.assert_array_equal(identity(x), np.arange(NUM_IMAGES))
-    np.testing.assert_array_equal(
-        np.concatenate([y for _, y in passed]), labels
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind", often(["arrays", "uneven_dataset", "jpeg"], "jpeg")
-)
-def test_image_batches_may_be_cropped_in_another_way(kind):
-    sources = {**SOURCES, "jpeg": as_jpeg}
-    source = sources[kind](*larger_arrays())
-    crop = functools.partial(augmentations.resize_then_crop, padding=4)
-    (images, labels) = next(
-        iter(image_batches(source, image_size=12, augmentation=crop))
-    )
-    expected = crop(larger_arrays()[0], None, 12)
-    np.testing.assert_allclose(images, expected, atol=2 / 255)
-    np.testing.assert_array_equal(labels, larger_arrays()[1])
-
-
-def test_image_batches_refuse_what_has_no_labels_or_no_end():
-    images, labels = arrays()
-    with pytest.raises(ValueError, match="labels=None"):
-        image_batches((images, None), image_size=4)
-    with pytest.raises(ValueError, match=r"leave out .repeat\(\)"):
-        image_batches(as_dataset(images, labels).repeat(), image_size=4)
-
-
-def test_image_batches_keep_the_size_if_none_is_given():
-    (x, _) = next(iter(image_batches(arrays(size=6), image_size=None)))
-    assert x.shape == (NUM_IMAGES, 6, 6, 3)
-
-
-def test_image_files_need_an_image_size():
-    with pytest.raises(ValueError, match="Received: image_size=None"):
-        image_batches(as_jpeg(*larger_arrays()), image_size=None)
-
-
 def test_a_strategy_of_one_replica_leaves_the_batches_whole():
     images = np.zeros((300, 4, 4, 3), "uint8")
     views = view_batches(
@@ -646,37 +544,6 @@ def test_an_augmentation_without_an_area_takes_no_area_of_small_views():
         )
 
 
-@pytest.mark.slow
-def test_an_augmentation_is_known_by_its_name():
-    by_name, by_function = (
-        next(iter(batches(arrays(), 1, augmentation=augmentation)))[0]
-        for augmentation in ("crop_flip", augmentations.crop_flip)
-    )
-    np.testing.assert_array_equal(by_name, by_function)
-
-
-def failing(images, seeds, image_size):
-    raise KeyError("size")
-
-
-@pytest.mark.parametrize(
-    ("augmentation", "message"),
-    [
-        ("simclrr", "'simclr'"),
-        (None, "which is none"),
-        (lambda image: image, "which is none"),
-        (lambda images, seeds, size: images[:, 0], "which returned"),
-        (lambda images, seeds, size: [images], "which returned"),
-        (failing, "which raised KeyError"),
-    ],
-    ids=range(6),
-)
-def test_what_is_no_augmentation_is_refused_in_one_line(augmentation, message):
-    with pytest.raises(ValueError) as error:
-        batches(arrays(), 1, augmentation=augmentation)
-    assert message in str(error.value) and "\n" not in str(error.value)
-
-
 def test_grey_images_without_channels_are_refused():
     with pytest.raises(ValueError, match=r"images\[\.\.\., None\]"):
         batches((arrays()[0][..., 0], arrays()[1]), 1)
@@ -721,18 +588,3 @@ def test_images_of_several_sizes_in_a_list_are_refused():
 def test_numbers_that_are_no_integers_are_refused(argument, value):
     with pytest.raises(ValueError, match=f"Received: {argument}="):
         view((X, np.arange(4) % 2), **{argument: value})
-
-
-def test_an_augmentation_that_evaluation_has_not_is_refused():
-    for augmentation, message in (
-        ("simclr", "takes 'center_crop'"),
-        (keras.Sequential([keras.layers.RandomFlip()]), "is a Keras layer"),
-        (
-            lambda images, seeds, size: tf.reshape(images, [-1]),
-            "which returned",
-        ),
-    ):
-        with pytest.raises(ValueError, match=message):
-            image_batches(
-                (X, np.arange(4)), image_size=4, augmentation=augmentation
-            )

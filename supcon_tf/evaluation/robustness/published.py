@@ -7,8 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from supcon_tf import augmentations
+from supcon_tf.data.image_batches import image_batches
 from supcon_tf.data.tfds_images import data_dir_of
-from supcon_tf.data.views import image_batches
 from supcon_tf.evaluation.encode import BATCH_SIZE, encode_function
 from supcon_tf.evaluation.robustness.errors import SEVERITIES
 from supcon_tf.frameworks.extras import check_extra
