@@ -6,6 +6,7 @@ import math
 import pathlib
 
 import keras
+import numpy as np
 
 from supcon_tf.errors import RunStoppedError
 from supcon_tf.files import read_text, written_whole
@@ -48,7 +49,8 @@ class EpochHistory(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Adds a row; `epoch` counts from 0 here and from 1 in the file."""
         self.rows = [row for row in self.rows if int(row["epoch"]) <= epoch]
-        self.rows.append({"epoch": epoch + 1, **(logs or {})})
+        values = {name: _shortest(x) for name, x in (logs or {}).items()}
+        self.rows.append({"epoch": epoch + 1, **values})
         with (
             written_whole(self.path) as path,
             open(path, "w", newline="") as file,
@@ -82,6 +84,16 @@ class StopIfDiverged(keras.callbacks.Callback):
                 f"The loss must stay finite; a lower learning rate or a longer "
                 f"warm-up helps. Received: {loss} in epoch {epoch + 1}"
             )
+
+
+def _shortest(value):
+    """A float32 in a Python float, as short as float32 is: 0.3, not 0.30000001.
+
+    Keras logs floats of 64 bits, most of which were computed in 32.
+    """
+    with np.errstate(over="ignore"):
+        short = np.float32(value)
+    return short if float(short) == value else value
 
 
 def _read_rows(path):

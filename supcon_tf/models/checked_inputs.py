@@ -71,6 +71,12 @@ class CheckedInputs:
     _label_ranks = None
     _refusal = None  # what was wrong in a batch of a generator
 
+    @property
+    def input_shape(self):
+        """The encoder's shape of a batch, `(None, ...)`; None if unknown."""
+        shape = getattr(self.encoder, "input_shape", None)
+        return shape if isinstance(shape, tuple) else None
+
     def fit(self, *args, **kwargs):
         """As in Keras, after a check of images, labels and their number."""
         given = _named("fit", args, kwargs)
@@ -173,8 +179,7 @@ class CheckedInputs:
                 "Images must be arrays, such as np.asarray(images). "
                 f"Received: a {type(images).__name__} of numbers"
             )
-        own = getattr(self.encoder, "input_shape", None)
-        if not isinstance(own, tuple) or len(own) < 4:
+        if self.input_shape is None or len(self.input_shape) < 4:
             return
         if hasattr(images, "class_names"):  # labelled images
             raise ValueError(

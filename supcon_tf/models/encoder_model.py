@@ -303,7 +303,7 @@ class EncoderModel(FoldedViews, CheckedInputs, KerasFiles, BuiltFromSpecs):
         views of smaller images.
         """
         images = keras.KerasTensor((None, *image_shape))
-        if self._input_shape() is not None:
+        if self.input_shape is not None:
             return self.encoder(images)
         try:
             return self.encoder(images)

@@ -19,20 +19,15 @@ class FoldedViews:
 
     def _image_shape(self, shape):
         """The shape of one image in a batch of `shape`, without views."""
-        own = self._input_shape()
+        own = self.input_shape
         if own is None:
             return shape[2:]
         return (*own[1:-1], own[-1] or shape[-1]) if len(own) > 1 else ()
 
-    def _input_shape(self):
-        """The encoder's shape of a batch `(None, ...)`; None if unknown."""
-        shape = getattr(self.encoder, "input_shape", None)
-        return shape if isinstance(shape, tuple) else None
-
     def _check_form(self, shapes):
         """Refuses shapes of images in another form than those of the class."""
         # A model that makes its views is told first that these have no numbers.
-        own = self._input_shape() if self.views is None else None
+        own = self.input_shape if self.views is None else None
         for shape in self._by_size(shapes):
             has_views = self._has_views(len(shape))
             of_image = (None, *shape[2:]) if has_views else tuple(shape)
@@ -74,7 +69,7 @@ class FoldedViews:
                 f"{type(images).__name__} of {type(images[0]).__name__}"
             )
         shapes = [tuple(x if are_shapes else x.shape) for x in images]
-        own = self._input_shape()
+        own = self.input_shape
         if len(set(shapes)) != 1 or (own and len(shapes[0]) != len(own)):
             raise ValueError(
                 "A list of views must hold V arrays of one shape, "
@@ -126,7 +121,7 @@ class FoldedViews:
 
     def _check_single(self, shape):
         """Refuses views, where single images are wanted."""
-        own = self._input_shape()
+        own = self.input_shape
         if own is not None and len(shape) != len(own):
             raise ValueError(
                 f"`encode` must be given single images, {own}, such as "

@@ -98,12 +98,6 @@ class LinearClassifier(CheckedInputs, KerasFiles, keras.Model):
         return self.dense(self.encoder(images, training=False))
 
     @property
-    def input_shape(self):
-        """The encoder's shape of a batch, `(None, ...)`; None if unknown."""
-        shape = getattr(self.encoder, "input_shape", None)
-        return shape if isinstance(shape, tuple) else None
-
-    @property
     def output_shape(self):
         """The shape of the scores, `(None, num_classes)`."""
         return (None, self.num_classes)

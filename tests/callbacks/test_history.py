@@ -31,6 +31,17 @@ def test_the_history_has_one_row_an_epoch_also_after_a_restart(tmp_path):
     )
 
 
+def test_numbers_are_as_short_as_their_precision(tmp_path):
+    """A rate of 0.3 stood there as 0.30000001192092896."""
+    history = EpochHistory(tmp_path / "history.csv")
+    of_32_bits = float(np.float32(0.3))
+    history.on_epoch_end(0, {"a": of_32_bits, "b": 0.1, "c": 1e300})
+    assert history.path.read_text().split() == [
+        "epoch,a,b,c",
+        "1,0.3,0.1,1e+300",
+    ]
+
+
 def test_a_file_that_is_no_history_is_named(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text("step,loss\n1,2\n")

@@ -54,6 +54,12 @@ def test_an_encoder_without_known_rank_takes_the_views_axis():
     assert model(images(3, 2, 5)).shape == (3, 2, 6)
 
 
+def test_the_shape_of_its_images_is_known():
+    model = ClassificationModel(small_encoder(), 3)
+    assert model.input_shape == model.encoder.input_shape
+    assert SupConModel(small_encoder((9,))).input_shape == (None, 9)
+
+
 def test_images_of_another_rank_are_refused():
     model = SupConModel(small_encoder())
     with pytest.raises(ValueError, match="Images must have the encoder's"):
