@@ -21,6 +21,7 @@ def compare(
     projection_head=None,
     classifier=None,
     preprocessing=None,
+    known=None,
 ):
     """Computes the largest differences of a loaded SavedModel from its encoder.
 
@@ -43,6 +44,7 @@ def compare(
         or None.
       classifier: the classifier that `write_saved_model` was given, or None.
       preprocessing: likewise.
+      known: likewise.
 
     Returns:
       `{"inference": float, "training": float}`, the largest difference in each
@@ -64,6 +66,7 @@ def compare(
     pixels = example_pixels(encoder, images.shape)
     expected = _expected(encoder, projection_head, classifier, pixels)
     expected |= _preprocessed(preprocessing, pixels)
+    expected |= _of_known(known, expected, len(pixels))
     return _differences(expected, read_back.answers(loaded, pixels))
 
 
@@ -75,6 +78,7 @@ def compare_in_new_process(
     projection_head=None,
     classifier=None,
     preprocessing=None,
+    known=None,
 ):
     """Compares as `compare` does, but another process loads the SavedModel.
 
@@ -101,6 +105,7 @@ def compare_in_new_process(
     with tf.device("CPU:0"):
         expected = _expected(encoder, projection_head, classifier, pixels)
         expected |= _preprocessed(preprocessing, pixels)
+        expected |= _of_known(known, expected, len(pixels))
     return _differences(expected, received)
 
 
@@ -185,6 +190,18 @@ def _preprocessed(preprocessing, pixels):
         images = crop(values, None, preprocessing["image_size"]).numpy()
         name = f"{index}/inference/preprocessed"
         results |= {name: images, f"{name} file": images[:1]}
+    return results
+
+
+def _of_known(known, expected, count):
+    """How near each array's features are to the known, as in `read_back`."""
+    results = {}
+    for name in (
+        f"{index}/inference" for index in range(count if known else 0)
+    ):
+        distances = known.distances(expected[f"{name}/features"])
+        results[f"{name}/similarity"] = 1 - distances
+        results[f"{name}/threshold"] = np.float32(known.threshold)
     return results
 
 

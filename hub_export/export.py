@@ -34,9 +34,12 @@ def export(workdir, output, **options):
       **options:
         include_projection: whether the SavedModel has the callables
           `projection` and `projection_head`, from supcon_model.keras or
-          joint_model.keras. False by default, like the next four.
+          joint_model.keras. False by default, like the next five.
         include_classifier: whether the SavedModel has the callable
           `classifier`, from the classifier.keras of linear evaluation.
+        include_unknown: whether the SavedModel has the callables `distance` and
+          `threshold`, from the known_photographs.npz of supcon-predict. The
+          features of the training photographs are then published, too.
         archive: whether to write `output`.tar.gz, which `hub.load(url)`
           accepts, and `output`.tar.gz.sha256.
         hugging_face: whether to write `output`-hugging_face, a folder that
@@ -124,6 +127,13 @@ def main(argv=None):
             False,
             "Add the classifier that supcon-linear-eval wrote, as the callable "
             "`classifier`.",
+        ),
+        (
+            "include_unknown",
+            False,
+            "Add the callables `distance` and `threshold`, which tell images "
+            "of none of the classes, and the features of the training "
+            "photographs, which these need.",
         ),
         (
             "archive",

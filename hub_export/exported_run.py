@@ -11,11 +11,13 @@ from supcon_tf.config import PretrainConfig
 from supcon_tf.config.pretrain import start_of
 from supcon_tf.config.settings import read_json
 from supcon_tf.encoders.saved import load_encoder, load_keras_file
+from supcon_tf.photographs.asked_classifier import asked_classifier
 from supcon_tf.photographs.asked_encoder import (
     RESIZINGS,
     check_resizing,
     told_by_workdir,
 )
+from supcon_tf.photographs.predict import KNOWN_FILE
 from supcon_tf.training.linear_results import read_linear_results
 from supcon_tf.training.objectives import PROJECTION_HEAD_FILES
 
@@ -36,12 +38,14 @@ class ExportedRun:
       workdir: folder that `pretrain` wrote, and perhaps `linear_eval`.
       include_projection: whether to read the projection head.
       include_classifier: whether to read the linear classifier.
+      include_unknown: whether to read the known photographs.
       safe_mode: as in `load_encoder`.
 
     Attributes:
       encoder: the Keras model.
       parts: dict of `projection_head` and `classifier`. One that was not read
         is None.
+      known: `KnownPhotographs`, or None if they were not read.
       config: the settings of config.json as a dict, or None without that file.
         It holds few of them for a folder of supcon-photos, which trains no
         encoder, and `is_trained`, which is then False.
@@ -60,7 +64,13 @@ class ExportedRun:
     """
 
     def __init__(
-        self, workdir, *, include_projection, include_classifier, safe_mode
+        self,
+        workdir,
+        *,
+        include_projection,
+        include_classifier,
+        include_unknown,
+        safe_mode,
     ):
         self.encoder = load_encoder(workdir, safe_mode=safe_mode)
         folder = pathlib.Path(workdir).expanduser()
@@ -109,6 +119,7 @@ class ExportedRun:
                 "which supcon-photos and supcon-linear-eval write",
                 safe_mode,
             )
+        self.known = _known(folder, safe_mode) if include_unknown else None
         names = (self.evaluation or {}).get("class_names") or getattr(
             self.parts["classifier"], "class_names", None
         )
@@ -148,6 +159,23 @@ class ExportedRun:
         if config.get("width", 1.0) != 1.0:
             parts.append(f"w{config['width']:.2f}".replace(".", ""))
         return re.sub(r"[^A-Za-z0-9_-]+", "-", "_".join(parts)).strip("-_")
+
+
+def _known(folder, safe_mode):
+    """Reads the photographs that the encoder of a run was trained on."""
+    path = folder / KNOWN_FILE
+    known = None
+    if path.is_file():
+        asked = asked_classifier(folder, safe_mode=safe_mode)
+        known = asked.known_in(path)
+    if known is None:
+        raise ValueError(
+            f"`include_unknown` needs {KNOWN_FILE} of this encoder, which "
+            "supcon-photos and supcon-predict write. "
+            f"Received: {path}, which "
+            + ("is of another one" if path.is_file() else "does not exist")
+        )
+    return known
 
 
 def _preprocessing(encoder, folder):

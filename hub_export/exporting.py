@@ -39,6 +39,7 @@ def prepare(
     *,
     include_projection=False,
     include_classifier=False,
+    include_unknown=False,
     archive=False,
     hugging_face=False,
     overwrite=False,
@@ -56,6 +57,7 @@ def prepare(
         workdir,
         include_projection=include_projection,
         include_classifier=include_classifier,
+        include_unknown=include_unknown,
         safe_mode=safe_mode,
     )
     encoder = exported.encoder
@@ -122,6 +124,7 @@ def _written_and_compared(exported, draft):
             draft,
             **exported.parts,
             preprocessing=exported.preprocessing,
+            known=exported.known,
         )
     with waiting_line("reading it back in another process"):
         differences = _checked_differences(exported, draft.parent, facts)
@@ -148,6 +151,7 @@ def _checked_differences(exported, folder, facts):
         pixels,
         **exported.parts,
         preprocessing=exported.preprocessing,
+        known=exported.known,
     )
     for mode, tolerance in _TOLERANCES.items():
         if not differences[mode] <= tolerance:  # also catches NaN
@@ -213,4 +217,6 @@ def _print_last_lines(facts):
             'images = encoder.preprocess(tf.io.read_file("photo.jpg"))',
             "scores = encoder.classifier(images)",
         ]
+        if facts["known"] is not None:
+            lines += ["none = encoder.distance(images) > encoder.threshold()"]
     print("\n" + "\n".join(f"  {line}" for line in lines))

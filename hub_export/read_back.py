@@ -32,7 +32,8 @@ def answers(loaded, pixels):
       but not trained, such as batch statistics and random seeds. These
       variables are put back after each call. With `preprocess` there are also
       `preprocessed`, what it makes of the images, and `preprocessed file`, of
-      the first one as a PNG file.
+      the first one as a PNG file. With `distance` there are `similarity`, one
+      minus the distances, and `threshold`.
     """
     results = {}
     for index, values in enumerate(pixels):
@@ -44,6 +45,12 @@ def answers(loaded, pixels):
             results[f"{name} file/uint8"] = loaded.preprocess(file).numpy()
         images = tf.image.convert_image_dtype(values, tf.float32)
         for inputs in (images, values):
+            if hasattr(loaded, "distance"):
+                name, dtype = f"{index}/inference", inputs.dtype.name
+                similarity = 1 - loaded.distance(inputs).numpy()
+                results[f"{name}/similarity/{dtype}"] = similarity
+                threshold = loaded.threshold().numpy()
+                results[f"{name}/threshold/{dtype}"] = threshold
             for mode, training in (("inference", False), ("training", True)):
                 for name, array in _outputs(loaded, inputs, training):
                     dtype = inputs.dtype.name

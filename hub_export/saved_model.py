@@ -6,13 +6,20 @@ import os
 
 import tensorflow as tf
 
+from hub_export.nearest_known import add_distance
 from hub_export.preprocessing import preprocess_function
 from hub_export.tracing import check_encoder, image_shape, ready_to_trace
 from supcon_tf.encoders.endpoints import with_endpoints
 
 
 def write_saved_model(
-    encoder, path, *, projection_head=None, classifier=None, preprocessing=None
+    encoder,
+    path,
+    *,
+    projection_head=None,
+    classifier=None,
+    preprocessing=None,
+    known=None,
 ):
     """Writes an encoder as a Reusable SavedModel.
 
@@ -46,6 +53,12 @@ def write_saved_model(
                                              `preprocess_function`
         loaded.image_size()                  that size, height and width
 
+    and, with the photographs of the training,
+
+        loaded.distance(images)              `[B]`, how far they are from these
+        loaded.threshold()                   what is farther is of none of the
+                                             classes
+
     Each of the heads' functions has `training`, `variables` and so on of its
     own. The first and the third also have a signature of their name. Weights
     are shared and stored once.
@@ -75,6 +88,8 @@ def write_saved_model(
       preprocessing: dict of `image_size` and `resizing`, the arguments of
         `preprocess_function`. None, the default, leaves out `preprocess` and
         `image_size`.
+      known: `KnownPhotographs` of this encoder, whose vectors are written, too.
+        None, the default, leaves out `distance` and `threshold`.
 
     Returns:
       A dict of facts about what was written:
@@ -85,6 +100,8 @@ def write_saved_model(
         trainable_parameters: number of the weights that fine-tuning changes.
         regularization_losses: number of regularization losses.
         preprocessing: what was given for it.
+        known: dict of the number of known `photographs` and of the `neighbors`,
+          `keep` and `threshold` of `KnownPhotographs`; or None.
 
     Raises:
       ValueError: if the encoder is not a built Keras model from one image
@@ -119,10 +136,13 @@ def write_saved_model(
             root.image_size = tf.function(
                 lambda: size, input_signature=[], autograph=False
             )
+        if known is not None:
+            add_distance(root, known, _images(shape))
         tf.saved_model.save(root, os.fspath(path), signatures=signatures)
         return {
             **_facts(encoder, shape, root),
             "preprocessing": preprocessing,
+            "known": None if known is None else _facts_of_known(known),
         }
 
 
@@ -151,10 +171,7 @@ def _root(encoder, image_shape, parts):
         outputs = features(inputs, training)
         return outputs if return_endpoints else outputs["features"]
 
-    images = [
-        tf.TensorSpec(image_shape, dtype, name="inputs")
-        for dtype in (tf.float32, tf.uint8)
-    ]
+    images = _images(image_shape)
     root = _reusable(call, [encoder], images, ("training", "return_endpoints"))
     features_shape = root.__call__.get_concrete_function(
         images[0]
@@ -189,6 +206,14 @@ def _root(encoder, image_shape, parts):
             image_shape,
         )
     return root, signatures
+
+
+def _images(image_shape):
+    """What the functions of images take."""
+    return [
+        tf.TensorSpec(image_shape, dtype, name="inputs")
+        for dtype in (tf.float32, tf.uint8)
+    ]
 
 
 def _on_features(part, features_shape):
@@ -276,6 +301,15 @@ def _facts(encoder, image_shape, root):
             math.prod(v.shape) for v in encoder.trainable_variables
         ),
         "regularization_losses": len(root.regularization_losses),
+    }
+
+
+def _facts_of_known(known):
+    return {
+        "photographs": len(known.vectors),
+        "neighbors": known.neighbors,
+        "keep": known.keep,
+        "threshold": known.threshold,
     }
 
 

@@ -112,7 +112,7 @@ def test_every_flag_of_the_pages_is_a_flag():
     known |= {"help", "helpfull"}
     known |= {"archive", "overwrite", "publisher", "model_name", "license"}
     known |= {"hugging_face"}
-    known |= {"include_projection", "include_classifier"}
+    known |= {"include_projection", "include_classifier", "include_unknown"}
     known |= {"study", "values", "seeds", "objectives", "list"}
     asking = (
         EmbedConfig,

@@ -111,6 +111,22 @@ def outputs(facts, unit_length):
             ),
             ("encoder.image_size()", f"`[{height}, {width}]`"),
         ]
+    if facts.get("known") is not None:
+        known = facts["known"]
+        rows += [
+            (
+                "encoder.distance(images)",
+                "distances `[B]`: one minus the mean cosine similarity to the "
+                f"{known['neighbors']} nearest of {known['photographs']:,} "
+                "photographs of the training, whose features are inside",
+            ),
+            (
+                "encoder.threshold()",
+                f"{known['threshold']:.3g}: an image that is farther is of "
+                f"none of the classes. {known['keep']:.0%} of those held out "
+                "in training are nearer",
+            ),
+        ]
     lines = [f"| `{call}` | {result} |" for call, result in rows]
     table = "\n".join(["| call | result |", "|---|---|", *lines])
     return (

@@ -175,11 +175,16 @@ def _photograph(facts):
             lines.append(
                 "print(encoder.classifier.class_names()[tf.argmax(scores)])"
             )
+    if facts.get("known") is not None:
+        lines.append(
+            "print(encoder.distance(images) > encoder.threshold())"
+            "  # none of these?"
+        )
     height, width = facts["preprocessing"]["image_size"]
     resizing = facts["preprocessing"]["resizing"]
     ask = "\n".join(lines)
     return f"""\
-A photograph in four lines. `preprocess` takes the bytes of a JPEG, PNG, BMP \
+A photograph in a few lines. `preprocess` takes the bytes of a JPEG, PNG, BMP \
 or GIF file, or of several, `[B]`, and images of any size, uint8 or float32 in \
 [0, 1]. It does what the evaluation did ({resizing}): files are decoded \
 upright, as EXIF data say, and on white, and the centre is resized to \

@@ -13,6 +13,8 @@ from supcon_tf.models.heads import ProjectionHead
 from supcon_tf.models.joint_model import JointModel
 from supcon_tf.models.linear_classifier import LinearClassifier
 from supcon_tf.models.supcon_model import SupConModel
+from supcon_tf.photographs.asked_classifier import asked_classifier
+from supcon_tf.photographs.unknown import KnownPhotographs
 
 IMAGES = np.zeros((1, 8, 8, 3), np.float32)
 
@@ -34,11 +36,12 @@ def workdir(tmp_path):
     return tmp_path
 
 
-def read(workdir, *, projection=False, classifier=False):
+def read(workdir, *, projection=False, classifier=False, unknown=False):
     return ExportedRun(
         workdir,
         include_projection=projection,
         include_classifier=classifier,
+        include_unknown=unknown,
         safe_mode=True,
     )
 
@@ -53,6 +56,20 @@ def test_head_and_classifier_are_read_when_asked(workdir):
     parts = read(workdir, projection=True, classifier=True).parts
     assert parts["projection_head"].units == (5,)
     assert parts["classifier"].class_names == ("cat", "dog")
+
+
+@pytest.mark.slow
+def test_the_known_photographs_are_those_of_the_encoder(workdir):
+    asked = asked_classifier(workdir)
+    known = KnownPhotographs(np.eye(2), [0.5], fingerprint="of another")
+    known.save(workdir / "known_photographs.npz")
+    with pytest.raises(ValueError, match="which is of another one"):
+        read(workdir, unknown=True)
+    fingerprint = asked.asked.fingerprint
+    known = KnownPhotographs(np.eye(2), [0.5], fingerprint=fingerprint)
+    known.save(workdir / "known_photographs.npz")
+    assert read(workdir, unknown=True).known.threshold == 0.5
+    assert read(workdir).known is None
 
 
 @pytest.mark.slow

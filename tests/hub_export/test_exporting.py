@@ -326,6 +326,10 @@ def test_interrupted_export_leaves_nothing_behind(
             "--workdir={workdir} --output={new} --include_classifier",
             ["`include_classifier`", "classifier.keras"],
         ),
+        (
+            "--workdir={workdir} --output={new} --include_unknown",
+            ["`include_unknown`", "known_photographs.npz", "does not exist"],
+        ),
     ],
 )
 def test_wrong_input_is_one_line_and_writes_nothing(

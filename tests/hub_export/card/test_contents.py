@@ -50,6 +50,15 @@ def test_what_prepares_a_photograph_is_among_the_calls():
     assert "preprocess" not in told(contents.outputs, "S.", preprocessing=None)
 
 
+def test_what_tells_none_of_the_classes_is_among_the_calls():
+    known = {"photographs": 600, "neighbors": 5, "keep": 0.95}
+    text = told(contents.outputs, "S.", known={**known, "threshold": 0.3125})
+    assert "the 5 nearest of 600 photographs" in text
+    assert "| `encoder.threshold()` | 0.312: an image that is farther" in text
+    assert "95% of those held out" in text
+    assert "encoder.distance" not in told(contents.outputs, "S.")
+
+
 def test_a_classifier_without_names_promises_none():
     text = told(contents.outputs, "S.", class_names=None)
     assert "encoder.classifier(images)" in text

@@ -14,6 +14,7 @@ from keras import layers
 from hub_export.card import model_card, usage
 from hub_export.saved_model import write_saved_model
 from supcon_tf.models.linear_classifier import LinearClassifier
+from supcon_tf.photographs.unknown import KnownPhotographs
 
 SMALL = {**FACTS, "features": 6, "sizes": [(9, 8)]}
 
@@ -106,21 +107,26 @@ def test_a_photograph_is_asked_about_in_four_lines(
     classifier(np.zeros((1, 9, 8, 3), np.float32))
     classifier.dense.bias.assign([0, 9, 0])
     preprocessing = FACTS["preprocessing"]
-    write_saved_model(
+    known = KnownPhotographs(np.eye(2, encoder.output_shape[1]), [-1.0])
+    facts = write_saved_model(
         encoder,
         tmp_path / "DIR",
         classifier=classifier,
         preprocessing=preprocessing,
+        known=known,
     )
     keras.utils.save_img(tmp_path / "photo.jpg", np.zeros((50, 40, 3)))
     monkeypatch.chdir(tmp_path)
     names = {}
     code = block_with("photo.jpg")
-    exec(code, names)
-    assert capsys.readouterr().out.startswith("tf.Tensor(b'cat'")
+    assert len(code.split("\n\n")[1].splitlines()) == 4
+    text = usage.model_usage({**SMALL, "known": facts["known"]})
+    exec(next(x for x in blocks(text) if "photo.jpg" in x), names)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("tf.Tensor(b'cat'")
+    assert second.startswith("tf.Tensor([ True]")  # none of these
     assert names["images"].shape == (1, 32, 32, 3)
     assert names["encoder"].image_size().numpy().tolist() == [32, 32]
-    assert len(code.split("\n\n")[1].splitlines()) == 4
     text = usage.model_usage({**SMALL, "callables": {}})
     assert "classifier" not in text
     assert "photo.jpg" not in usage.model_usage(
