@@ -2,10 +2,10 @@
 
     supcon-hub-export --workdir=W --output=DIR
 
-Reads W/encoder.keras, which supcon-pretrain wrote. Writes the SavedModel to
-DIR, its model card to DIR.md and, with --archive, the file that a web server
-needs to DIR.tar.gz. Before that, another process reads the SavedModel back and
-must find that it equals the encoder.
+Reads W/encoder.keras, which supcon-pretrain or supcon-photos wrote. Writes the
+SavedModel to DIR, its model card to DIR.md and, with --archive, the file that a
+web server needs to DIR.tar.gz. Before that, another process reads the
+SavedModel back and must find that it equals the encoder.
 """
 
 import sys
@@ -107,7 +107,11 @@ def main(argv=None):
     """Runs the command `supcon-hub-export` and returns its exit status."""
     values = flags.FlagValues()
     for name, default, meaning in (
-        ("workdir", None, "Folder that supcon-pretrain wrote."),
+        (
+            "workdir",
+            None,
+            "Folder that supcon-pretrain or supcon-photos wrote.",
+        ),
         ("output", None, "Folder to write the SavedModel to."),
         ("publisher", None, "Who publishes it, for the card."),
         ("model_name", None, "Name of the model; by default of its data set."),

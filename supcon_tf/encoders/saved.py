@@ -48,15 +48,16 @@ def find_encoder(workdir):
     """
     if not workdir:
         raise ValueError(
-            "`workdir` must be a folder that supcon-pretrain wrote. "
+            "`workdir` must be a folder that supcon-pretrain or supcon-photos "
+            "wrote. "
             f"Received: workdir={workdir!r}"
         )
     path = pathlib.Path(workdir).expanduser() / "encoder.keras"
     if not path.is_file():
         raise ValueError(
-            "`workdir` must hold encoder.keras, which supcon-pretrain writes "
-            f"when it has finished. Received: workdir={str(workdir)!r}, "
-            f"without {path}"
+            "`workdir` must hold encoder.keras, which supcon-pretrain and "
+            "supcon-photos write when they have finished. "
+            f"Received: workdir={str(workdir)!r}, without {path}"
         )
     return path
 

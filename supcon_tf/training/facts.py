@@ -1,8 +1,10 @@
 """Prints the facts of a run before it trains."""
 
+import dataclasses
+import json
 import math
+import textwrap
 
-from supcon_tf.config.settings import to_json
 from supcon_tf.distribution.workers import num_workers
 from supcon_tf.training.objectives import is_contrastive
 
@@ -17,7 +19,7 @@ def print_facts(config, num_images, first_epoch, workdir, strategy):
       workdir: `pathlib.Path`.
       strategy: `tf.distribute.Strategy`.
     """
-    print(to_json(config), end="")
+    print(_settings(config, workdir / "config.json"))
     if config.starts_from is not None:
         print(f"starts from {config.starts_from}, which is the encoder")
     print(
@@ -40,6 +42,24 @@ def print_facts(config, num_images, first_epoch, workdir, strategy):
     )
     if first_epoch:
         print(f"{workdir}: goes on after epoch {first_epoch}")
+
+
+def _settings(config, path):
+    """The settings that are not the defaults, and where the others stand."""
+    values = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if getattr(config, field.name) != field.default
+    }
+    own = " ".join(
+        f"{name}={json.dumps(value, separators=(',', ':'))}"
+        for name, value in values.items()
+    )
+    indent = {"initial_indent": "  ", "subsequent_indent": "  "}
+    lines = textwrap.fill(
+        own, 80, break_long_words=False, break_on_hyphens=False, **indent
+    )
+    return f"Settings that are not the defaults (all: {path}):\n{lines}"
 
 
 def _small(config):

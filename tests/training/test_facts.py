@@ -21,8 +21,20 @@ def test_the_facts_name_the_batch_the_collapse_and_the_rate(capsys):
     assert "1437 images, batches of 64 images x 2 views; N = 128 ident" in out
     assert f"the loss ln(N - 1) = {np.log(127):.4f}" in out
     assert "learning rate: peak 0.05 = 0.2 x 64 / 256" in out
-    assert '"temperature": 0.1' in out
     assert "goes on after" not in out
+
+
+def test_the_settings_that_are_not_the_defaults_are_few_lines(capsys):
+    """All 108 of them were two pages, before the first useful line."""
+    head, *lines = (
+        printed(capsys, RECIPES["digits"]).split("64 images")[0].split("\n")
+    )
+    assert head == "Settings that are not the defaults (all: W/config.json):"
+    assert "  dataset=" in lines[0] or "batch_size=64" in lines[0]
+    assert len(lines) < 8 and max(map(len, lines)) <= 80
+    config = dataclasses.replace(RECIPES["digits"], temperature=0.25)
+    assert "temperature=0.25" in printed(capsys, config)
+    assert "label_smoothing" not in printed(capsys, config)
 
 
 def test_the_facts_count_the_small_views(capsys):
