@@ -57,7 +57,7 @@ def crop_flip(
       Szegedy et al., Going Deeper with Convolutions, 2015.
     """
     size = checked_size(image_size)
-    return to_images(random_crop(images, seeds, size, area=area, flip=True))
+    return _random_views(images, seeds, size, area=area, flip=True)
 
 
 def crop(
@@ -92,7 +92,7 @@ def crop(
       TensorShape([8, 28, 28, 3])
     """
     size = checked_size(image_size)
-    return to_images(random_crop(images, seeds, size, area=area, flip=False))
+    return _random_views(images, seeds, size, area=area, flip=False)
 
 
 def center_crop(
@@ -168,10 +168,10 @@ def resize_then_crop(
         return spatial.center_window(height, width, size=size, padding=padding)
 
     if isinstance(images, EncodedImage):
-        planes = images.crop_and_resize(draw_window, size=size)
+        view = images.crop_and_resize(draw_window, size=size)
         if seeds is not None:
-            planes = tf.repeat(planes, tf.shape(seeds)[0], axis=0)
-        return to_images(planes)
+            view = tf.repeat(view, tf.shape(seeds)[0], axis=0)
+        return view
     planes = to_planes(images)
     if padding or tuple(planes.shape[2:]) != size:
         shape = tf.shape(planes)
@@ -201,17 +201,32 @@ def random_crop(images, seeds, size, *, area, flip):
       >>> random_crop(images, seeds, (24, 16), area=(0.5, 1), flip=True).shape
       TensorShape([8, 3, 24, 16])
     """
+    if isinstance(images, EncodedImage):
+        views = _random_views(images, seeds, size, area=area, flip=flip)
+        return to_planes(views)
     images = checked_images(images)
+    draw_windows, flips = _drawn(images, seeds, size, area, flip)
+    planes = to_planes(images)
+    shape = tf.shape(planes)
+    windows = draw_windows(shape[2], shape[3])
+    return spatial.crop_and_resize(planes, windows, flips, size=size)
+
+
+def _random_views(images, seeds, size, *, area, flip):
+    """As `random_crop`, but `[B, height, width, C]`."""
+    if not isinstance(images, EncodedImage):
+        planes = random_crop(images, seeds, size, area=area, flip=flip)
+        return to_images(planes)
+    draw_windows, flips = _drawn(images, seeds, size, area, flip)
+    return images.crop_and_resize(draw_windows, flips, size=size)
+
+
+def _drawn(images, seeds, size, area, flip):
+    """A function (height, width) -> windows `[B, 4]`; and flips or None."""
     seeds = checked_seeds(seeds, images)
     area = crop_area(area, size)
 
     def draw_windows(height, width):
         return spatial.random_windows(seeds, height, width, area=area)
 
-    flips = spatial.random_flips(seeds) if flip else None
-    if isinstance(images, EncodedImage):
-        return images.crop_and_resize(draw_windows, flips, size=size)
-    planes = to_planes(images)
-    shape = tf.shape(planes)
-    windows = draw_windows(shape[2], shape[3])
-    return spatial.crop_and_resize(planes, windows, flips, size=size)
+    return draw_windows, spatial.random_flips(seeds) if flip else None
