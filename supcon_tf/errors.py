@@ -134,9 +134,11 @@ def refuse_endless(batches, name, steps, *, passes=1):
     number = f"{name}=" + (
         "number of images // batch_size" if own is None else str(own)
     )
+    is_dataset = hasattr(batches, "element_spec")
+    kind = "tf.data.Dataset" if is_dataset else type(batches).__name__
     raise ValueError(
         f"`{name}` must be given with endless batches: {number} is one pass. "
-        f"Received: {name}=None, and a {type(batches).__name__} without end"
+        f"Received: {name}=None, and a {kind} without end"
     )
 
 

@@ -121,7 +121,7 @@ def as_names(names):
     if names is None:
         return ()
     is_ordered = hasattr(names, "__iter__") and not isinstance(
-        names, (set, frozenset, dict, bytes)
+        names, (set, frozenset, dict, str, bytes)
     )
     if not is_ordered or len(getattr(names, "shape", (0,))) != 1:
         raise ValueError(

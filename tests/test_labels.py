@@ -154,7 +154,7 @@ def test_names_may_be_numbers_and_must_have_an_order():
 
 
 @pytest.mark.parametrize(
-    "names", [b"cat", [["a"], ["b"]], [None, "b"], [float("nan")]]
+    "names", [b"cat", "cat", [["a"], ["b"]], [None, "b"], [float("nan")]]
 )
 def test_names_that_are_none_are_refused(names):
     """The bytes of a word were three classes, 99, 97 and 116."""
