@@ -25,7 +25,7 @@ def add_distance(root, known, specs):
       >>> add_distance(root, known, [tf.TensorSpec([None, 2])])
       >>> root.distance(tf.constant([[0.0, 2.0]])).numpy()
       array([0.5], dtype=float32)
-      >>> root.threshold().numpy()
+      >>> float(root.threshold())
       0.5
     """
     vectors = tf.Variable(

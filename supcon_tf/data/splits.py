@@ -66,7 +66,7 @@ def split_labels(labels, fraction, *, class_names, seed):
 
     Example:
       >>> first, second = split_labels(
-      ...     labels, 0.5, class_names="abcd", seed=0
+      ...     labels, 0.5, class_names=list("abcd"), seed=0
       ... )
       >>> np.sort(labels[first]).tolist()
       [0, 1, 2, 3]

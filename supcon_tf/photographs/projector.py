@@ -42,7 +42,7 @@ def write_projector(
     Example:
       >>> write_projector(
       ...     "projector", images, labels, {"encoder": projections[:, 0]},
-      ...     class_names="abcd", names=[f"{n}.jpg" for n in range(8)],
+      ...     class_names=list("abcd"), names=[f"{n}.jpg" for n in range(8)],
       ... )
       >>> with open("projector/metadata.tsv") as file:
       ...     file.read().splitlines()[:2]

@@ -21,13 +21,13 @@ def test_a_split_is_stratified_seeded_and_loses_no_image():
 
 def test_a_class_of_one_image_cannot_be_split():
     source = LabelledImages(
-        np.zeros((7, 1, 1, 1)), np.array([0, 0, 1, 0, 0, 0, 0]), "ab"
+        np.zeros((7, 1, 1, 1)), np.array([0, 0, 1, 0, 0, 0, 0]), ("a", "b")
     )
     with pytest.raises(ValueError, match="one image of class 'b'"):
         split(source, 0.5, seed=0)
     # Not the class of none.
     source = LabelledImages(
-        np.zeros((7, 1, 1, 1)), np.array([1, 1, 1, 1, 1, 1, 2]), "abc"
+        np.zeros((7, 1, 1, 1)), np.array([1, 1, 1, 1, 1, 1, 2]), tuple("abc")
     )
     with pytest.raises(ValueError, match=r"one image of class 'c'$"):
         split(source, 0.5, seed=0)
@@ -35,7 +35,7 @@ def test_a_class_of_one_image_cannot_be_split():
 
 def test_all_classes_of_one_image_are_named():
     source = LabelledImages(
-        np.zeros((6, 1, 1, 1)), np.array([0, 1, 1, 2, 3, 3]), "abcd"
+        np.zeros((6, 1, 1, 1)), np.array([0, 1, 1, 2, 3, 3]), tuple("abcd")
     )
     with pytest.raises(ValueError, match=r"one image of class 'a', 'c'$"):
         split(source, 0.2, seed=0)
@@ -48,7 +48,9 @@ def test_by_default_each_class_has_an_image_in_the_part_of_a_tenth(
     each, held_out
 ):
     labels = np.repeat(np.arange(10), each)
-    source = LabelledImages(np.zeros((len(labels), 1)), labels, "0123456789")
+    source = LabelledImages(
+        np.zeros((len(labels), 1)), labels, list("0123456789")
+    )
     first, second = split(source, None, seed=0)
     assert len(second) == held_out
     assert len(first) + len(second) == len(labels)
@@ -57,6 +59,8 @@ def test_by_default_each_class_has_an_image_in_the_part_of_a_tenth(
 
 @pytest.mark.parametrize("fraction", [0.001, 0.999])
 def test_each_part_must_have_an_image_a_class(fraction):
-    source = LabelledImages(np.zeros((20, 1)), np.arange(20) % 10, "0123456789")
+    source = LabelledImages(
+        np.zeros((20, 1)), np.arange(20) % 10, list("0123456789")
+    )
     with pytest.raises(ValueError, match="`validation_fraction` must leave 10"):
         split(source, fraction, seed=0)

@@ -73,7 +73,7 @@ def test_of_many_test_images_some_are_drawn_by_the_seed():
 class Stream:
     """Stands for images whose labels nobody has read."""
 
-    class_names = "ab"
+    class_names = ("a", "b")
 
     def __init__(self, numbers):
         self.numbers = list(numbers)

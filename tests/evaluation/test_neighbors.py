@@ -88,7 +88,7 @@ def test_k_is_the_best_on_the_held_out_part(digits):
         x, train.labels, candidates=(200, 1, 7, 400, 451), fraction=0.1, seed=2
     )
     fitted, held_out = split(
-        LabelledImages(x, train.labels, "0123456789"), 0.1, seed=2
+        LabelledImages(x, train.labels, list("0123456789")), 0.1, seed=2
     )
     expected = [
         [

@@ -69,7 +69,7 @@ def projector():
         np.zeros((2, 8, 8, 3), "uint8"),
         [0, 1],
         {"encoder": np.eye(2)},
-        class_names="ab",
+        class_names=list("ab"),
         names="ab",
     )
 

@@ -54,8 +54,8 @@ def test_a_new_classifier_has_as_many_classes_as_names_or_labels():
     for labels, names, classes in (
         (np.array([0, 4]), None, 5),
         (np.array([0, 4]), (), 5),
-        (np.array([0, 1]), "abc", 3),
-        (None, "abc", 3),
+        (np.array([0, 1]), list("abc"), 3),
+        (None, list("abc"), 3),
     ):
         classifier = new_classifier(flatten_encoder(), x, labels, names)
         assert classifier(x).shape == (1, classes)

@@ -146,7 +146,7 @@ def test_the_probe_of_an_encoder_of_any_size_is_built():
     )
     x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
     labels = (x[:, 0] > 0).astype(int)
-    probe, _ = probe_representations(encoder, x, labels, class_names="ab")
+    probe, _ = probe_representations(encoder, x, labels, class_names=list("ab"))
     assert probe(np.zeros((2, 5, 7, 3), "float32")).shape == (2, 2)
     scores = np.asarray(probe.dense(x))
     assert np.mean(scores.argmax(axis=1) == labels) > 0.95

@@ -102,14 +102,14 @@ def test_of_many_images_some_are_drawn_the_same_each_time(drawn):
 
 def test_identical_representations_have_a_map_too(drawn):
     x = {"a": np.ones((10, 4))}
-    drawn(embedding_maps, x, np.arange(10) % 2, "ab")
+    drawn(embedding_maps, x, np.arange(10) % 2, ["a", "b"])
 
 
 @pytest.mark.slow
 def test_two_encoders_have_a_panel_each_and_one_legend(drawn):
     x, labels = clusters()
     encoders = {"supcon": x, "cross_entropy": x[:, ::-1] * 3}
-    panels = drawn(embedding_maps, encoders, labels, "abc")
+    panels = drawn(embedding_maps, encoders, labels, list("abc"))
     assert [panel.get_title() for panel in panels] == list(encoders)
     assert [panel.get_legend() is None for panel in panels] == [True, False]
     for name, histogram in zip(

@@ -11,7 +11,9 @@ REPRESENTATIONS = np.random.default_rng(0).normal(size=(20, 4))
 
 
 def test_an_encoder_alone_has_a_map_and_histograms(tmp_path):
-    names = draw_evaluation(tmp_path, {"a": REPRESENTATIONS}, LABELS, "ab")
+    names = draw_evaluation(
+        tmp_path, {"a": REPRESENTATIONS}, LABELS, ["a", "b"]
+    )
     assert names == ["embedding_map.png", "similarities.png"]
     assert {path.name for path in tmp_path.iterdir()} == set(names)
 

@@ -80,7 +80,7 @@ def test_pixels_are_corrupted_as_they_are_and_then_resized_in_batches():
     classifier = dark_classifier(0.45, (6, 6))
     _, errors = corruption_errors(
         classifier,
-        LabelledImages(images, labels, "ab"),
+        LabelledImages(images, labels, ["a", "b"]),
         image_size=6,
         kinds=KINDS[:1],
         severities=(5,),
@@ -104,12 +104,15 @@ def test_images_in_files_of_many_sizes_are_corrupted_one_by_one(form, tmp_path):
             paths.append(str(tmp_path / f"{index:02}.png"))
             Image.fromarray(image).save(paths[-1])
         test = LabelledImages(
-            np.array(paths), labels, "ab", read=tf.io.read_file
+            np.array(paths), labels, ["a", "b"], read=tf.io.read_file
         )
     else:
         strings = [tf.io.encode_png(image).numpy() for image in images]
         test = LabelledImages(
-            np.array(strings, object), labels, "ab", decode=tf.io.decode_png
+            np.array(strings, object),
+            labels,
+            ["a", "b"],
+            decode=tf.io.decode_png,
         )
     if form == "stream":
         path = str(tmp_path / "images.tfrecord")
@@ -121,7 +124,7 @@ def test_images_in_files_of_many_sizes_are_corrupted_one_by_one(form, tmp_path):
             label = tf.io.decode_raw(tf.strings.substr(record, 0, 1), tf.uint8)
             return tf.strings.substr(record, 1, -1), tf.cast(label[0], tf.int64)
 
-        test = StreamedImages([path], (20,), parse, "ab")
+        test = StreamedImages([path], (20,), parse, ["a", "b"])
     classifier = dark_classifier(0.4)
     _, errors = corruption_errors(
         classifier,
@@ -137,7 +140,7 @@ def test_images_in_files_of_many_sizes_are_corrupted_one_by_one(form, tmp_path):
 
 def test_the_seed_decides_the_noise():
     images = np.full((50, 8, 8, 3), 127, np.uint8)
-    test = LabelledImages(images, np.zeros(50, int), "ab")
+    test = LabelledImages(images, np.zeros(50, int), ["a", "b"])
 
     def errors(seed):
         return corruption_errors(
@@ -165,7 +168,9 @@ def test_every_kind_is_there_by_default():
     ],
 )
 def test_what_there_is_not_is_refused_before_an_image_is_read(arguments, words):
-    test = LabelledImages(np.array(["none"]), [0], "ab", read=tf.io.read_file)
+    test = LabelledImages(
+        np.array(["none"]), [0], ["a", "b"], read=tf.io.read_file
+    )
     with pytest.raises(ValueError, match=words):
         corruption_errors(dark_classifier(), test, image_size=8, **arguments)
 

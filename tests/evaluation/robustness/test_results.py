@@ -89,7 +89,7 @@ def test_published_images_must_be_there_before_a_clean_one_is_read(
     published, words, tmp_path
 ):
     unreadable = LabelledImages(
-        np.array(["none"]), [0], "ab", read=tf.io.read_file
+        np.array(["none"]), [0], ["a", "b"], read=tf.io.read_file
     )
     with pytest.raises(ValueError, match=words):
         corruption_results(

@@ -29,8 +29,8 @@ def test_integers_are_predictions_without_confidence():
     [
         (([0.0, 1.0, 1.0], X), "`labels` must be integers"),
         (([0], X[:1]), "`labels` must be integers of two or more"),
-        (([0, 1, 2], X, "ab"), "Received: 0 to 2 with 2 names"),
-        (([0, -1, 1], X, "ab"), "Received: -1 to 1"),
+        (([0, 1, 2], X, ["a", "b"]), "Received: 0 to 2 with 2 names"),
+        (([0, -1, 1], X, ["a", "b"]), "Received: -1 to 1"),
         (([0, 1, 1], X[:2]), "one row for each of the 3 labels"),
         (([0, 1, 1], X * np.nan), "`features` must be finite"),
         (([0, 1, 1], X, "ab", SCORES * 2), "rows that do not sum to 1"),
