@@ -1,9 +1,12 @@
-"""Two SimCLR views in other ways: tf.image, the layers of Keras and KerasCV.
+"""Two views in other ways: tf.image, the layers of Keras and KerasCV.
 
-As one writes them, strengths as in our `simclr`. The jitters are not the
-paper's operation, which is in a random order: tf.image's and KerasCV's have a
-fixed one, and the layers' brightness is added, not multiplied.
+By tf.image it is the same work as ours, with the same strengths: windows of the
+same shares, resized with antialiasing, and the four colour operations in an
+order of each view's own. The layers do less: those of KerasCV have one order,
+and Keras' brightness is added, not multiplied.
 """
+
+import functools
 
 import tensorflow as tf
 
@@ -117,6 +120,39 @@ def layers_of_keras_cv(images, *, image_size, batch_size):
     )
 
 
+def randaugment_of_keras_cv(images, *, image_size, batch_size, decode=None):
+    """RandAugment by KerasCV, after crop and flip by tf.image.
+
+    Args:
+      images: as for `tf_image`.
+      image_size: as for `tf_image`.
+      batch_size: as for `tf_image`.
+      decode: as for `tf_image`.
+
+    Returns:
+      As `tf_image`.
+    """
+    from keras_cv import layers
+
+    layer = layers.RandAugment(
+        value_range=(0, 255), augmentations_per_image=2, magnitude=1 / 3
+    )
+    dataset = tf_image(
+        images,
+        image_size=image_size,
+        batch_size=batch_size,
+        decode=decode,
+        simclr=False,
+    )
+
+    def augmented(views):
+        pixels = tf.reshape(views, [-1, image_size, image_size, 3])
+        pixels = layer(255 * pixels, training=True) / 255
+        return tf.reshape(pixels, tf.shape(views))
+
+    return _batches(dataset.map(augmented, num_parallel_calls=tf.data.AUTOTUNE))
+
+
 def _by_layers(layers, images, batch_size):
     def views(batch):
         def view():
@@ -160,28 +196,32 @@ def _random_crop(image, seed, size, decode):
         crop = tf.image.decode_and_crop_jpeg(image, window, channels=3)
     else:
         crop = tf.slice(image, begin, extent)
-    crop = tf.image.resize(tf.ensure_shape(crop, [None, None, 3]), [size, size])
-    return crop / 255.0
+    crop = tf.ensure_shape(crop, [None, None, 3])
+    return tf.image.resize(crop, [size, size], antialias=True) / 255.0
 
 
 def _jitter_gray_blur(image, seeds, size):
     strength = 0.5 if size <= 32 else 1.0
     spread = 0.8 * strength
 
+    low, high = max(0.0, 1 - spread), 1 + spread
+    operations = (
+        lambda x: x * tf.random.stateless_uniform([], seeds[0], low, high),
+        lambda x: tf.image.stateless_random_contrast(x, low, high, seeds[1]),
+        lambda x: tf.image.stateless_random_saturation(x, low, high, seeds[2]),
+        lambda x: tf.image.stateless_random_hue(x, 0.2 * strength, seeds[3]),
+    )
+
     def jittered():
-        pixels = image * tf.random.stateless_uniform(
-            [], seeds[0], 1 - spread, 1 + spread
-        )
-        pixels = tf.image.stateless_random_contrast(
-            pixels, 1 - spread, 1 + spread, seeds[1]
-        )
-        pixels = tf.image.stateless_random_saturation(
-            pixels, 1 - spread, 1 + spread, seeds[2]
-        )
-        pixels = tf.image.stateless_random_hue(
-            tf.clip_by_value(pixels, 0.0, 1.0), 0.2 * strength, seeds[3]
-        )
-        return tf.clip_by_value(pixels, 0.0, 1.0)
+        pixels = image
+        order = tf.argsort(tf.random.stateless_uniform([4], seeds[6]))
+        for position in range(4):
+            pixels = tf.switch_case(
+                order[position],
+                [functools.partial(x, pixels) for x in operations],
+            )
+            pixels = tf.clip_by_value(pixels, 0.0, 1.0)
+        return pixels
 
     def gray():
         return tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(image))
