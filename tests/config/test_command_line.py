@@ -184,7 +184,23 @@ sys.exit(run_command("program", "usage", flags.FlagValues(), lambda _: run))
 """
 
 
+@pytest.fixture
+def heeded_signals():
+    """Signals as they are by default, also where nohup started the tests."""
+    before = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    for number, handler in before.items():
+        before[number] = signal.signal(number, handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 )
@@ -206,6 +222,7 @@ def test_a_signal_ends_a_command_in_one_line_without_half_a_file(
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 )

@@ -132,8 +132,15 @@ def test_a_workdir_with_a_similarity_head_shows_what_a_search_finds(
     assert all(found[key] == plain[key] for key in same)
     shown, of_encoder = facts_of(tmp_path / "page" / "page.html")["models"]
     for vectors, model in ((own, shown), (features, of_encoder)):
+        # Those that are as near may change places, of other batches' rounding.
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        cosines = unit @ unit.T
         neighbors, _ = nearest_images(vectors)
-        assert model["neighbors"] == neighbors.tolist()
+        np.testing.assert_allclose(
+            np.take_along_axis(cosines, np.array(model["neighbors"]), axis=1),
+            np.take_along_axis(cosines, neighbors, axis=1),
+            atol=1e-5,
+        )
     value = found["similarity_head"]["map_at_r"]
     (line,) = (
         line
