@@ -37,10 +37,42 @@ MAX_DAMAGED = 0.01
 # As many names of damaged images are in one message.
 MAX_NAMES = 50
 _WANTED = (
-    "`data_dir` must be a folder with a folder of images for each class, "
-    "PATH/CLASS/*, or PATH/train/CLASS/* and PATH/test/CLASS/*"
+    "must be a folder with a folder of images for each class, PATH/CLASS/*, or "
+    "PATH/train/CLASS/* and PATH/test/CLASS/*"
 )
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+
+
+class ImageFolderError(ValueError):
+    """A folder in which no labelled images are found.
+
+    It speaks of `data_dir`, and `for_argument` of the PATH of a command.
+
+    Args:
+      folder: what was given.
+      found: str, what is there instead.
+      meant: path of the folder that may have been meant, or None.
+      left_out: str that follows.
+    """
+
+    def __init__(self, folder, found, meant=None, left_out=""):
+        self.folder = folder if folder is None else printable(folder)
+        self.found, self.meant, self.left_out = found, meant, left_out
+        given = f"data_dir={self.folder!r}"
+        super().__init__(self._text("`data_dir`", given, "--data_dir="))
+
+    def for_argument(self):
+        """The same for a command that is given the folder itself."""
+        return ValueError(self._text("PATH", repr(self.folder), ""))
+
+    def _text(self, name, given, flag):
+        hint = ""
+        if self.meant is not None:
+            hint = f": give {flag}{printable(self.meant)}"
+        return (
+            f"{name} {_WANTED}. Received: {given}, {self.found}{hint}"
+            f"{self.left_out}"
+        )
 
 
 class ImageFile(NamedTuple):
@@ -152,7 +184,7 @@ def read_image_folder(folder, *, max_pixels=None):
     try:
         files, folders, left_out = files_below(folder)
     except OSError as error:
-        raise _refused(folder, error.strerror) from error
+        raise ImageFolderError(folder, error.strerror) from error
     headers, wrong = _tried(folder, files, look_at_photograph, max_pixels)
     _layout(folder, headers, folders, left_out + wrong)  # refuses early
     headers, damaged = _tried(folder, headers, check_photograph, max_pixels)
@@ -291,21 +323,17 @@ def refuse_damaged(found):
 def _existing(folder):
     """The path of a folder that exists, as str."""
     if not folder:
-        raise ValueError(f"{_WANTED}. Received: data_dir={folder!r}")
+        raise ImageFolderError(folder, "no folder")
     path = os.path.expanduser(os.fsdecode(folder))
     if os.path.isdir(path):
         return path
     if not os.path.lexists(path):
-        raise _refused(path, "no such folder")
+        raise ImageFolderError(path, "no such folder")
     if path.lower().endswith(_ARCHIVES):
-        raise _refused(path, "an archive: unpack it and give the folder")
-    raise _refused(path, "a file: give the folder in which the classes are")
-
-
-def _refused(folder, found):
-    return ValueError(
-        f"{_WANTED}. Received: data_dir={printable(folder)!r}, {found}"
-    )
+        what = "an archive: unpack it and give the folder"
+        raise ImageFolderError(path, what)
+    what = "a file: give the folder in which the classes are"
+    raise ImageFolderError(path, what)
 
 
 def _tried(folder, files, function, max_pixels):
@@ -353,22 +381,21 @@ def _layout(folder, images, folders, left_out):
     try:
         return lay_out(list(images), folders)
     except LayoutError as error:
-        found = str(error)
-        if error.meant is not None:
-            meant = os.path.join(folder, *error.meant.split("/"))
-            found += f": give --data_dir={printable(meant)}"
+        found, meant = str(error), error.meant
+        if meant is not None:
+            meant = os.path.join(folder, *meant.split("/"))
     if not images:
+        meant = None
         top = [path for path in folders if "/" not in path]
         found = f"{count_of(len(top), 'folder')}, no images in them"
         if not top:
             found = "no images in it" if left_out else "an empty folder"
-    if left_out:
-        counts = [
-            f"{reason} ({len(files)})"
-            for reason, files in by_reason(left_out).items()
-        ]
-        found += f"; left out: {', '.join(counts)}"
-    raise _refused(folder, found)
+    counts = [
+        f"{reason} ({len(files)})"
+        for reason, files in by_reason(left_out).items()
+    ]
+    more = f"; left out: {', '.join(counts)}" if counts else ""
+    raise ImageFolderError(folder, found, meant, more)
 
 
 def _without_images(layout, folders):

@@ -25,7 +25,7 @@ from supcon_tf.config.command_line import define_flags, overridden, run_command
 from supcon_tf.config.last_lines import shell_word
 from supcon_tf.config.settings import Checked, setting
 from supcon_tf.config.training import AT_LEAST_1_OR_NONE
-from supcon_tf.data.image_folder import read_image_folder
+from supcon_tf.data.image_folder import ImageFolderError, read_image_folder
 from supcon_tf.files import check_folder, only_writer, read_text, write_json
 from supcon_tf.frameworks.extras import check_extra
 from supcon_tf.photographs.folder_report import NAMES, report_of, table_of
@@ -64,7 +64,10 @@ def prepare(folder, config):
         check_extra("matplotlib", "`figures`")
     for name, path in outputs.items():
         _check_output(name, path, folder)
-    found = read_image_folder(folder, max_pixels=config.max_pixels)
+    try:
+        found = read_image_folder(folder, max_pixels=config.max_pixels)
+    except ImageFolderError as error:
+        raise error.for_argument() from error
     report = report_of(found)
 
     def run():

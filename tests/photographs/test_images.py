@@ -71,7 +71,7 @@ def test_all_names_are_printed_if_asked_for(tmp_path, capsys):
     [
         ([], "supcon-images must be given one folder of images"),
         (["A", "B"], "supcon-images must be given one folder of images"),
-        (["none"], "Received: data_dir='none', no such folder"),
+        (["none"], "PATH/test/CLASS/*. Received: 'none', no such folder"),
         (["PHOTOS", "--max_pixels=0"], "`max_pixels` must be >= 1"),
         (["PHOTOS", "--max_pixels=9"], "no images in them; left out: "),
         (["PHOTOS", "--json=PHOTOS/a.json"], "`json` must lie outside of the"),
@@ -91,6 +91,12 @@ def test_a_wrong_input_is_one_line_and_writes_nothing(
     assert err.startswith("supcon-images: error: ") and err.count("\n") == 1
     assert message in err
     assert [p.read_text() for p in tmp_path.iterdir()] == ["[1, 2]"]
+
+
+def test_the_folder_that_is_meant_is_named_without_a_flag(photos, capsys):
+    assert images.main([str(photos.parent)]) == 2
+    err = capsys.readouterr().err
+    assert f": give {photos}" in err and "data_dir" not in err
 
 
 @pytest.mark.slow
