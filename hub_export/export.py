@@ -13,6 +13,7 @@ import sys
 from absl import flags
 
 from supcon_tf.config.command_line import run_command
+from supcon_tf.config.help_text import under_heading
 from supcon_tf.config.training import SAFE_MODE
 
 
@@ -151,9 +152,15 @@ def main(argv=None):
             "Also write OUTPUT-hugging_face, which `hf upload` takes as it is.",
         ),
         ("overwrite", False, "Replace an earlier export."),
-        ("safe_mode", True, SAFE_MODE),
     ):
         flags.DEFINE_bool(name, default, meaning, flag_values=values)
+    flags.DEFINE_bool(
+        "safe_mode",
+        True,
+        SAFE_MODE,
+        flag_values=values,
+        module_name=under_heading("Where and how it runs"),
+    )
 
     return run_command(
         "supcon-hub-export", __doc__, values, _prepare_command, argv

@@ -105,7 +105,7 @@ def test_help_and_the_lists_do_not_wait_for_tensorflow():
         (("sweep", "--study=none"), "`study` must be one of ['batch_size', "),
         (
             ("photographs.images", "/none"),
-            "Received: data_dir='/none', no such folder",
+            "Received: '/none', no such folder",
         ),
         (
             ("photographs.predict", "--workdir=W"),

@@ -98,7 +98,7 @@ def test_image_files_are_brought_to_the_size_that_is_given(tmp_path):
     paths = sorted(map(str, tmp_path.iterdir()))
     labels = [int(path.split("/")[-1][0]) for path in paths]
     files = LabelledImages(
-        np.array(paths), np.array(labels), "rgb", read=tf.io.read_file
+        np.array(paths), np.array(labels), list("rgb"), read=tf.io.read_file
     )
     any_size = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]

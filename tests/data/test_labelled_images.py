@@ -7,7 +7,7 @@ from supcon_tf.data.labelled_images import LabelledImages, noisy_labels
 
 def test_the_images_at_indices_keep_their_labels_and_reader():
     source = LabelledImages(
-        np.array(["a", "b", "c"]), np.arange(3), "xyz", read=tf.identity
+        np.array(["a", "b", "c"]), np.arange(3), list("xyz"), read=tf.identity
     )
     part = source.take([2, 0])
     assert part.images.tolist() == ["c", "a"]
@@ -19,7 +19,7 @@ def test_the_images_at_indices_keep_their_labels_and_reader():
 def test_images_are_decoded_or_read_and_not_both():
     with pytest.raises(ValueError, match=r"give one\. Received: both"):
         LabelledImages(
-            np.array(["a"]), [0], "x", decode=tf.identity, read=tf.identity
+            np.array(["a"]), [0], ["x"], decode=tf.identity, read=tf.identity
         )
 
 
