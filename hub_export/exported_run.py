@@ -17,7 +17,7 @@ from supcon_tf.photographs.asked_encoder import (
     check_resizing,
     told_by_workdir,
 )
-from supcon_tf.photographs.predict import KNOWN_FILE
+from supcon_tf.photographs.prediction import KNOWN_FILE
 from supcon_tf.training.linear_results import read_linear_results
 from supcon_tf.training.objectives import PROJECTION_HEAD_FILES
 

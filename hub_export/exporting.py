@@ -84,11 +84,7 @@ def prepare(
             places = files_beside(output, archive=archive)
             card, *archives = (folder / place.name for place in places)
             if archive:
-                facts["archive"] = {
-                    "sha256": write_archive(draft, archives[0]),
-                    "name": archives[0].name,
-                    "bytes": archives[0].stat().st_size,
-                }
+                facts["archive"] = _archived(draft, archives[0])
             recorded = {
                 "config": exported.config,
                 "evaluation": exported.evaluation,
@@ -139,6 +135,15 @@ def _written_and_compared(exported, draft):
         "hugging_face": None,
         "versions": _versions(),
         "date": datetime.date.today().isoformat(),
+    }
+
+
+def _archived(draft, path):
+    """Writes the archive, and returns facts for the card."""
+    return {
+        "sha256": write_archive(draft, path),
+        "name": path.name,
+        "bytes": path.stat().st_size,
     }
 
 

@@ -209,7 +209,7 @@ def _root(encoder, image_shape, parts):
 
 
 def _images(image_shape):
-    """What the functions of images take."""
+    """The specs of the images that a SavedModel takes, floats and uint8."""
     return [
         tf.TensorSpec(image_shape, dtype, name="inputs")
         for dtype in (tf.float32, tf.uint8)

@@ -218,9 +218,8 @@ def read_image_folder(folder, *, max_pixels=None):
 def find_images(folder, *, max_pixels=None):
     """Finds the images of a folder for a training.
 
-    What is left out, what is equal and what is odd about the classes is logged.
-    More than 1 % of damaged
-    images are refused.
+    It logs what is left out, what is equal and what is odd about the classes,
+    and refuses more than 1 % of damaged images.
 
     Args:
       folder: as in `read_image_folder`.

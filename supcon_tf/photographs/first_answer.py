@@ -37,7 +37,7 @@ from supcon_tf.files import (
     write_json,
     written_whole,
 )
-from supcon_tf.photographs.predict import KNOWN_FILE
+from supcon_tf.photographs.prediction import KNOWN_FILE
 from supcon_tf.recipes import RECIPES
 
 _RECIPE = RECIPES["photos"]

@@ -31,6 +31,7 @@ from supcon_tf.files import check_folder, written_whole
 from supcon_tf.photographs.embed import AskingConfig
 from supcon_tf.photographs.listing import list_photographs, printable
 from supcon_tf.photographs.prediction import (
+    KNOWN_FILE,
     NONE_OF_THESE,
     Prediction,
     table,
@@ -39,8 +40,6 @@ from supcon_tf.photographs.search import checked_file, write_json
 
 if TYPE_CHECKING:  # Keras is loaded when something is predicted
     import keras
-
-KNOWN_FILE = "known_photographs.npz"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,8 @@ import dataclasses
 from supcon_tf.photographs.listing import printable
 
 NONE_OF_THESE = "none of these"
+# In a workdir, the `KnownPhotographs` that tell what is none of these.
+KNOWN_FILE = "known_photographs.npz"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tiny_encoder import tiny
 
 from supcon_tf import evaluate
 from supcon_tf.photographs import first_answer, predict, search
+from supcon_tf.photographs.prediction import KNOWN_FILE
 from supcon_tf.photographs.unknown import load_known
 
 SIZE = 16
@@ -71,17 +72,17 @@ def test_none_of_these_needs_the_photographs_no_more(
     workdir, folder, tmp_path, capsys
 ):
     photo = str(folder / "red" / "0.png")
-    kept = load_known(workdir / predict.KNOWN_FILE)
+    kept = load_known(workdir / KNOWN_FILE)
     copy = tmp_path / "copy"
     shutil.copytree(workdir, copy)
     asked = [f"--workdir={copy}", photo]
     assert predict.main(asked) == 0
     assert "Encoding" not in capsys.readouterr().out
     # What the command would have computed is the same.
-    (copy / predict.KNOWN_FILE).unlink()
+    (copy / KNOWN_FILE).unlink()
     assert predict.main(asked) == 0
     assert "Encoding" in capsys.readouterr().out
-    made = load_known(copy / predict.KNOWN_FILE)
+    made = load_known(copy / KNOWN_FILE)
     assert made.fingerprint == kept.fingerprint
     np.testing.assert_allclose(made.vectors, kept.vectors, atol=1e-6)
     np.testing.assert_allclose(made.held_out, kept.held_out, atol=1e-6)
